@@ -1,0 +1,39 @@
+# make demo: the whole loop on this machine. make test: every test. make check: the fast checks before a commit.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
+
+$(VENV)/installed: requirements.txt requirements-models.txt constraints.txt tools/install.py
+	@$(PYTHON) tools/install.py $(VENV)
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	@$(PYTHON) tools/install.py $(VENV) --dev
+
+demo: $(VENV)/installed  ## Install, measure, label, route, compare, and serve http://127.0.0.1:8000
+	@exec $(BIN)/python manage.py demo
+
+up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
+	@exec $(BIN)/python manage.py up
+
+test: $(VENV)/installed-dev  ## Run every test on real services
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow and not ollama and not browser"
+
+format: $(VENV)/installed-dev  ## Write the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the virtual environment; var/ with all data stays
+	rm -rf $(VENV)

@@ -1,0 +1,126 @@
+"""The admin of everything that is measured; what a study made can be read here, not changed."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from benchmarks import models
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Shows rows that the product makes; changing them by hand would make a measurement say what nobody measured."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(models.Machine)
+class MachineAdmin(admin.ModelAdmin[models.Machine]):
+    list_display = ["name", "zone", "cpu_model", "total_embodied_emissions_gco2e", "expected_lifespan_s"]
+
+
+@admin.register(models.CarbonIntensity)
+class CarbonIntensityAdmin(admin.ModelAdmin[models.CarbonIntensity]):
+    list_display = ["zone", "gco2e_per_kwh", "kind", "year", "valid_from", "source"]
+    list_filter = ["kind", "zone"]
+
+
+@admin.register(models.Category)
+class CategoryAdmin(admin.ModelAdmin[models.Category]):
+    list_display = ["name", "title"]
+
+
+@admin.register(models.Dataset)
+class DatasetAdmin(admin.ModelAdmin[models.Dataset]):
+    list_display = ["name", "licence", "source_url", "imported_at"]
+
+
+@admin.register(models.Prompt)
+class PromptAdmin(admin.ModelAdmin[models.Prompt]):
+    list_display = ["external_id", "dataset", "category", "position", "role"]
+    list_filter = ["dataset", "category", "role"]
+    list_select_related = ["dataset", "category"]
+    search_fields = ["external_id", "item_text"]
+
+
+@admin.register(models.LanguageModel)
+class LanguageModelAdmin(admin.ModelAdmin[models.LanguageModel]):
+    list_display = ["name", "purpose", "parameter_size", "quantization", "context_length", "added_at"]
+    list_filter = ["purpose"]
+
+
+@admin.register(models.InferenceServer)
+class InferenceServerAdmin(admin.ModelAdmin[models.InferenceServer]):
+    list_display = ["name", "kind", "base_url", "machine"]
+    list_select_related = ["machine"]
+
+
+@admin.register(models.Deployment)
+class DeploymentAdmin(admin.ModelAdmin[models.Deployment]):
+    list_display = ["language_model", "server", "state", "state_changed_at"]
+    list_filter = ["state", "server"]
+    list_select_related = ["language_model", "server"]
+
+
+class ParameterSetInline(admin.TabularInline[models.ParameterSet, models.Study]):
+    model = models.ParameterSet
+    extra = 0
+    can_delete = False
+
+
+@admin.register(models.Study)
+class StudyAdmin(admin.ModelAdmin[models.Study]):
+    list_display = ["name", "kind", "state", "machine", "started_at", "finished_at"]
+    list_filter = ["kind", "state"]
+    list_select_related = ["machine"]
+    readonly_fields = ["state", "machine_snapshot", "started_at", "finished_at", "created_by"]
+    inlines = [ParameterSetInline]
+
+
+class ResponseAttemptInline(admin.TabularInline[models.ResponseAttempt, models.Response]):
+    model = models.ResponseAttempt
+    extra = 0
+    can_delete = False
+    readonly_fields = [
+        "number", "outcome", "error_kind", "error", "worker", "started_at", "ended_at",
+    ]  # fmt: skip
+
+
+@admin.register(models.Response)
+class ResponseAdmin(ReadOnlyAdmin):
+    list_display = ["id", "study", "deployment", "prompt", "state", "output_token_count", "finished_at"]
+    list_filter = ["study", "state"]
+    list_select_related = ["study", "deployment__language_model", "deployment__server", "prompt"]
+    inlines = [ResponseAttemptInline]
+
+
+class ChannelReadingInline(admin.TabularInline[models.ChannelReading, models.Measurement]):
+    model = models.ChannelReading
+    extra = 0
+    can_delete = False
+
+
+@admin.register(models.Measurement)
+class MeasurementAdmin(ReadOnlyAdmin):
+    list_display = ["id", "purpose", "machine", "energy_j", "sci_gco2e", "quality", "boundary"]
+    list_filter = ["purpose", "quality"]
+    list_select_related = ["machine"]
+    inlines = [ChannelReadingInline]
+
+
+@admin.register(models.EnergyTrace)
+class EnergyTraceAdmin(ReadOnlyAdmin):
+    list_display = ["id", "measurement", "channel", "sample_count", "period_ns", "window_ns"]
+    exclude = ["offsets", "values"]
+
+
+admin.site.register([models.ParameterSet, models.StudyDeployment, models.StudyPrompt])
+admin.site.register([models.ResponseAttempt, models.ChannelReading], ReadOnlyAdmin)

@@ -1,0 +1,261 @@
+"""Read prompts from CSV and JSONL files of anyone's own, with every mistake named by its line."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+ROLES = ("train", "validation", "unused")
+MAX_SHOWN_ERRORS = 20
+MAX_FILE_BYTES = 512 * 1024 * 1024
+MAX_ID_LENGTH = 100
+_MAX_NESTING = 20
+_CATEGORY = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_KNOWN_FIELDS = {"id", "position", "role", "item", "prompt", "reference", "checks", "category"}
+
+
+@dataclass(frozen=True)
+class LineError:
+    """What is wrong on one line of a file."""
+
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}" if self.line else "file"
+        return f"{where}, {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
+
+
+class PromptFileError(ValueError):
+    """A prompt file cannot be imported; nothing of it was."""
+
+    def __init__(self, path: Path, errors: list[LineError]) -> None:
+        self.errors = errors
+        shown = "\n".join(f"  {error}" for error in errors[:MAX_SHOWN_ERRORS])
+        more = f"\n  and {len(errors) - MAX_SHOWN_ERRORS} more" if len(errors) > MAX_SHOWN_ERRORS else ""
+        super().__init__(f"{path}: nothing was imported, because of\n{shown}{more}")
+
+
+@dataclass(frozen=True)
+class PromptLine:
+    """One prompt as a file gives it."""
+
+    line: int
+    external_id: str
+    position: int | None
+    role: str
+    item_text: str
+    text: str
+    reference: str
+    checks: dict[str, Any]
+    category: str
+    source_fields: dict[str, Any]
+
+
+class _LineProblem(Exception):
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def parse_prompts(*, path: Path, category_name: str | None) -> list[PromptLine]:
+    """Read a prompt file without touching the database.
+
+    Raises:
+        PromptFileError: the file cannot be read, is empty, or has wrong lines; each is named by its number.
+    """
+    if category_name is not None and (problem := _category_problem(category_name)):
+        raise PromptFileError(path, [LineError(0, "category", problem)])
+    lines: list[PromptLine] = []
+    errors: list[LineError] = []
+    seen: dict[str, int] = {}
+    for number, record in _records(path):
+        if isinstance(record, str):
+            errors.append(LineError(number, "", record))
+            continue
+        try:
+            line = _parse_record(number, record, category_name, path.stem)
+        except _LineProblem as problem:
+            errors.append(LineError(number, problem.field, str(problem)))
+            continue
+        if line.external_id in seen:
+            first = seen[line.external_id]
+            errors.append(LineError(number, "id", f"{line.external_id!r} stands on line {first} already"))
+            continue
+        seen[line.external_id] = number
+        lines.append(line)
+    if not lines and not errors:
+        errors.append(LineError(0, "", "it holds no prompt"))
+    if errors:
+        raise PromptFileError(path, errors)
+    return lines
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Yield (line number, record), or (line number, what is wrong)."""
+    readers = {".csv": _csv_records, ".jsonl": _jsonl_records}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise PromptFileError(path, [LineError(0, "", "the file name must end in .csv or .jsonl")])
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise PromptFileError(path, [LineError(0, "", f"it is larger than {MAX_FILE_BYTES} bytes; split it")])
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PromptFileError(path, [LineError(0, "", f"it cannot be read: {error.strerror}")]) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise PromptFileError(path, [LineError(line, "", "it is not UTF-8; save the file as UTF-8")]) from error
+    yield from reader(text)
+
+
+def _jsonl_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, raw in enumerate(text.split("\n"), start=1):
+        if not raw.strip():
+            continue
+        try:
+            record = json.loads(raw)
+        except ValueError as error:
+            yield number, f"it is not JSON ({error})"
+        except RecursionError:
+            yield number, "it is not JSON that can be read: it is nested too deeply"
+        else:
+            yield number, record if isinstance(record, dict) else "it is not a JSON object"
+
+
+def _csv_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    csv.field_size_limit(MAX_FILE_BYTES)
+    # not a DictReader: it skips empty lines unseen, so nobody could tell on which line a record begins
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    start = 1
+    try:
+        for cells in reader:
+            if cells and not header:
+                header = cells
+                if wrong := _wrong_header(header):
+                    yield start, wrong
+                    return
+            elif cells:
+                yield start, _csv_record(header, cells)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        yield start, f"it is not CSV ({error})"
+        return
+    if not header:
+        yield 1, _wrong_header(header)
+
+
+def _wrong_header(header: list[str]) -> str:
+    if "prompt" not in header:
+        return "the header line has no column 'prompt'"
+    twice = sorted({name for name in header if header.count(name) > 1})
+    return f"the header line names {', '.join(map(repr, twice))} more than once" if twice else ""
+
+
+def _csv_record(header: list[str], cells: list[str]) -> dict[str, Any] | str:
+    if len(cells) != len(header):
+        return f"it has {'more' if len(cells) > len(header) else 'fewer'} cells than the header"
+    return {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
+
+
+def _parse_record(number: int, record: Mapping[str, Any], category_name: str | None, stem: str) -> PromptLine:
+    for field, value in record.items():
+        _check_storable(field, value)
+    text = _string(record, "prompt", required=True)
+    category = category_name or _string(record, "category")
+    if not category:
+        raise _LineProblem("category", "none is given; add the column or name one with --category")
+    if problem := _category_problem(category):
+        raise _LineProblem("category", problem)
+    external_id = _string(record, "id") or f"{stem}-{number}"
+    if len(external_id) > MAX_ID_LENGTH:
+        raise _LineProblem("id", f"it is longer than {MAX_ID_LENGTH} characters")
+    role = _string(record, "role") or ROLES[0]
+    if role not in ROLES:
+        raise _LineProblem("role", f"{role!r} is not one of {', '.join(ROLES)}")
+    return PromptLine(
+        line=number,
+        external_id=external_id,
+        position=_position(record.get("position")),
+        role=role,
+        item_text=_string(record, "item") or text,
+        text=text,
+        reference=_string(record, "reference"),
+        checks=_checks(record.get("checks")),
+        category=category,
+        source_fields={key: value for key, value in record.items() if key not in _KNOWN_FIELDS},
+    )
+
+
+def _category_problem(name: str) -> str:
+    if _CATEGORY.fullmatch(name):
+        return ""
+    return f"{name!r} is not a name of at most 40 letters, digits, hyphens and underscores"
+
+
+def _check_storable(field: str, value: object) -> None:
+    """Refuse what JSON and Python can hold but Postgres cannot, anywhere in a field."""
+    rest: list[tuple[object, int]] = [(value, 0)]
+    while rest:
+        part, depth = rest.pop()
+        if depth > _MAX_NESTING:
+            raise _LineProblem(field, f"it is nested more than {_MAX_NESTING} levels deep")
+        if isinstance(part, dict):
+            rest.extend((inner, depth + 1) for inner in (*part.keys(), *part.values()))
+        elif isinstance(part, list):
+            rest.extend((inner, depth + 1) for inner in part)
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise _LineProblem(field, f"{part} is not a number that JSON has")
+        elif isinstance(part, str) and "\x00" in part:
+            raise _LineProblem(field, "it holds a NUL character, which Postgres cannot store")
+        elif isinstance(part, str) and _SURROGATE.search(part):
+            raise _LineProblem(field, "it holds half of a surrogate pair, which is not text")
+
+
+def _string(record: Mapping[str, Any], field: str, *, required: bool = False) -> str:
+    value = record.get(field)
+    if value is None:
+        value = ""
+    if not isinstance(value, str):
+        raise _LineProblem(field, f"it must be text, not {type(value).__name__}")
+    if required and not value.strip():
+        raise _LineProblem(field, "it is empty")
+    return value
+
+
+def _position(value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        position = int(str(value))
+    except ValueError:
+        position = 0
+    if not 1 <= position <= 2**31 - 1:
+        raise _LineProblem("position", f"{value!r} is not a whole number from 1")
+    return position
+
+
+def _checks(value: object) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise _LineProblem("checks", f"it is not JSON ({error})") from error
+        _check_storable("checks", value)  # looked at as text before, now as what the text says
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _LineProblem("checks", "it must be a JSON object")
+    if not isinstance(value.get("kind"), str):
+        raise _LineProblem("checks", "it has no 'kind'")
+    return value

@@ -1,0 +1,256 @@
+"""Who is in the federation: machines, servers, models; adding and retiring them."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import psutil
+from django.db import transaction
+from django.utils.text import slugify
+
+from benchmarks.inference.base import (
+    InferenceClient,
+    InferenceError,
+    ModelDescription,
+    ModelMissing,
+    ServerUnreachable,
+)
+from benchmarks.inference.connecting import client_for
+from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine
+
+DEFAULT_ZONE = "DE"
+DEFAULT_INTENSITY_GCO2E_PER_KWH = 385.0
+DEFAULT_INTENSITY_SOURCE = "Hoffmann and Majuntke (HotCarbon '24), Germany 2022, after Electricity Maps"
+
+
+class UnknownModel(LookupError):
+    """No deployment of that name is in the federation."""
+
+
+class ModelNotOffered(LookupError):
+    """The server does not have the model."""
+
+
+class RetiredModel(LookupError):
+    """The model was retired: its history is kept, but it answers no more."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait for a server, in seconds."""
+
+    connect_s: float
+    first_token_s: float
+    total_s: float
+
+
+def connect(*, server: InferenceServer, timeouts: Timeouts) -> InferenceClient:
+    """Return the client of a server; nothing is sent yet."""
+    return client_for(
+        server.kind,
+        server.base_url,
+        connect_timeout_s=timeouts.connect_s,
+        first_token_timeout_s=timeouts.first_token_s,
+        total_timeout_s=timeouts.total_s,
+    )
+
+
+def wait_for_server(
+    *,
+    client: InferenceClient,
+    patience_s: float,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until a server answers, or the patience is used up: an outage shall not use up every response's attempts."""
+    deadline = monotonic() + patience_s
+    pause_s = 0.25
+    while monotonic() < deadline:
+        try:
+            client.health()
+        except ServerUnreachable:
+            sleep(pause_s)
+            pause_s = min(pause_s * 2, 5.0)
+        except InferenceError:
+            return  # it answers: the attempt will tell what is wrong
+        else:
+            return
+
+
+def ensure_machine(*, name: str) -> Machine:
+    """Return the machine of that name; a new one gets the facts that can be read here and the paper's defaults."""
+    machine, is_new = Machine.objects.get_or_create(
+        name=name,
+        defaults={
+            "cpu_model": _cpu_model(),
+            "cpu_count": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "zone": DEFAULT_ZONE,
+        },
+    )
+    if is_new:
+        ensure_intensity()
+    return machine
+
+
+def ensure_intensity() -> CarbonIntensity:
+    """Return the default carbon intensity: the paper's, 385 gCO2e/kWh for Germany in 2022."""
+    intensity, _ = CarbonIntensity.objects.get_or_create(
+        zone=DEFAULT_ZONE,
+        kind=CarbonIntensity.Kind.YEARLY_AVERAGE,
+        source=DEFAULT_INTENSITY_SOURCE,
+        year=2022,
+        valid_from=None,
+        defaults={"gco2e_per_kwh": DEFAULT_INTENSITY_GCO2E_PER_KWH},
+    )
+    return intensity
+
+
+def _cpu_model() -> str:
+    """Return the name that the kernel gives the processor, or the architecture where it gives none."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf8") as lines:  # noqa: PTH123  a pseudo file
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def ensure_server(
+    *, base_url: str, machine: Machine, kind: str = InferenceServer.Kind.OLLAMA, name: str = ""
+) -> InferenceServer:
+    """Return the server at an address, added on the machine where it is new."""
+    base_url = base_url.rstrip("/")
+    parts = urlsplit(base_url)
+    fallback = slugify(f"{kind}-{parts.hostname or 'host'}-{parts.port or 80}".replace(".", "-"))
+    server, _ = InferenceServer.objects.get_or_create(
+        base_url=base_url, defaults={"name": name or fallback, "kind": kind, "machine": machine}
+    )
+    return server
+
+
+def add_model(*, name: str, server: InferenceServer, client: InferenceClient, now: datetime) -> Deployment:
+    """Add a model that a server offers to the federation, as a candidate; one that is there already stays as it is.
+
+    A retired model becomes a candidate again.
+
+    Raises:
+        ModelNotOffered: the server does not have it; the message lists what it has.
+        InferenceError: the server cannot be asked.
+    """
+    description = _described(name, client)
+    purpose = (
+        LanguageModel.Purpose.EMBEDDING
+        if "embedding" in description.capabilities and "completion" not in description.capabilities
+        else LanguageModel.Purpose.CHAT
+    )
+    with transaction.atomic():
+        model, _ = LanguageModel.objects.get_or_create(
+            name=description.name,
+            digest=description.digest,
+            defaults={
+                "purpose": purpose,
+                "family": description.family,
+                "parameter_size": description.parameter_size,
+                "quantization": description.quantization,
+                "size_bytes": description.size_bytes,
+                "context_length": description.context_length,
+                "embedding_length": description.embedding_length,
+            },
+        )
+        deployment, _ = Deployment.objects.select_for_update().get_or_create(
+            language_model=model, server=server, defaults={"state_changed_at": now}
+        )
+        if deployment.state == Deployment.State.RETIRED:
+            _change_state(deployment, Deployment.State.CANDIDATE, now)
+    return deployment
+
+
+def _described(name: str, client: InferenceClient) -> ModelDescription:
+    try:
+        return client.describe(name)
+    except ModelMissing as error:
+        offered = ", ".join(sorted(model.name for model in client.list_models())) or "nothing"
+        raise ModelNotOffered(f"{error} It offers: {offered}.") from error
+
+
+def activate(*, deployment: Deployment, now: datetime) -> None:
+    """Let the router choose a deployment from now on."""
+    _change_state(deployment, Deployment.State.ACTIVE, now)
+
+
+def begin_evaluation(*, deployment: Deployment, now: datetime) -> None:
+    """Mark a candidate as being evaluated; one that is further along stays where it is."""
+    if deployment.state == Deployment.State.CANDIDATE:
+        _change_state(deployment, Deployment.State.EVALUATING, now)
+
+
+def retire(*, deployment: Deployment, now: datetime) -> None:
+    """Take a deployment out of routing at once; its measurements and labels stay as history.
+
+    The candidates of a decision are read from Postgres each time, so nothing has to be told or re-embedded.
+    """
+    _change_state(deployment, Deployment.State.RETIRED, now)
+
+
+def _change_state(deployment: Deployment, state: Deployment.State, now: datetime) -> None:
+    deployment.state = state
+    deployment.state_changed_at = now
+    deployment.save(update_fields=["state", "state_changed_at"])
+
+
+def find_deployment(*, name: str, is_retired_allowed: bool = False) -> Deployment:
+    """Return the chat deployment that a person or client means by a model's name; `:latest` may be left out.
+
+    Raises:
+        UnknownModel: the federation has no such model; the message lists what it has.
+        RetiredModel: it was retired.
+    """
+    wanted = {name, name.removesuffix(":latest"), f"{name}:latest"}
+    found = list(
+        Deployment.objects.chat()
+        .filter(language_model__name__in=wanted)
+        .select_related("language_model", "server")
+        .order_by("pk")
+    )
+    # of several deployments of one name the active one is meant, then any that has not been retired
+    ranks = {Deployment.State.ACTIVE.value: 0, Deployment.State.RETIRED.value: 2}
+    found.sort(key=lambda deployment: (ranks.get(deployment.state, 1), deployment.pk))
+    if not found:
+        names = Deployment.objects.chat().serving().order_by("language_model__name")
+        listed = ", ".join(names.values_list("language_model__name", flat=True).distinct()) or "no model yet"
+        raise UnknownModel(f"The federation has no model {name!r}. It has: {listed}.")
+    if found[0].state == Deployment.State.RETIRED and not is_retired_allowed:
+        raise RetiredModel(f"The model {name!r} was retired; add it again with manage.py add_model {name}.")
+    return found[0]
+
+
+def find_embedder(*, name: str, base_url: str) -> Deployment:
+    """Return the embedding deployment of a name on a server, the one added last where its weights changed.
+
+    Raises:
+        UnknownModel: it has not been added.
+    """
+    found = (
+        Deployment.objects.serving()
+        .filter(
+            language_model__purpose=LanguageModel.Purpose.EMBEDDING,
+            language_model__name__in={name, name.removesuffix(":latest"), f"{name}:latest"},
+            server__base_url=base_url,
+        )
+        .select_related("language_model", "server")
+        .order_by("-added_at", "-pk")
+        .first()
+    )
+    if found is None:
+        raise UnknownModel(
+            f"The embedder {name!r} on {base_url} is not in the federation; add it with manage.py add_model {name}, "
+            f"or set GREENLLM_EMBEDDER and GREENLLM_EMBEDDER_HOST."
+        )
+    return found

@@ -1,0 +1,220 @@
+"""The one protocol through which GreenLLM talks to an inference server, and the values that cross it.
+
+What a server does not report is None, never 0. Durations are nanoseconds, sizes are bytes.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from benchmarks.inference.errors import (
+    EmptyPrompt,
+    FirstTokenTimedOut,
+    GenerationTimedOut,
+    InferenceError,
+    ModelMissing,
+    PromptTooLong,
+    RefusedForNow,
+    RequestRefused,
+    ServerUnreachable,
+    StreamBroken,
+    UnsupportedParameter,
+)
+
+__all__ = [
+    "ChatMessage",
+    "ChatRole",
+    "Embeddings",
+    "EmptyPrompt",
+    "FirstTokenTimedOut",
+    "Generation",
+    "GenerationParameters",
+    "GenerationRequest",
+    "GenerationTimedOut",
+    "InferenceClient",
+    "InferenceError",
+    "LoadResult",
+    "ModelDescription",
+    "ModelMissing",
+    "ParameterValue",
+    "PromptTooLong",
+    "RefusedForNow",
+    "RequestRefused",
+    "ServerHealth",
+    "ServerUnreachable",
+    "StreamBroken",
+    "StreamPiece",
+    "TextChunk",
+    "UnsupportedParameter",
+]
+
+ChatRole = Literal["system", "user", "assistant", "tool"]
+ParameterValue = bool | int | float | str | tuple[str, ...]
+
+_NO_EXTRAS: Mapping[str, ParameterValue] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """The server answers; `version` is its own word."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What a server tells about one of its models; texts are empty when it does not tell.
+
+    A list of models carries no context length, no embedding length and no capabilities: ask `describe`.
+    """
+
+    name: str
+    digest: str
+    size_bytes: int | None
+    family: str
+    parameter_size: str
+    quantization: str
+    context_length: int | None = None
+    embedding_length: int | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParameters:
+    """How to generate; None leaves the choice to the server, `extras` are further options by wire name."""
+
+    seed: int | None = None
+    temperature: float | None = None
+    num_ctx: int | None = None
+    num_predict: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: tuple[str, ...] = ()
+    extras: Mapping[str, ParameterValue] = field(default_factory=lambda: _NO_EXTRAS)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn of a conversation."""
+
+    role: ChatRole
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """Which model shall answer what, and how."""
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    parameters: GenerationParameters = field(default_factory=GenerationParameters)
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """A piece of an answer as it arrives; `is_thinking` marks reasoning that is not part of the answer."""
+
+    text: str
+    is_thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A finished answer.
+
+    `time_to_first_token_ns` is measured by the client from just before the connection opens to the first
+    piece of text or thinking, so it holds the model's loading; None when the answer is empty. All other
+    figures are the server's own.
+    """
+
+    text: str
+    thinking: str | None
+    prompt_token_count: int | None
+    output_token_count: int | None
+    total_duration_ns: int | None
+    load_duration_ns: int | None
+    prompt_eval_duration_ns: int | None
+    eval_duration_ns: int | None
+    time_to_first_token_ns: int | None
+    done_reason: str | None
+
+
+StreamPiece = TextChunk | Generation
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """How long the client waited until the model was in memory."""
+
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector of `dimension` numbers for each text, in the order of the texts."""
+
+    vectors: list[list[float]]
+    dimension: int
+    prompt_token_count: int | None
+    duration_ns: int | None
+
+
+class InferenceClient(Protocol):
+    """A server that generates and embeds; every method raises `InferenceError` and nothing else.
+
+    One client may be used by several threads. It holds no connection between two calls.
+    """
+
+    def health(self) -> ServerHealth:
+        """Ask the server for its version.
+
+        Raises `ServerUnreachable` when nobody answers within the time to connect.
+        """
+        ...
+
+    def list_models(self) -> list[ModelDescription]:
+        """List the models the server has, sorted by name."""
+        ...
+
+    def describe(self, name: str) -> ModelDescription:
+        """Tell all that the server knows about one model.
+
+        Raises `ModelMissing` when it has no such model.
+        """
+        ...
+
+    def load(self, name: str, parameters: GenerationParameters) -> LoadResult:
+        """Bring the model into memory with the context it will be asked with, and return when it is there.
+
+        Raises `ModelMissing`, `UnsupportedParameter`, and `GenerationTimedOut` past the whole budget.
+        """
+        ...
+
+    def generate(self, request: GenerationRequest) -> Generation:
+        """Generate one answer and return it whole.
+
+        Raises `EmptyPrompt`, `UnsupportedParameter` and, where words alone tell it, `PromptTooLong` before
+        anything is sent; `ModelMissing`, `RequestRefused`, `PromptTooLong`, `FirstTokenTimedOut`,
+        `GenerationTimedOut` and `StreamBroken` afterwards.
+        """
+        ...
+
+    def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
+        """Generate one answer piece by piece: `TextChunk`s as they arrive, the whole `Generation` last.
+
+        What is wrong with the request itself is raised by the call, all else while iterating. Closing the
+        generator early closes the connection, which makes the server stop.
+        """
+        ...
+
+    def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into vectors.
+
+        Raises `EmptyPrompt` for no text or a blank one, and `PromptTooLong` rather than cut a text.
+        """
+        ...
+
+    def unload(self, name: str) -> None:
+        """Ask the server to free the model's memory; a real server needs a moment after it agreed."""
+        ...

@@ -1,0 +1,111 @@
+"""The Ollama wire as the `ollama` package speaks it, with the few questions that the package lacks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ollama
+from pydantic import BaseModel
+
+from benchmarks.inference.base import Generation, GenerationRequest, ModelDescription, ParameterValue
+from benchmarks.inference.exchange import Exchange
+
+
+class VersionAnswer(BaseModel):
+    """What `/api/version` says."""
+
+    version: str
+
+
+class OllamaConnection(ollama.Client):
+    """The package's client with two questions more; they use `_request`, the one way the package offers."""
+
+    def version(self) -> VersionAnswer:
+        """Ask for the version of the server."""
+        return self._request(VersionAnswer, "GET", "/api/version")
+
+    def chat_uncut(
+        self,
+        request: GenerationRequest,
+        options: Mapping[str, ParameterValue],
+        *,
+        keep_alive_s: float | None,
+    ) -> Iterator[ollama.ChatResponse]:
+        """Stream an answer and forbid the server to cut the prompt.
+
+        The package's own `chat` cannot say `truncate` and `shift`. Servers that know them (0.17.4 does,
+        0.6.5 does not) then refuse a prompt that is too long and end an answer where the context ends.
+        """
+        body: dict[str, object] = {
+            "model": request.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "stream": True,
+            "options": dict(options),
+            "truncate": False,
+            "shift": False,
+        }
+        if keep_alive_s is not None:
+            body["keep_alive"] = keep_alive_s
+        return self._request(ollama.ChatResponse, "POST", "/api/chat", json=body, stream=True)
+
+
+def with_tag(name: str) -> str:
+    """Complete a model name as the server does: without a tag it means `latest`."""
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
+def listed_model(model: ollama.ListResponse.Model) -> ModelDescription:
+    """Translate one entry of `/api/tags`."""
+    family, parameter_size, quantization = _details(model)
+    return ModelDescription(
+        name=with_tag(model.model or ""),
+        digest=model.digest or "",
+        size_bytes=None if model.size is None else int(model.size),
+        family=family,
+        parameter_size=parameter_size,
+        quantization=quantization,
+    )
+
+
+def shown_model(name: str, shown: ollama.ShowResponse, listed: ModelDescription | None) -> ModelDescription:
+    """Translate the answer of `/api/show`; digest and size come from the list, which alone has them."""
+    family, parameter_size, quantization = _details(shown)
+    return ModelDescription(
+        name=with_tag(name),
+        digest=listed.digest if listed else "",
+        size_bytes=listed.size_bytes if listed else None,
+        family=family,
+        parameter_size=parameter_size,
+        quantization=quantization,
+        context_length=_architecture_number(shown.modelinfo or {}, "context_length"),
+        embedding_length=_architecture_number(shown.modelinfo or {}, "embedding_length"),
+        capabilities=tuple(shown.capabilities or ()),
+    )
+
+
+def finished(exchange: Exchange, line: ollama.ChatResponse) -> Generation:
+    """Make the whole answer of the pieces that came and the figures on the last line."""
+    return Generation(
+        text=exchange.text,
+        thinking=exchange.thinking,
+        prompt_token_count=line.prompt_eval_count,
+        output_token_count=line.eval_count,
+        total_duration_ns=line.total_duration,
+        load_duration_ns=line.load_duration,
+        prompt_eval_duration_ns=line.prompt_eval_duration,
+        eval_duration_ns=line.eval_duration,
+        time_to_first_token_ns=exchange.budget.time_to_first_token_ns,
+        done_reason=line.done_reason,
+    )
+
+
+def _details(model: ollama.ListResponse.Model | ollama.ShowResponse) -> tuple[str, str, str]:
+    details = model.details
+    if details is None:
+        return "", "", ""
+    return details.family or "", details.parameter_size or "", details.quantization_level or ""
+
+
+def _architecture_number(model_info: Mapping[str, Any], key: str) -> int | None:
+    """Read `<architecture>.<key>`; the values are Any because a GGUF file may hold anything there."""
+    number = model_info.get(f"{model_info.get('general.architecture')}.{key}")
+    return number if isinstance(number, int) else None

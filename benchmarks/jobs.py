@@ -1,0 +1,83 @@
+"""What RQ runs: ids in, one service call, the outcome on the row. Every job may run twice without harm."""
+
+import logging
+import os
+import socket
+import time
+from functools import lru_cache
+
+from django.conf import settings
+from django.utils import timezone
+
+from benchmarks.federating import Timeouts, connect, wait_for_server
+from benchmarks.inference.base import InferenceClient
+from benchmarks.measuring import Lab, Outcome, abandon
+from benchmarks.measuring import measure_response as measure
+from benchmarks.models import Machine, Response
+from benchmarks.queueing import enqueue_again
+from benchmarks.recording import SamplerRecorder, recorder_for
+from benchmarks.studying import finish_if_done
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 120.0
+_PAUSES_S = (0.0, 1.0, 5.0)  # before the second, third and later attempts
+_BUSY_PAUSE_S = 5.0
+
+
+def measure_response(response_id: int) -> str:
+    """Measure one response; a retry goes to the front of the queue, and the last response finishes its study."""
+    response = Response.objects.select_related("study__machine", "deployment__server").filter(pk=response_id).first()
+    if response is None or response.study.machine is None:
+        return Outcome.SKIPPED.value
+    machine = response.study.machine
+    if machine.name != settings.MACHINE_NAME:
+        raise RuntimeError(
+            f"This worker is on {settings.MACHINE_NAME!r}, the study on {machine.name!r}: start a worker there with "
+            f"GREENLLM_MACHINE={machine.name}."
+        )
+    try:
+        outcome = _measured(response, machine)
+    except Exception as error:
+        logger.exception("response %s of study %s cannot be measured", response_id, response.study_id)
+        outcome = abandon(response_id=response_id, error=error, now=timezone.now())
+    logger.info("response %s of study %s: %s", response_id, response.study_id, outcome.value)
+    if outcome in {Outcome.RETRY, Outcome.BUSY}:
+        time.sleep(_pause_s(response, outcome))
+        enqueue_again(response=response)
+    else:
+        finish_if_done(study_id=response.study_id, now=timezone.now())
+    return outcome.value
+
+
+def _measured(response: Response, machine: Machine) -> Outcome:
+    if response.is_due:  # a paused study shall not wait for a server that is away
+        wait_for_server(client=_connect(response), patience_s=_PATIENCE_S)
+    return measure(response_id=response.pk, lab=_lab(machine))
+
+
+def _pause_s(response: Response, outcome: Outcome) -> float:
+    if outcome is Outcome.BUSY:
+        logger.warning("another worker measures on the machine %s; stop one of the two", response.study.machine)
+        return _BUSY_PAUSE_S
+    return _PAUSES_S[min(response.attempts.count(), len(_PAUSES_S)) - 1]
+
+
+def _lab(machine: Machine) -> Lab:
+    return Lab(
+        recorder=process_recorder(machine.pk),
+        connect=_connect,
+        now=timezone.now,
+        worker_name=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def _connect(response: Response) -> InferenceClient:
+    timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
+    return connect(server=response.deployment.server, timeouts=timeouts)
+
+
+@lru_cache(maxsize=1)
+def process_recorder(machine_id: int) -> SamplerRecorder:
+    """Return the recorder of this worker process; its sampler lives as long as the worker."""
+    return recorder_for(Machine.objects.get(pk=machine_id))

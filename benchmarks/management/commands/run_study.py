@@ -1,0 +1,81 @@
+"""Create a study, or go on with one, and watch it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from benchmarks.federating import Timeouts, begin_evaluation, connect, ensure_machine, find_deployment
+from benchmarks.management.telling import TellingCommand
+from benchmarks.management.watching import watch_study
+from benchmarks.models import Prompt, Study
+from benchmarks.queueing import enqueue_study
+from benchmarks.studying import Parameters, StudyError, create_study, start
+
+
+class Command(TellingCommand):
+    help = (
+        "Create a study and start it, or go on with the one of that name. A worker (manage.py work, or manage.py up) "
+        "does the measuring; this command only watches, and Ctrl-C leaves the study running."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="Name of the study: letters, digits and hyphens.")
+        parser.add_argument("--model", action="append", default=[], help="A model to ask; may be given several times.")
+        parser.add_argument("--dataset", action="append", default=[], help="Data set to ask; several may be given.")
+        parser.add_argument("--category", action="append", default=[], help="Only prompts of this category.")
+        parser.add_argument("--limit", type=int, help="At most so many prompts of each category.")
+        parser.add_argument("--repeats", type=int, default=1)
+        parser.add_argument("--seed", type=int, default=42)
+        parser.add_argument("--temperature", type=float, default=0.0)
+        parser.add_argument("--num-ctx", type=int, default=2048)
+        parser.add_argument("--num-predict", type=int, default=256)
+        parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        study = Study.objects.filter(name=options["name"]).first() or self._create(options)
+        start(study=study, now=timezone.now())
+        self.stdout.write(f"{study}: {enqueue_study(study=study)} responses put on the queue.")
+        if not options["no_wait"]:
+            watch_study(study=study, write=self.stdout.write, is_terminal=self.stdout.isatty())
+
+    def _create(self, options: dict[str, Any]) -> Study:
+        machine = ensure_machine(name=settings.MACHINE_NAME)
+        deployments = [find_deployment(name=name) for name in options["model"]]
+        timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
+        servers = {deployment.server for deployment in deployments}
+        versions = {server.pk: connect(server=server, timeouts=timeouts).health().version for server in servers}
+        study = create_study(
+            name=options["name"],
+            machine=machine,
+            deployments=deployments,
+            prompts=_prompts(options),
+            parameters=Parameters(
+                seed=options["seed"],
+                temperature=options["temperature"],
+                num_ctx=options["num_ctx"],
+                num_predict=options["num_predict"],
+            ),
+            repeats=options["repeats"],
+            server_versions=versions,
+        )
+        for deployment in deployments:
+            begin_evaluation(deployment=deployment, now=timezone.now())
+        return study
+
+
+def _prompts(options: dict[str, Any]) -> list[Prompt]:
+    if not options["dataset"]:
+        raise StudyError("Name at least one data set with --dataset.")
+    found = Prompt.objects.filter(dataset__name__in=options["dataset"]).exclude(role=Prompt.Role.UNUSED)
+    if options["category"]:
+        found = found.filter(category__name__in=options["category"])
+    limit = options["limit"]
+    chosen: list[Prompt] = []
+    taken: dict[int, int] = {}
+    for prompt in found.order_by("category__name", "dataset_id", "position"):
+        taken[prompt.category_id] = taken.get(prompt.category_id, 0) + 1
+        if limit is None or taken[prompt.category_id] <= limit:
+            chosen.append(prompt)
+    return chosen

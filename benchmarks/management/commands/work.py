@@ -1,0 +1,46 @@
+"""Run the worker of this machine: it measures responses and does the other jobs between them."""
+
+from typing import Any
+
+import django_rq
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
+from django.utils import timezone
+from rq import Queue, SimpleWorker
+from rq.job import Job
+
+from benchmarks.federating import ensure_machine
+from benchmarks.jobs import process_recorder
+from benchmarks.queueing import queue_of, take_up_work
+
+
+class MachineWorker(SimpleWorker):
+    """Works without a fork, and gets over a Postgres that was restarted: each job begins with a good connection."""
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run one job in this process."""
+        close_old_connections()
+        super().execute_job(job, queue)
+
+
+class Command(BaseCommand):
+    help = "Run the one worker of this machine (GREENLLM_MACHINE): it takes up what a killed one left."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--burst", action="store_true", help="Stop when the queues are empty.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        machine = ensure_machine(name=settings.MACHINE_NAME)
+        taken_up = take_up_work(machine=machine, now=timezone.now())
+        self.stdout.write(f"Worker of {machine} on the queues default, {machine.queue_name}; {taken_up} taken up.")
+        # short jobs first: they run between two measurements, never beside one
+        worker = MachineWorker(
+            [django_rq.get_queue("default"), queue_of(machine)],
+            connection=django_rq.get_connection("default"),
+        )
+        # no fork: the sampler is a child of this process, and a killed worker takes its job with it
+        try:
+            worker.work(burst=options["burst"], logging_level="WARNING")
+        finally:
+            process_recorder(machine.pk).stop()

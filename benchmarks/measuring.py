@@ -1,0 +1,295 @@
+"""Measure one response: load, generate between two marks, integrate the samples, store all of it at once."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Greatest
+
+from benchmarks.boundary import IntegratedChannel, draw_boundary
+from benchmarks.energy import integrate
+from benchmarks.inference.base import (
+    ChatMessage,
+    Generation,
+    GenerationRequest,
+    InferenceClient,
+    InferenceError,
+)
+from benchmarks.locking import MachineBusy, machine_lock
+from benchmarks.models import (
+    ChannelReading,
+    EnergyTrace,
+    Machine,
+    Measurement,
+    Response,
+    ResponseAttempt,
+    Study,
+)
+from benchmarks.recording import ChannelRecord, EnergyRecorder, RecordingError
+from benchmarks.scoring import apply_score, basis_of
+from benchmarks.studying import generation_parameters_of, intensity_for
+from benchmarks.traces import PackedTrace, TraceError, pack
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
+
+
+class Outcome(Enum):
+    """What became of one call."""
+
+    FINISHED = "finished"
+    SKIPPED = "skipped"
+    RETRY = "retry"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What measuring needs of the outside: energy, servers and clocks."""
+
+    recorder: EnergyRecorder
+    connect: Callable[[Response], InferenceClient]
+    now: Callable[[], datetime]
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    worker_name: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One generation with its marks on the monotonic clock and what the channels saw between them."""
+
+    generation: Generation
+    started_at: datetime
+    start_ns: int
+    stop_ns: int
+    channels: tuple[ChannelRecord, ...]
+    traces: tuple[PackedTrace, ...]  # one for each channel
+
+
+def measure_response(*, response_id: int, lab: Lab) -> Outcome:
+    """Produce one response of a running study; calling it twice does no harm.
+
+    A response that is finished, or whose study does not run, is skipped. While something else measures on the
+    machine nothing is tried, and the outcome is `BUSY`. A failure that may pass (a server or a sampler that is
+    away) leaves the response pending until its attempts are used up; any other fails it. Both keep the attempt
+    with its reason.
+    """
+    machine = Machine.objects.filter(studies__responses=response_id).first()
+    if machine is None:
+        return Outcome.SKIPPED
+    try:
+        with machine_lock(machine.pk):  # before the claim: an open attempt is lost only if nobody measures here
+            return _measure_alone(response_id, machine, lab)
+    except MachineBusy:
+        return Outcome.BUSY
+
+
+def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
+    claimed = _claim(response_id, lab)
+    if claimed is None:
+        return Outcome.SKIPPED
+    response, attempt = claimed
+    try:
+        measured = _measure(response, lab)
+    except (InferenceError, RecordingError, TraceError) as error:
+        return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
+    _store(response, attempt, machine, measured, lab.now())
+    return Outcome.FINISHED
+
+
+def abandon(*, response_id: int, error: Exception, now: datetime) -> Outcome:
+    """Fail a response for a reason that measuring does not know, so that its study does not wait for it for ever."""
+    with transaction.atomic():
+        response = Response.objects.select_for_update(of=("self",)).select_related("study").get(pk=response_id)
+        if not response.is_due:
+            return Outcome.SKIPPED
+        attempt = response.attempts.filter(outcome=ResponseAttempt.Outcome.RUNNING).first()
+        return _give_up(response, attempt, now, error, is_retryable=False)
+
+
+def _claim(response_id: int, lab: Lab) -> tuple[Response, ResponseAttempt] | None:
+    now = lab.now()
+    with transaction.atomic():
+        response = (
+            Response.objects.select_for_update(of=("self",))
+            .select_related(
+                "study__machine",
+                "deployment__server",
+                "deployment__language_model",
+                "prompt",
+                "parameter_set",
+            )
+            .filter(pk=response_id)
+            .first()
+        )
+        if response is None or not response.is_due:
+            return None
+        mark_lost(response=response, now=now)
+        number = response.attempts.count() + 1
+        attempt = ResponseAttempt.objects.create(
+            response=response, number=number, started_at=now, worker=lab.worker_name
+        )
+        response.state = Response.State.RUNNING
+        response.save(update_fields=["state"])
+    return response, attempt
+
+
+def mark_lost(*, response: Response, now: datetime) -> int:
+    """Close the attempts of a worker that is gone; return how many there were."""
+    return response.attempts.filter(outcome=ResponseAttempt.Outcome.RUNNING).update(
+        outcome=ResponseAttempt.Outcome.LOST,
+        ended_at=Greatest(Value(now), "started_at"),
+        error_kind="WorkerLost",
+        error="The worker went away.",
+    )
+
+
+def _measure(response: Response, lab: Lab) -> Measured:
+    client = lab.connect(response)
+    parameters = generation_parameters_of(response.parameter_set)
+    model = response.deployment.language_model.name
+    request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
+    client.load(model, parameters)  # before the start mark: loading is not part of the answer
+    lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
+    started_at = lab.now()
+    start_ns = lab.monotonic_ns()
+    generation = client.generate(request)
+    stop_ns = lab.monotonic_ns()
+    channels = lab.recorder.records(start_ns=start_ns, stop_ns=stop_ns)
+    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
+    return Measured(generation, started_at, start_ns, stop_ns, channels, traces)
+
+
+def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
+    channels = [_integrated(record, measured) for record in measured.channels]
+    measurement = _measurement(response.study, machine, measured, channels)
+    generation = measured.generation
+    with transaction.atomic():
+        measurement.save()
+        _save_channels(measurement, channels)
+        EnergyTrace.objects.bulk_create(
+            _trace_row(measurement, record, trace)
+            for record, trace in zip(measured.channels, measured.traces, strict=True)
+        )
+        response.measurement = measurement
+        response.state = Response.State.FINISHED
+        response.error = ""
+        response.text = _storable(generation.text)
+        response.thinking_text = _storable(generation.thinking or "")
+        response.done_reason = generation.done_reason or ""
+        response.prompt_token_count = generation.prompt_token_count
+        response.output_token_count = generation.output_token_count
+        response.total_duration_ns = generation.total_duration_ns
+        response.load_duration_ns = generation.load_duration_ns
+        response.prompt_eval_duration_ns = generation.prompt_eval_duration_ns
+        response.eval_duration_ns = generation.eval_duration_ns
+        response.time_to_first_token_ns = generation.time_to_first_token_ns
+        response.finished_at = now
+        response.save()
+        attempt.outcome = ResponseAttempt.Outcome.FINISHED
+        attempt.ended_at = max(now, attempt.started_at)
+        attempt.save(update_fields=["outcome", "ended_at"])
+
+
+def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
+    return IntegratedChannel(
+        name=record.channel.name,
+        meter=record.meter,
+        scope=record.channel.boundary,
+        quality=record.channel.quality,
+        integration=integrate(
+            record.readings,
+            start_ns=measured.start_ns,
+            stop_ns=measured.stop_ns,
+            period_ns=record.period_ns,
+            quantity=record.channel.quantity,
+        ),
+    )
+
+
+def _measurement(
+    study: Study, machine: Machine, measured: Measured, channels: Sequence[IntegratedChannel]
+) -> Measurement:
+    bounded = draw_boundary(channels)
+    measurement = Measurement(
+        purpose=Measurement.Purpose.RESPONSE,
+        machine=machine,
+        started_at=measured.started_at,
+        started_monotonic_ns=measured.start_ns,
+        finished_monotonic_ns=measured.stop_ns,
+        time_reserved_s=nanoseconds_to_seconds(measured.stop_ns - measured.start_ns),
+        energy_j=bounded.energy_j,
+        quality=bounded.quality,
+        missing_reason=bounded.missing_reason,
+        boundary=bounded.boundary[:200],
+        is_low_precision=bounded.is_low_precision,
+    )
+    intensity = study.carbon_intensity_gco2e_per_kwh
+    apply_score(measurement, basis_of(machine, intensity if intensity is not None else intensity_for(machine)))
+    return measurement
+
+
+def _save_channels(measurement: Measurement, channels: Sequence[IntegratedChannel]) -> None:
+    counted = draw_boundary(channels).counted
+    ChannelReading.objects.bulk_create(
+        ChannelReading(
+            measurement=measurement,
+            channel=one.name,
+            meter=one.meter,
+            is_in_boundary=one.name in counted,
+            energy_j=one.integration.energy_j,
+            mean_power_mw=one.integration.mean_power_mw,
+            sample_count=one.integration.sample_count,
+            coverage=one.integration.coverage,
+            gap_count=one.integration.gap_count,
+            quality=one.quality if one.integration.energy_j is not None else "missing",
+            missing_reason=one.integration.reason,
+        )
+        for one in channels
+    )
+
+
+def _trace_row(measurement: Measurement, record: ChannelRecord, trace: PackedTrace) -> EnergyTrace:
+    return EnergyTrace(
+        measurement=measurement,
+        channel=record.channel.name,
+        format_version=trace.format_version,
+        quantity=trace.quantity,
+        period_ns=trace.period_ns,
+        window_ns=trace.window_ns,
+        first_at_ns=trace.first_at_ns,
+        offset_unit_ns=trace.offset_unit_ns,
+        sample_count=trace.sample_count,
+        offsets=list(trace.offsets),
+        values=list(trace.values),
+    )
+
+
+def _give_up(
+    response: Response, attempt: ResponseAttempt | None, now: datetime, error: Exception, *, is_retryable: bool
+) -> Outcome:
+    reason = _storable(str(error)) or type(error).__name__
+    with transaction.atomic():
+        if attempt is not None:
+            attempt.outcome = ResponseAttempt.Outcome.FAILED
+            attempt.error_kind = type(error).__name__
+            attempt.error = reason
+            attempt.ended_at = max(now, attempt.started_at)  # the wall clock may have been set back
+            attempt.save(update_fields=["outcome", "error_kind", "error", "ended_at"])
+        failures = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED).count()
+        is_retried = is_retryable and failures < response.study.max_attempts
+        response.state = Response.State.PENDING if is_retried else Response.State.FAILED
+        response.error = reason
+        response.save(update_fields=["state", "error"])
+    return Outcome.RETRY if is_retried else Outcome.FAILED
+
+
+def _storable(text: str) -> str:
+    """Return a text with the replacement character for what a model may say but Postgres cannot store."""
+    return _UNSTORABLE.sub("\ufffd", text)

@@ -1,0 +1,80 @@
+"""What a sampler is told: which meters to read how often, and where to put the readings; travels as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from benchmarks.meters.ring_directory import default_directory
+
+DEFAULT_PERIOD_MS = 99  # not 100: sampling must not run in step with what happens every 10 or 100 ms
+MIN_PERIOD_MS = 10
+
+
+class ConfigurationError(Exception):
+    """The sampler was told something that makes no sense; the message names the field."""
+
+
+@dataclass(frozen=True)
+class MeterConfiguration:
+    """A meter by its kind, with the options of that kind, and its own period where it needs one (ms)."""
+
+    kind: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    period_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.kind, str) or not isinstance(self.options, Mapping):
+            raise ConfigurationError("a meter needs a kind (text) and options (an object)")
+        if self.period_ms is not None:
+            _check_period(self.period_ms)
+
+
+@dataclass(frozen=True)
+class SamplerConfiguration:
+    """All that a sampler needs.
+
+    Without a `directory` the rings are in shared memory under the sampler's name. The sampler ends when
+    `parent_pid` is no longer its parent.
+    """
+
+    meters: tuple[MeterConfiguration, ...]
+    period_ms: int = DEFAULT_PERIOD_MS
+    name: str = "sampler"
+    directory: str | None = None
+    parent_pid: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_period(self.period_ms)
+        if not self.meters:
+            raise ConfigurationError("meters: at least one is needed")
+        if not self.name or "/" in self.name:
+            raise ConfigurationError(f"name: {self.name!r} cannot be part of a directory's name")
+
+    @property
+    def ring_directory(self) -> Path:
+        """Return where the rings are."""
+        return default_directory(self.name) if self.directory is None else Path(self.directory)
+
+    def period_ms_of(self, meter: MeterConfiguration) -> int:
+        """Return a meter's period (ms): its own or the sampler's."""
+        return self.period_ms if meter.period_ms is None else meter.period_ms
+
+    def to_json(self) -> str:
+        """Write the configuration as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "SamplerConfiguration":
+        """Read a configuration from JSON; raise `ConfigurationError`."""
+        try:
+            fields = json.loads(text)
+            meters = tuple(MeterConfiguration(**meter) for meter in fields.pop("meters"))
+            return cls(meters=meters, **fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigurationError(f"not a sampler's configuration: {error!r}") from error
+
+
+def _check_period(period_ms: int) -> None:
+    if not isinstance(period_ms, int) or period_ms < MIN_PERIOD_MS:
+        raise ConfigurationError(f"period_ms: {period_ms!r} is not a whole number of at least {MIN_PERIOD_MS}")

@@ -1,0 +1,97 @@
+"""The kinds of meters that a configuration can name."""
+
+from collections.abc import Sequence
+
+from benchmarks.meters.base import Meter
+from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration
+
+
+def make_meter(configuration: MeterConfiguration) -> Meter:
+    """Make the meter that a configuration names; raise `ConfigurationError` for a wrong kind or option.
+
+    Each kind is imported only when it is asked for, which keeps the sampler small.
+    """
+    makers = {"estimate": _make_estimate, "replay": _make_replay}
+    maker = makers.get(configuration.kind)
+    if maker is None:
+        raise ConfigurationError(f"no meter is of kind {configuration.kind!r}; known: {', '.join(makers)}")
+    options = _Options(configuration)
+    try:
+        meter = maker(options)
+    except ValueError as error:
+        raise ConfigurationError(f"meter {configuration.kind}: {error}") from error
+    options.check_all_used()
+    return meter
+
+
+class _Options:
+    """The options of one meter, each asked for by name and type."""
+
+    def __init__(self, configuration: MeterConfiguration) -> None:
+        self._kind = configuration.kind
+        self._rest = dict(configuration.options)
+
+    def number(self, name: str) -> float:
+        value = self._rest.pop(name, None)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, "a number")
+        return float(value)
+
+    def text(self, name: str, default: str) -> str:
+        value = self._rest.pop(name, default)
+        if not isinstance(value, str):
+            raise self._wrong(name, "text")
+        return value
+
+    def truth(self, name: str, *, default: bool) -> bool:
+        value = self._rest.pop(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false")
+        return value
+
+    def moment(self, name: str) -> int | None:
+        value = self._rest.pop(name, None)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self._wrong(name, "a whole number of nanoseconds")
+        return value
+
+    def number_pairs(self, name: str) -> list[tuple[float, float]]:
+        value = self._rest.pop(name, None)
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise self._wrong(name, "a list of pairs of numbers")
+        pairs = []
+        for pair in value:
+            match pair:
+                case [int() | float() as first, int() | float() as second]:
+                    pairs.append((float(first), float(second)))
+                case _:
+                    raise self._wrong(name, "a list of pairs of numbers")
+        return pairs
+
+    def check_all_used(self) -> None:
+        if self._rest:
+            raise ConfigurationError(f"meter {self._kind} has no option {', '.join(sorted(self._rest))}")
+
+    def _wrong(self, name: str, wanted: str) -> ConfigurationError:
+        return ConfigurationError(f"meter {self._kind}: option {name} must be {wanted}")
+
+
+def _make_estimate(options: _Options) -> Meter:
+    from benchmarks.meters.estimate import EstimateMeter
+
+    return EstimateMeter(
+        tdp_w=options.number("tdp_w"),
+        idle_power_w=options.number("idle_power_w"),
+        channel=options.text("channel", "machine"),
+    )
+
+
+def _make_replay(options: _Options) -> Meter:
+    from benchmarks.meters.replay import ReplayMeter, Step
+
+    return ReplayMeter(
+        steps=[Step(duration_s, power_w) for duration_s, power_w in options.number_pairs("steps")],
+        channel=options.text("channel", "machine"),
+        is_repeated=options.truth("is_repeated", default=True),
+        begins_at_ns=options.moment("begins_at_ns"),
+    )

@@ -1,0 +1,40 @@
+"""What is stored of data sets, machines, studies and energy."""
+
+from benchmarks.models.catalog import (
+    Category,
+    Dataset,
+    Deployment,
+    InferenceServer,
+    LanguageModel,
+    Prompt,
+)
+from benchmarks.models.energy import ChannelReading, EnergyTrace, Measurement
+from benchmarks.models.machine import CarbonIntensity, Machine
+from benchmarks.models.study import (
+    ParameterSet,
+    Response,
+    ResponseAttempt,
+    Study,
+    StudyDeployment,
+    StudyPrompt,
+)
+
+__all__ = [
+    "CarbonIntensity",
+    "Category",
+    "ChannelReading",
+    "Dataset",
+    "Deployment",
+    "EnergyTrace",
+    "InferenceServer",
+    "LanguageModel",
+    "Machine",
+    "Measurement",
+    "ParameterSet",
+    "Prompt",
+    "Response",
+    "ResponseAttempt",
+    "Study",
+    "StudyDeployment",
+    "StudyPrompt",
+]

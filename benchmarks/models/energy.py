@@ -1,0 +1,155 @@
+"""What was measured: a measurement owns its energy, the inputs of its score, and one reading per channel."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from benchmarks.models.machine import Machine
+
+
+class Quality(models.TextChoices):
+    """How an energy came about; figures of unlike quality are never ranked against each other."""
+
+    MEASURED = "measured", "Measured at the wall"
+    COMPONENT = "component", "Measured on components"
+    ESTIMATED = "estimated", "Estimated"
+    SIMULATED = "simulated", "Simulated"
+    MISSING = "missing", "Missing"
+
+
+class MeasurementQuerySet(models.QuerySet["Measurement"]):
+    def scored(self) -> "MeasurementQuerySet":
+        """Return the measurements that have an SCI; a missing energy has none."""
+        return self.filter(sci_gco2e__isnull=False)
+
+
+class Measurement(models.Model):
+    """The energy of one activity on one machine, with every input of the SCI made of it."""
+
+    class Purpose(models.TextChoices):
+        RESPONSE = "response", "A response of a study"
+        IDLE_BASELINE = "idle_baseline", "Idle baseline"
+        CALIBRATION = "calibration", "Calibration"
+        INDEX_BUILD = "index_build", "Building the index"
+        CONTROL = "control", "Control workload"
+        GATEWAY_REQUEST = "gateway_request", "A request to the gateway"
+        IMPORTED = "imported", "Imported outcome"
+
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    machine = models.ForeignKey(Machine, on_delete=models.PROTECT, null=True, blank=True, related_name="measurements")
+    started_at = models.DateTimeField(null=True, blank=True)
+    started_monotonic_ns = models.BigIntegerField(null=True, blank=True)
+    finished_monotonic_ns = models.BigIntegerField(null=True, blank=True)
+    time_reserved_s = models.FloatField("time reserved, TiR (s)", null=True, blank=True)
+    energy_j = models.FloatField("energy, gross (J)", null=True, blank=True)
+    net_energy_j = models.FloatField("energy net of idle (J)", null=True, blank=True)
+    quality = models.CharField(max_length=10, choices=Quality.choices)
+    missing_reason = models.TextField(blank=True)
+    boundary = models.CharField(max_length=200, blank=True)
+    is_low_precision = models.BooleanField(default=False)
+    is_shared = models.BooleanField(default=False, help_text="Something else used the machine at the same time.")
+    carbon_intensity_gco2e_per_kwh = models.FloatField(null=True, blank=True)
+    total_embodied_emissions_gco2e = models.FloatField(null=True, blank=True)
+    expected_lifespan_s = models.BigIntegerField(null=True, blank=True)
+    resource_share = models.FloatField(null=True, blank=True)
+    operational_emissions_gco2e = models.FloatField(null=True, blank=True)
+    embodied_emissions_gco2e = models.FloatField(null=True, blank=True)
+    sci_gco2e = models.FloatField("SCI (gCO2e)", null=True, blank=True)
+    method_version = models.CharField(max_length=20, blank=True)
+
+    objects = MeasurementQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(quality="missing", energy_j__isnull=True)
+                | (~Q(quality="missing") & Q(energy_j__isnull=False)),
+                name="measurement_missing_has_no_energy",
+            ),
+            models.CheckConstraint(
+                condition=Q(energy_j__isnull=True) | Q(energy_j__gt=0), name="measurement_energy_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(energy_j__isnull=False) | ~Q(missing_reason=""),
+                name="measurement_missing_has_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(sci_gco2e__isnull=True)
+                | Q(
+                    energy_j__isnull=False,
+                    time_reserved_s__gte=0,
+                    carbon_intensity_gco2e_per_kwh__isnull=False,
+                    total_embodied_emissions_gco2e__isnull=False,
+                    expected_lifespan_s__gt=0,
+                    resource_share__gt=0,
+                    operational_emissions_gco2e__isnull=False,
+                    embodied_emissions_gco2e__isnull=False,
+                )
+                | Q(purpose="imported"),
+                name="measurement_score_keeps_its_inputs",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"measurement {self.pk} ({self.purpose})"
+
+
+class ChannelReading(models.Model):
+    """What one channel of one meter saw during a measurement."""
+
+    measurement = models.ForeignKey(Measurement, on_delete=models.CASCADE, related_name="readings")
+    channel = models.CharField(max_length=60, help_text="For example machine, cpu-package-0 or gpu-<uuid>.")
+    meter = models.CharField(max_length=20)
+    is_in_boundary = models.BooleanField(help_text="Whether its energy is part of the measurement's energy.")
+    energy_j = models.FloatField(null=True, blank=True)
+    mean_power_mw = models.FloatField(null=True, blank=True)
+    sample_count = models.PositiveIntegerField()
+    coverage = models.FloatField(help_text="Share of the time that the channel's windows saw, 0 to 1.")
+    gap_count = models.PositiveIntegerField(default=0)
+    quality = models.CharField(max_length=10, choices=Quality.choices)
+    missing_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["measurement", "channel"], name="channel_reading_once"),
+            models.CheckConstraint(
+                condition=Q(quality="missing", energy_j__isnull=True)
+                | (~Q(quality="missing") & Q(energy_j__isnull=False)),
+                name="channel_reading_missing_has_no_energy",
+            ),
+            models.CheckConstraint(
+                condition=Q(coverage__gte=0) & Q(coverage__lte=1), name="channel_reading_coverage_0_to_1"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} of measurement {self.measurement_id}"
+
+
+class EnergyTrace(models.Model):
+    """The samples of one channel during a measurement, packed (`benchmarks.traces` tells the format).
+
+    The view `benchmarks_energy_sample` shows one row per sample to anyone who wants plain SQL.
+    """
+
+    class Quantity(models.TextChoices):
+        POWER_MW = "power_mw", "Mean power of the window (mW)"
+        ENERGY_UJ = "energy_uj", "Energy since the previous sample (µJ)"
+
+    measurement = models.ForeignKey(Measurement, on_delete=models.CASCADE, related_name="traces")
+    channel = models.CharField(max_length=60)
+    format_version = models.PositiveSmallIntegerField(default=1)
+    quantity = models.CharField(max_length=10, choices=Quantity.choices, default=Quantity.POWER_MW)
+    period_ns = models.BigIntegerField()
+    window_ns = models.BigIntegerField()
+    first_at_ns = models.BigIntegerField(help_text="First point of the grid on the machine's monotonic clock.")
+    offset_unit_ns = models.PositiveIntegerField()
+    sample_count = models.PositiveIntegerField()
+    offsets = ArrayField(models.SmallIntegerField(null=True))
+    values = ArrayField(models.IntegerField(null=True))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["measurement", "channel"], name="energy_trace_once")]
+
+    def __str__(self) -> str:
+        return f"trace of {self.channel}, measurement {self.measurement_id}"

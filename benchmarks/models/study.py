@@ -1,0 +1,240 @@
+"""Studies: which prompts go to which deployments with which parameters, and what came back."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+from benchmarks.models.catalog import Deployment, Prompt
+from benchmarks.models.energy import Measurement
+from benchmarks.models.machine import Machine
+
+DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
+
+
+class Study(models.Model):
+    """One measuring campaign: prompts x deployments x parameter sets x repeats."""
+
+    class Kind(models.TextChoices):
+        MEASURED = "measured", "Measured here"
+        IMPORTED = "imported", "Imported outcomes"
+        LIVE = "live", "Answers of live traffic"
+        ROUTER = "router", "The router as the target"
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        FINISHED = "finished", "Finished"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Order(models.TextChoices):
+        GROUPED = "grouped", "Grouped by model: each loads once"
+        INTERLEAVED = "interleaved", "Interleaved: models take turns"
+
+    name = models.SlugField(max_length=80, unique=True)
+    title = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.MEASURED)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
+    machine = models.ForeignKey(Machine, on_delete=models.PROTECT, null=True, blank=True, related_name="studies")
+    deployments: "models.ManyToManyField[Deployment, StudyDeployment]" = models.ManyToManyField(
+        Deployment, through="StudyDeployment", related_name="studies"
+    )
+    prompts: "models.ManyToManyField[Prompt, StudyPrompt]" = models.ManyToManyField(
+        Prompt, through="StudyPrompt", related_name="studies"
+    )
+    repeats = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    order = models.CharField(max_length=12, choices=Order.choices, default=Order.GROUPED)
+    order_seed = models.BigIntegerField(default=0)
+    sampling_period_ms = models.PositiveIntegerField(
+        default=DEFAULT_SAMPLING_PERIOD_MS, validators=[MinValueValidator(5), MaxValueValidator(60_000)]
+    )
+    cooldown_limit_c = models.FloatField("cooldown limit (°C)", default=60.0)
+    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
+    carbon_intensity_gco2e_per_kwh = models.FloatField(
+        "carbon intensity (gCO2e/kWh)",
+        null=True,
+        blank=True,
+        help_text="Fixed for the whole study, for comparisons.",
+    )
+    machine_snapshot = models.JSONField(default=dict, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "studies"
+        constraints = [
+            models.CheckConstraint(condition=Q(repeats__gte=1), name="study_repeats_positive"),
+            models.CheckConstraint(
+                condition=~Q(kind="measured") | Q(machine__isnull=False), name="study_measured_on_a_machine"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StudyDeployment(models.Model):
+    """One deployment that a study asks, and its place in the order."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="targets")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="study_targets")
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["study", "deployment"], name="study_deployment_once"),
+            models.UniqueConstraint(fields=["study", "position"], name="study_deployment_position_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.deployment_id}"
+
+
+class StudyPrompt(models.Model):
+    """One prompt that a study asks, and its place in the order."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="tasks")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="study_tasks")
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["study", "prompt"], name="study_prompt_once"),
+            models.UniqueConstraint(fields=["study", "position"], name="study_prompt_position_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.prompt_id}"
+
+
+class ParameterSet(models.Model):
+    """The generation parameters of a study; a sweep has one row per point of its grid."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="parameter_sets")
+    name = models.SlugField(max_length=60, default="default")
+    seed = models.BigIntegerField(default=42)
+    temperature = models.FloatField(default=0.0, validators=[MinValueValidator(0.0)])
+    num_ctx = models.PositiveIntegerField(default=2048)
+    num_predict = models.PositiveIntegerField(default=256)
+    top_p = models.FloatField(null=True, blank=True)
+    top_k = models.PositiveIntegerField(null=True, blank=True)
+    extras = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["study", "name"], name="parameter_set_name_once")]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}/{self.name}"
+
+
+class ResponseQuerySet(models.QuerySet["Response"]):
+    def finished(self) -> "ResponseQuerySet":
+        return self.filter(state=Response.State.FINISHED)
+
+    def unfinished(self) -> "ResponseQuerySet":
+        """Return the responses that a worker still has to produce."""
+        return self.filter(state__in=[Response.State.PENDING, Response.State.RUNNING])
+
+    def in_order(self) -> "ResponseQuerySet":
+        """Return the responses in the order in which they are measured."""
+        return self.order_by("study_id", "sequence", "pk")
+
+
+class Response(models.Model):
+    """One answer of one deployment to one prompt, or the place where it will stand."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        RUNNING = "running", "Running"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="responses")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="responses")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="responses")
+    parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT, related_name="responses")
+    repeat = models.PositiveSmallIntegerField(default=1)
+    sequence = models.PositiveIntegerField(default=0, help_text="Place in the order of measuring.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    error = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    thinking_text = models.TextField(blank=True)
+    done_reason = models.CharField(max_length=40, blank=True)
+    prompt_token_count = models.PositiveIntegerField(null=True, blank=True)
+    output_token_count = models.PositiveIntegerField(null=True, blank=True)
+    total_duration_ns = models.BigIntegerField(null=True, blank=True)
+    load_duration_ns = models.BigIntegerField(null=True, blank=True)
+    prompt_eval_duration_ns = models.BigIntegerField(null=True, blank=True)
+    eval_duration_ns = models.BigIntegerField(null=True, blank=True)
+    time_to_first_token_ns = models.BigIntegerField(null=True, blank=True)
+    measurement = models.OneToOneField(
+        Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="response"
+    )
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ResponseQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "deployment", "prompt", "parameter_set", "repeat"], name="response_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="finished") | Q(finished_at__isnull=False),
+                name="response_finished_has_a_moment",
+            ),
+            models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="response_failed_has_a_reason"),
+        ]
+        indexes = [
+            models.Index(fields=["study", "state", "sequence"], name="response_study_state"),
+            models.Index(fields=["prompt", "deployment"], name="response_prompt_deployment"),
+        ]
+
+    def __str__(self) -> str:
+        return f"response {self.pk}"
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether a worker shall produce it now."""
+        is_unfinished = self.state in {Response.State.PENDING, Response.State.RUNNING}
+        return is_unfinished and self.study.state == Study.State.RUNNING
+
+
+class ResponseAttempt(models.Model):
+    """One try to produce a response; a killed worker leaves one that is marked lost."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "Running"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+        LOST = "lost", "Lost: the worker or its machine went away"
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
+    error_kind = models.CharField(max_length=100, blank=True)
+    error = models.TextField(blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["response", "number"], name="response_attempt_number_once"),
+            models.UniqueConstraint(
+                fields=["response"], condition=Q(outcome="running"), name="response_attempt_one_running"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="running") | Q(ended_at__gte=F("started_at")),
+                name="response_attempt_ends_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of response {self.response_id}"

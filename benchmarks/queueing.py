@@ -1,0 +1,104 @@
+"""Put the responses of a study on its machine's queue, and take a machine's work up again after a crash.
+
+Postgres knows what is left to do; the queue only says in which order. A lost or emptied queue is filled again from
+Postgres, and a job that runs twice does no harm.
+"""
+
+import re
+import time
+from datetime import datetime
+from uuid import uuid4
+
+import django_rq
+from django.conf import settings
+from rq import Queue, Worker
+from rq.registry import StartedJobRegistry
+
+from benchmarks.models import Machine, Response, Study
+from benchmarks.studying import finish_if_done
+
+_JOB_PREFIX = "response-"
+_JOB_ID = re.compile(rf"{_JOB_PREFIX}(\d+)(?:-again-.*)?")
+_AFTER_ANY_JOB_S = 10**7  # makes every started job of a dead worker look overdue
+
+
+def queue_of(machine: Machine) -> Queue:
+    """Return the RQ queue of a machine, over the one Redis or Valkey of the settings."""
+    return Queue(machine.queue_name, connection=django_rq.get_connection("default"))
+
+
+def job_id_of(response_id: int) -> str:
+    """Return the id of the job that measures a response first."""
+    return f"{_JOB_PREFIX}{response_id}"
+
+
+def _response_id_of(job_id: str) -> int | None:
+    found = _JOB_ID.fullmatch(job_id)
+    return int(found[1]) if found else None
+
+
+def enqueue_study(*, study: Study) -> int:
+    """Enqueue every response of a running study that no job waits for, in the order of measuring; return how many."""
+    if study.machine is None:
+        return 0
+    queue = queue_of(study.machine)
+    waiting = {_response_id_of(job_id) for job_id in queue.get_job_ids()}
+    missing = [
+        response_id
+        for response_id in study.responses.unfinished().in_order().values_list("pk", flat=True)
+        if response_id not in waiting
+    ]
+    with queue.connection.pipeline() as pipe:
+        jobs = [
+            Queue.prepare_data(
+                "benchmarks.jobs.measure_response",
+                args=(response_id,),
+                job_id=job_id_of(response_id),
+                timeout=int(2 * settings.GENERATION_TIMEOUT_S + 600),
+                result_ttl=0,
+                failure_ttl=86_400,
+            )
+            for response_id in missing
+        ]
+        queue.enqueue_many(jobs, pipeline=pipe)
+        pipe.execute()
+    return len(missing)
+
+
+def enqueue_again(*, response: Response) -> None:
+    """Put one response back at the front of its machine's queue."""
+    machine = response.study.machine
+    if machine is not None:
+        queue_of(machine).enqueue(
+            "benchmarks.jobs.measure_response",
+            response.pk,
+            # an id of its own: rq deletes the job that is just running, and with it whatever has the same id
+            job_id=f"{job_id_of(response.pk)}-again-{uuid4().hex}",
+            job_timeout=int(2 * settings.GENERATION_TIMEOUT_S + 600),
+            result_ttl=0,
+            failure_ttl=86_400,
+            at_front=True,
+        )
+
+
+def take_up_work(*, machine: Machine, now: datetime) -> int:
+    """Enqueue again whatever a dead worker of this machine left; call it before its only worker starts.
+
+    A study whose last response the dead worker stored is finished in its place.
+
+    Only the machine's own queue is touched, because other machines share the Redis. Returns how many responses
+    are to be measured.
+    """
+    queue = queue_of(machine)
+    for worker in Worker.all(connection=queue.connection):
+        if machine.queue_name in worker.queue_names():
+            worker.register_death()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    StartedJobRegistry(queue=queue).cleanup(timestamp=time.time() + _AFTER_ANY_JOB_S)
+    for job_id in queue.get_job_ids():
+        if _response_id_of(job_id) is not None:
+            queue.remove(job_id)  # enqueued anew below, so that the response in flight keeps its place
+    taken_up = 0
+    for study in Study.objects.filter(machine=machine, state=Study.State.RUNNING).order_by("pk"):
+        if not finish_if_done(study_id=study.pk, now=now):
+            taken_up += enqueue_study(study=study)
+    return taken_up

@@ -1,0 +1,130 @@
+"""Ask the machine's sampler what its channels saw between two marks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.meters.base import Channel, MeterUnavailable, Reading
+from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
+from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerGone, SamplerProcess
+from benchmarks.models import Machine
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND
+
+
+class RecordingError(Exception):
+    """The samples of a measurement cannot be had; `is_retryable` tells whether trying again may help."""
+
+    def __init__(self, message: str, *, is_retryable: bool) -> None:
+        super().__init__(message)
+        self.is_retryable = is_retryable
+
+
+@dataclass(frozen=True)
+class ChannelRecord:
+    """What one channel saw: its readings from the last one before the start to the first one after the stop."""
+
+    meter: str
+    channel: Channel
+    period_ns: int
+    readings: tuple[Reading, ...]
+
+
+class EnergyRecorder(Protocol):
+    """Records energy while something else goes on."""
+
+    def ensure_running(self, *, period_ns: int) -> None:
+        """See to it that every channel is sampled at this period from now on.
+
+        Raises:
+            RecordingError: it cannot be.
+        """
+        ...
+
+    def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+        """Return what every channel saw between two marks on the monotonic clock.
+
+        Raises:
+            RecordingError: samples of that time are missing.
+        """
+        ...
+
+
+class SamplerRecorder:
+    """Records with a sampler process that lives as long as the worker; a killed one is started again."""
+
+    def __init__(self, *, name: str, meters: Sequence[MeterConfiguration]) -> None:
+        self._name = name
+        self._meters = tuple(meters)
+        self._sampler: SamplerProcess | None = None
+        self._period_ns = 0
+        self._channels: list[SampledChannel] = []
+
+    def ensure_running(self, *, period_ns: int) -> None:
+        """Start the sampler where it does not run, or runs at another period; see `EnergyRecorder`."""
+        if self._sampler is not None and self._period_ns == period_ns and self._sampler.is_alive():
+            return
+        self.stop()
+        try:
+            self._sampler = SamplerProcess(
+                SamplerConfiguration(
+                    meters=self._meters, period_ms=period_ns // NANOSECONDS_PER_MILLISECOND, name=self._name
+                )
+            )
+            self._sampler.start()
+            self._channels = self._sampler.channels()
+        except (MeterUnavailable, ConfigurationError) as error:
+            raise RecordingError(str(error), is_retryable=False) from error
+        except SamplerGone as error:
+            raise RecordingError(f"The sampler cannot be started: {error}", is_retryable=True) from error
+        self._period_ns = period_ns
+
+    def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+        """Return what every channel saw; see `EnergyRecorder`."""
+        if self._sampler is None:
+            raise RecordingError("The sampler was not started before the measurement.", is_retryable=True)
+        try:
+            return tuple(
+                ChannelRecord(
+                    meter=sampled.meter,
+                    channel=sampled.channel,
+                    period_ns=sampled.period_ns,
+                    readings=tuple(self._sampler.readings(sampled.channel.name, start_ns, stop_ns)),
+                )
+                for sampled in self._channels
+            )
+        except (SamplerGone, ReadingsMissing) as error:
+            raise RecordingError(f"Samples are missing: {error}", is_retryable=True) from error
+
+    def stop(self) -> None:
+        """End the sampler; harmless when none runs."""
+        if self._sampler is not None:
+            self._sampler.stop()
+            self._sampler = None
+
+
+def recorder_for(machine: Machine) -> SamplerRecorder:
+    """Return the recorder of a machine's meters; without any, its power is estimated from the load.
+
+    Raises:
+        RecordingError: the machine's row names a meter wrongly.
+    """
+    return SamplerRecorder(name=machine.name, meters=meters_of(machine))
+
+
+def meters_of(machine: Machine) -> list[MeterConfiguration]:
+    """Return the meters of a machine as its row has them.
+
+    Raises:
+        RecordingError: the row names a meter wrongly.
+    """
+    try:
+        configured = [MeterConfiguration(**meter) for meter in machine.meters or [{"kind": "estimate"}]]
+    except (TypeError, ConfigurationError) as error:
+        raise RecordingError(f"meters of the machine {machine}: {error}", is_retryable=False) from error
+    facts = {"tdp_w": machine.thermal_design_power_w, "idle_power_w": machine.idle_power_w}
+    return [
+        MeterConfiguration(meter.kind, {**facts, **meter.options}, meter.period_ms)
+        if meter.kind == "estimate"
+        else meter
+        for meter in configured
+    ]

@@ -1,0 +1,297 @@
+"""Create studies and move them through their states: start, pause, resume, cancel, finish."""
+
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count
+
+from benchmarks.inference.base import GenerationParameters
+from benchmarks.inference.options import require_supported, wire_options
+from benchmarks.meters.configuration import MIN_PERIOD_MS
+from benchmarks.models import (
+    CarbonIntensity,
+    Deployment,
+    Machine,
+    ParameterSet,
+    Prompt,
+    Response,
+    Study,
+    StudyDeployment,
+    StudyPrompt,
+)
+
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1  # what the columns hold
+
+
+class StudyError(ValueError):
+    """The study cannot be made or cannot take that step; the message tells why and what to do."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Generation parameters of a study, by the names that Ollama gives them."""
+
+    seed: int = 42
+    temperature: float = 0.0
+    num_ctx: int = 2048
+    num_predict: int = 256
+    top_p: float | None = None
+    top_k: int | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is."""
+
+    total: int
+    finished: int
+    failed: int
+    cancelled: int
+
+    @property
+    def remaining(self) -> int:
+        """Return how many responses are still to come."""
+        return self.total - self.finished - self.failed - self.cancelled
+
+
+def create_study(
+    *,
+    name: str,
+    machine: Machine,
+    deployments: Sequence[Deployment],
+    prompts: Sequence[Prompt],
+    parameters: Parameters,
+    repeats: int = 1,
+    order: str = Study.Order.GROUPED,
+    order_seed: int = 0,
+    sampling_period_ms: int = 99,
+    created_by_id: int | None = None,
+    server_versions: Mapping[int, str] | None = None,
+) -> Study:
+    """Create a study with a place for each of its responses.
+
+    `server_versions` are the versions that servers report, by their primary key: what a server supports depends
+    on it; without one, the server counts as one of today.
+
+    Raises:
+        StudyError: no prompt, no deployment, a retired one, one on another machine, one twice, a number that is
+            out of its range, or a name that is taken or no name.
+        UnsupportedParameter: a server of the study does not know a parameter.
+    """
+    _check(name, machine, deployments, prompts)
+    _check_numbers(parameters, repeats, sampling_period_ms)
+    options = wire_options(generation_parameters_of(parameters))
+    for server in {deployment.server for deployment in deployments}:
+        require_supported(options, (server_versions or {}).get(server.pk))
+    with transaction.atomic():
+        study = Study.objects.create(
+            name=name,
+            machine=machine,
+            repeats=repeats,
+            order=order,
+            order_seed=order_seed,
+            sampling_period_ms=sampling_period_ms,
+            carbon_intensity_gco2e_per_kwh=intensity_for(machine),
+            created_by_id=created_by_id,
+        )
+        parameter_set = ParameterSet.objects.create(study=study, **vars(parameters))
+        StudyDeployment.objects.bulk_create(
+            StudyDeployment(study=study, deployment=deployment, position=position)
+            for position, deployment in enumerate(deployments, start=1)
+        )
+        StudyPrompt.objects.bulk_create(
+            StudyPrompt(study=study, prompt=prompt, position=position)
+            for position, prompt in enumerate(prompts, start=1)
+        )
+        Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_set), batch_size=1000)
+    return study
+
+
+def _check(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
+    if not _STUDY_NAME.fullmatch(name):
+        raise StudyError(f"{name!r} is not a name of at most 80 letters, digits, hyphens and underscores.")
+    if not prompts:
+        raise StudyError(f"The study {name!r} has no prompts; import some with manage.py import_prompts.")
+    if not deployments:
+        raise StudyError(f"The study {name!r} has no models; add some with manage.py add_model.")
+    if Study.objects.filter(name=name).exists():
+        raise StudyError(f"There is a study {name!r} already; choose another name.")
+    for what, chosen in (("model", deployments), ("prompt", prompts)):
+        twice = [str(one) for one, count in Counter(chosen).items() if count > 1]
+        if twice:
+            raise StudyError(f"The study {name!r} names a {what} more than once: {', '.join(twice)}.")
+    for deployment in deployments:
+        if deployment.state == Deployment.State.RETIRED:
+            raise StudyError(f"{deployment} was retired; add it again before measuring it.")
+        if deployment.server.machine_id != machine.pk:
+            raise StudyError(f"{deployment} is not on the machine {machine}; a study measures one machine.")
+
+
+def _check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int) -> None:
+    ranges: tuple[tuple[str, float | None, float, float], ...] = (
+        ("repeats", repeats, 1, _INT16_MAX),
+        ("sampling_period_ms", sampling_period_ms, MIN_PERIOD_MS, 60_000),
+        ("seed", parameters.seed, -_INT64_MAX, _INT64_MAX),
+        ("temperature", parameters.temperature, 0, math.inf),
+        ("num_ctx", parameters.num_ctx, 1, _INT32_MAX),
+        ("num_predict", parameters.num_predict, 1, _INT32_MAX),
+        ("top_p", parameters.top_p, 0, 1),
+        ("top_k", parameters.top_k, 0, _INT32_MAX),
+    )
+    for name, value, low, high in ranges:
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
+            raise StudyError(f"{name} must be from {low} to {high}, not {value}.")
+
+
+def _responses(
+    study: Study, deployments: Sequence[Deployment], prompts: Sequence[Prompt], parameter_set: ParameterSet
+) -> list[Response]:
+    triples = [
+        (deployment, prompt, repeat)
+        for deployment in deployments
+        for repeat in range(1, study.repeats + 1)
+        for prompt in prompts
+    ]
+    if study.order == Study.Order.INTERLEAVED:
+        random.Random(study.order_seed).shuffle(triples)
+    return [
+        Response(
+            study=study,
+            deployment=deployment,
+            prompt=prompt,
+            parameter_set=parameter_set,
+            repeat=repeat,
+            sequence=sequence,
+        )
+        for sequence, (deployment, prompt, repeat) in enumerate(triples, start=1)
+    ]
+
+
+def intensity_for(machine: Machine) -> float:
+    """Return the carbon intensity of a machine's zone, in gCO2e/kWh.
+
+    Raises:
+        StudyError: none is known for the zone.
+    """
+    fixed = [CarbonIntensity.Kind.YEARLY_AVERAGE, CarbonIntensity.Kind.FIXED]
+    found = CarbonIntensity.objects.for_zone(machine.zone).filter(kind__in=fixed).first()
+    if found is None:
+        raise StudyError(
+            f"No carbon intensity is known for the zone {machine.zone!r} of {machine}; add one in the admin."
+        )
+    return found.gco2e_per_kwh
+
+
+def generation_parameters_of(parameters: "Parameters | ParameterSet") -> GenerationParameters:
+    """Return what is sent to a server."""
+    return GenerationParameters(
+        seed=parameters.seed,
+        temperature=parameters.temperature,
+        num_ctx=parameters.num_ctx,
+        num_predict=parameters.num_predict,
+        top_p=parameters.top_p,
+        top_k=parameters.top_k,
+        extras=parameters.extras,
+    )
+
+
+def start(*, study: Study, now: datetime) -> None:
+    """Let a study run; a running one goes on, a failed response of an earlier run is tried again.
+
+    Raises:
+        StudyError: it is cancelled, or has nothing to measure.
+    """
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state == Study.State.CANCELLED:
+            raise StudyError(f"The study {locked} was cancelled; make a new one.")
+        if locked.machine_id is None:
+            raise StudyError(f"The study {locked} has no machine; nothing can be measured.")
+        if not locked.responses.exists():
+            raise StudyError(f"The study {locked} has no prompts; nothing can be measured.")
+        locked.responses.filter(state=Response.State.FAILED).update(state=Response.State.PENDING, error="")
+        if locked.responses.unfinished().exists():
+            locked.state = Study.State.RUNNING
+            locked.started_at = locked.started_at or now
+            locked.finished_at = None
+            locked.machine_snapshot = locked.machine_snapshot or _snapshot(locked)
+            locked.save(update_fields=["state", "started_at", "finished_at", "machine_snapshot"])
+        elif locked.state != Study.State.FINISHED:  # paused, or its worker killed, after the last response
+            _finish(locked, now)
+    study.refresh_from_db()
+
+
+def _finish(study: Study, now: datetime) -> None:
+    study.state = Study.State.FINISHED
+    study.finished_at = now
+    study.save(update_fields=["state", "finished_at"])
+
+
+def _snapshot(study: Study) -> dict[str, Any]:
+    machine = study.machine
+    if machine is None:
+        return {}
+    kept = (
+        "name", "zone", "total_embodied_emissions_gco2e", "expected_lifespan_s", "resource_share", "cpu_model",
+        "cpu_count", "memory_bytes", "thermal_design_power_w", "idle_power_w", "meters",
+    )  # fmt: skip
+    return {name: getattr(machine, name) for name in kept}
+
+
+def pause(*, study: Study) -> None:
+    """Stop after the response in flight; `start` goes on.
+
+    Raises:
+        StudyError: it does not run.
+    """
+    if not Study.objects.filter(pk=study.pk, state=Study.State.RUNNING).update(state=Study.State.PAUSED):
+        raise StudyError(f"The study {study} is not running, so it cannot be paused.")
+    study.refresh_from_db()
+
+
+def cancel(*, study: Study, now: datetime) -> None:
+    """Give up what has not been measured; what has been stays.
+
+    Raises:
+        StudyError: it is over already.
+    """
+    over = [Study.State.FINISHED, Study.State.CANCELLED]
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state in over:
+            raise StudyError(f"The study {locked} is {locked.get_state_display().lower()} already.")
+        locked.responses.filter(state=Response.State.PENDING).update(state=Response.State.CANCELLED)
+        locked.state = Study.State.CANCELLED
+        locked.finished_at = now
+        locked.save(update_fields=["state", "finished_at"])
+    study.refresh_from_db()
+
+
+def finish_if_done(*, study_id: int, now: datetime) -> bool:
+    """Mark a running study finished once nothing of it is left to do; tell whether it did."""
+    with transaction.atomic():
+        study = Study.objects.select_for_update().get(pk=study_id)
+        if study.state != Study.State.RUNNING or study.responses.unfinished().exists():
+            return False
+        _finish(study, now)
+    return True
+
+
+def progress_of(*, study: Study) -> Progress:
+    """Count the responses of a study by what became of them."""
+    counts = dict(study.responses.values_list("state").annotate(n=Count("pk")).order_by())
+    return Progress(
+        total=sum(counts.values()),
+        finished=counts.get(Response.State.FINISHED, 0),
+        failed=counts.get(Response.State.FAILED, 0),
+        cancelled=counts.get(Response.State.CANCELLED, 0),
+    )

@@ -1,0 +1,25 @@
+"""Conversions between the units that GreenLLM stores and shows; the only place where a factor stands."""
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+MILLIWATTS_PER_WATT = 1_000
+MICROJOULES_PER_JOULE = 1_000_000
+JOULES_PER_KILOWATT_HOUR = 3_600_000
+MILLIGRAMS_PER_GRAM = 1_000
+SECONDS_PER_DAY = 86_400
+SECONDS_PER_YEAR = 365 * SECONDS_PER_DAY  # ISO/IEC 21031 leaves the year open; the paper's authors use 365 days
+
+
+def joules_to_kilowatt_hours(energy_j: float) -> float:
+    """Convert an energy from joules to kilowatt hours."""
+    return energy_j / JOULES_PER_KILOWATT_HOUR
+
+
+def nanoseconds_to_seconds(duration_ns: int) -> float:
+    """Convert a duration from nanoseconds to seconds."""
+    return duration_ns / NANOSECONDS_PER_SECOND
+
+
+def grams_to_milligrams(mass_g: float) -> float:
+    """Convert a mass from grams to milligrams."""
+    return mass_g * MILLIGRAMS_PER_GRAM

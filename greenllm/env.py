@@ -1,0 +1,129 @@
+"""Read settings from the environment through typed helpers: a wrong value stops the start with its name."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_env = environ.Env()
+
+
+def text(name: str, default: str) -> str:
+    """Return the variable, or the default when it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def flag(name: str, default: bool) -> bool:
+    """Return a yes/no variable.
+
+    Raises:
+        ImproperlyConfigured: the value is neither of the usual words for yes and no.
+    """
+    raw = text(name, "yes" if default else "no").strip().lower()
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name}={raw!r} is neither yes nor no. Set it to 'yes' or 'no'.")
+
+
+def whole_number(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    """Return a whole number within its bounds.
+
+    Raises:
+        ImproperlyConfigured: not a whole number, or out of bounds.
+    """
+    raw = text(name, str(default))
+    try:
+        number = int(raw)
+    except ValueError:
+        number = minimum - 1
+    if not minimum <= number <= maximum:
+        raise ImproperlyConfigured(f"{name}={raw!r} must be a whole number from {minimum} to {maximum}.")
+    return number
+
+
+def decimal_number(name: str, default: float, *, minimum: float) -> float:
+    """Return a number that is at least `minimum`.
+
+    Raises:
+        ImproperlyConfigured: not a number, or too small.
+    """
+    raw = text(name, str(default))
+    try:
+        number = float(raw)
+    except ValueError:
+        number = float("nan")
+    if not number >= minimum:
+        raise ImproperlyConfigured(f"{name}={raw!r} must be a number of at least {minimum}.")
+    return number
+
+
+def one_of(name: str, default: str, choices: Sequence[str]) -> str:
+    """Return one of the allowed words.
+
+    Raises:
+        ImproperlyConfigured: any other word.
+    """
+    raw = text(name, default)
+    if raw not in choices:
+        raise ImproperlyConfigured(f"{name}={raw!r} must be one of: {', '.join(choices)}.")
+    return raw
+
+
+def words(name: str, default: Sequence[str]) -> list[str]:
+    """Return a comma separated list without blanks."""
+    raw = text(name, ",".join(default))
+    return [word.strip() for word in raw.split(",") if word.strip()]
+
+
+def database(name: str, default: str) -> dict[str, object]:
+    """Return Django's database settings of a `postgresql://` address.
+
+    Raises:
+        ImproperlyConfigured: the address is of another engine or cannot be read.
+    """
+    address = text(name, default)
+    if not address.startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            f"{name} must be a postgresql:// address (GreenLLM keeps everything in Postgres), "
+            f"for example postgresql://greenllm:password@127.0.0.1:5432/greenllm."
+        )
+    return cast(dict[str, object], dict(_env.db_url_config(address)))
+
+
+def http_address(name: str, default: str) -> str:
+    """Return an http(s) address without a trailing slash; `host:port` alone means http.
+
+    Raises:
+        ImproperlyConfigured: no host can be read from it.
+    """
+    raw = text(name, default).rstrip("/")
+    address = raw if "://" in raw else f"http://{raw}"
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ImproperlyConfigured(f"{name}={raw!r} must be an address such as http://127.0.0.1:11434.")
+    if parts.hostname == "0.0.0.0":  # noqa: S104  Ollama's own variable names the address to listen on
+        address = address.replace("0.0.0.0", "127.0.0.1", 1)  # noqa: S104
+    return address
+
+
+def secret_key(name: str, path: Path) -> str:
+    """Return the secret of this installation: the variable, or a random one kept in a private file."""
+    given = os.environ.get(name)
+    if given:
+        return given
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        secret = secrets.token_urlsafe(50)
+        file.write(secret)
+    return secret

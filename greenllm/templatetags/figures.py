@@ -1,0 +1,52 @@
+"""How figures are written on pages: three significant digits, a unit, and a dash where there is none."""
+
+from django import template
+
+from benchmarks.intervals import Interval
+from benchmarks.units import grams_to_milligrams
+
+register = template.Library()
+
+NONE = "\u2013"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, without an exponent for ordinary sizes."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.{max(0, digits - 1 - _exponent(float(text)))}f}" if "e" not in text else text
+
+
+def _exponent(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2]) if value else 0
+
+
+@register.filter
+def milligrams(mass_g: float | None) -> str:
+    """Write a mass given in grams as a number of milligrams."""
+    return NONE if mass_g is None else significant(grams_to_milligrams(mass_g))
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """Write a share as a whole percentage."""
+    return NONE if share is None else f"{100 * share:.0f}\u00a0%"
+
+
+@register.filter
+def percent_interval(interval: Interval | None) -> str:
+    """Write the 95 % interval of a share."""
+    return "" if interval is None else f"{100 * interval.low:.0f}\u2013{100 * interval.high:.0f}\u00a0%"
+
+
+@register.filter
+def milligrams_interval(interval: Interval | None) -> str:
+    """Write the 95 % interval of a mass given in grams, in milligrams."""
+    if interval is None or interval.n < 2:
+        return ""
+    return f"{milligrams(interval.low)}\u2013{milligrams(interval.high)}"
+
+
+@register.filter
+def seconds(duration_s: float | None) -> str:
+    """Write a duration in seconds."""
+    return NONE if duration_s is None else f"{significant(duration_s)}\u00a0s"

@@ -1,0 +1,14 @@
+"""Every URL of GreenLLM (docs/architecture.md lists them)."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from greenllm.health import health
+
+urlpatterns = [
+    path("", include("greenllm.dashboards.urls")),
+    path("v1/", include("router.api.urls")),
+    path("account/", include("greenllm.account.urls")),
+    path("health", health, name="health"),
+    path("admin/", admin.site.urls),
+]

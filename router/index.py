@@ -1,0 +1,222 @@
+"""The vectors of the known prompts: stored in Chroma, searched exactly up to a size, then by Chroma's own index.
+
+Chroma's HNSW finds the nearest of 10,000 random vectors only about every second time at its defaults. Up to
+`exact_limit` prompts the vectors are therefore read once from Chroma, kept in a file beside the other data, and
+scanned. Chroma costs about 2 s to import, so that it is imported only where it is opened.
+"""
+
+import os
+import threading
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from router.vectors import DimensionMismatch, Matrix, Neighbour, nearest
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+
+_BATCH = 1000
+_EF_SEARCH = 2000  # with 32 links a node found 50 of 50 nearest among 10,000 random vectors
+
+
+class IndexStoreError(RuntimeError):
+    """Chroma cannot be used; the message tells why and what to do."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The whole of one index in memory."""
+
+    prompt_ids: npt.NDArray[np.int64]
+    matrix: Matrix
+
+
+class VectorStore:
+    """The vectors of indexes by collection name; safe to use from several threads.
+
+    Args:
+        chroma_url: address of the Chroma server.
+        cache_dir: folder for the files that exact search maps; rebuilt from Chroma where absent.
+        exact_limit: largest number of prompts that is scanned.
+    """
+
+    def __init__(self, *, chroma_url: str, cache_dir: Path, exact_limit: int) -> None:
+        self._chroma_url = chroma_url
+        self._cache_dir = cache_dir
+        self._exact_limit = exact_limit
+        self._client: ClientAPI | None = None
+        self._loaded: tuple[str, Loaded] | None = None
+        self._lock = threading.Lock()
+
+    def write(self, collection_name: str, prompt_ids: Sequence[int], matrix: Matrix) -> None:
+        """Store an index anew, whatever stood under its name; afterwards Chroma holds exactly these vectors.
+
+        Raises:
+            IndexStoreError: Chroma is unreachable, refuses, or holds another number afterwards.
+        """
+        with _chroma_errors(self._chroma_url):
+            client = self._open()
+            if collection_name in {collection.name for collection in client.list_collections()}:
+                client.delete_collection(collection_name)
+            collection = client.create_collection(
+                collection_name,
+                embedding_function=None,
+                configuration={
+                    "hnsw": {
+                        "space": "l2",
+                        "ef_search": _EF_SEARCH,
+                        "ef_construction": 200,
+                        "max_neighbors": 32,
+                    }
+                },
+            )
+            for start in range(0, len(prompt_ids), _BATCH):
+                collection.upsert(
+                    ids=[str(prompt_id) for prompt_id in prompt_ids[start : start + _BATCH]],
+                    embeddings=matrix[start : start + _BATCH],
+                )
+            stored = collection.count()
+        self._forget(collection_name)
+        _require_whole(stored, len(prompt_ids))
+
+    def delete(self, collection_name: str) -> None:
+        """Delete an index's vectors; one that is not there is no error.
+
+        Raises:
+            IndexStoreError: Chroma is unreachable.
+        """
+        with _chroma_errors(self._chroma_url):
+            client = self._open()
+            if collection_name in {collection.name for collection in client.list_collections()}:
+                client.delete_collection(collection_name)
+        self._forget(collection_name)
+
+    def nearest(self, collection_name: str, vector: npt.NDArray[Any], count: int, prompt_count: int) -> list[Neighbour]:
+        """Return the nearest known prompts by squared L2 distance, exactly up to the limit.
+
+        Raises:
+            DimensionMismatch: another embedder made the vector.
+            IndexStoreError: Chroma is unreachable and nothing is cached, or it holds not all of the index.
+        """
+        if prompt_count <= self._exact_limit:
+            loaded = self._load(collection_name, prompt_count)
+            return nearest(loaded.matrix, loaded.prompt_ids, vector, count)
+        with _chroma_errors(self._chroma_url):
+            collection = self._open().get_collection(collection_name, embedding_function=None)
+            found = collection.query(
+                query_embeddings=[np.asarray(vector, dtype=np.float32)],
+                n_results=count,
+                include=["distances"],
+            )
+        distances = (found["distances"] or [[]])[0]
+        return [Neighbour(int(key), float(far)) for key, far in zip(found["ids"][0], distances, strict=True)]
+
+    def _open(self) -> "ClientAPI":
+        if self._client is None:
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+            import chromadb
+            from chromadb.config import Settings
+
+            parts = urlsplit(self._chroma_url)
+            self._client = chromadb.HttpClient(
+                host=parts.hostname or "127.0.0.1",
+                port=parts.port or (443 if parts.scheme == "https" else 80),
+                ssl=parts.scheme == "https",
+                settings=Settings(anonymized_telemetry=False),
+            )
+        return self._client
+
+    def _cache_path(self, collection_name: str) -> Path:
+        return self._cache_dir / f"{collection_name}.npz"
+
+    def _forget(self, collection_name: str) -> None:
+        with self._lock:
+            if self._loaded is not None and self._loaded[0] == collection_name:
+                self._loaded = None
+            self._cache_path(collection_name).unlink(missing_ok=True)
+
+    def _load(self, collection_name: str, prompt_count: int) -> Loaded:
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != collection_name:
+                cached = self._read_cache(collection_name)
+                # a file of another length is of an index that had this name in an earlier database
+                is_usable = cached is not None and len(cached.prompt_ids) == prompt_count
+                loaded = cached if cached is not None and is_usable else self._fetch(collection_name, prompt_count)
+                self._loaded = (collection_name, loaded)
+            return self._loaded[1]
+
+    def _read_cache(self, collection_name: str) -> Loaded | None:
+        path = self._cache_path(collection_name)
+        try:
+            with path.open("rb") as file, np.load(file) as stored:  # numpy leaves a damaged file open
+                return Loaded(stored["prompt_ids"], stored["matrix"])
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)  # half written by a process that was killed
+            return None
+
+    def _fetch(self, collection_name: str, prompt_count: int) -> Loaded:
+        with _chroma_errors(self._chroma_url):
+            collection = self._open().get_collection(collection_name, embedding_function=None)
+            ids, rows = _all_vectors(collection)
+        _require_whole(len(ids), prompt_count)
+        loaded = Loaded(np.asarray(ids, dtype=np.int64), np.asarray(rows, dtype=np.float32))
+        self._cache_dir.mkdir(parents=True, exist_ok=True)
+        path = self._cache_path(collection_name)
+        scratch = path.with_suffix(f".{os.getpid()}.tmp.npz")
+        np.savez(scratch, prompt_ids=loaded.prompt_ids, matrix=loaded.matrix)
+        scratch.replace(path)
+        return loaded
+
+
+def _require_whole(stored_count: int, prompt_count: int) -> None:
+    if stored_count != prompt_count:
+        raise IndexStoreError(
+            f"Chroma holds {stored_count} of {prompt_count} vectors; build the index again with manage.py build_index."
+        )
+
+
+def _all_vectors(collection: "Collection") -> tuple[list[int], list[Any]]:
+    ids: list[int] = []
+    rows: list[Any] = []
+    while True:
+        page = collection.get(include=["embeddings"], limit=_BATCH, offset=len(ids))
+        if not page["ids"]:
+            return ids, rows
+        ids.extend(int(key) for key in page["ids"])
+        rows.extend(page["embeddings"] if page["embeddings"] is not None else [])
+
+
+class _chroma_errors:  # noqa: N801  used like a function
+    """Turn whatever Chroma's client raises into one error with a remedy."""
+
+    def __init__(self, chroma_url: str) -> None:
+        self._chroma_url = chroma_url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception) or isinstance(error, IndexStoreError):
+            return
+        from chromadb.errors import InvalidArgumentError, NotFoundError
+
+        if isinstance(error, InvalidArgumentError) and "dimension" in str(error):
+            raise DimensionMismatch(f"{error} Build the index again with manage.py build_index.") from error
+        if isinstance(error, NotFoundError):
+            raise IndexStoreError(
+                f"Chroma at {self._chroma_url} does not have the index; build it with manage.py build_index."
+            ) from error
+        raise IndexStoreError(
+            f"Chroma at {self._chroma_url} cannot be used ({type(error).__name__}: {error}). "
+            f"Start it with manage.py services start, or set CHROMA_URL."
+        ) from error

@@ -1,0 +1,98 @@
+"""Build the index of known prompts, and find the one that is current."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from benchmarks.models import Prompt
+from router.embedding import Embedder
+from router.index import VectorStore
+from router.models import IndexedPrompt, PromptIndex
+
+
+class NoIndex(LookupError):
+    """No index has been built yet, or not of these prompts."""
+
+
+class EmbedderMismatch(LookupError):
+    """The embedder of today is not the one that built the index."""
+
+
+def build_index(
+    *,
+    prompts: Sequence[Prompt],
+    embedder: Embedder,
+    store: VectorStore,
+    embedded_text: str,
+    clock: Callable[[], datetime],
+    on_progress: Callable[[int], None] | None = None,
+) -> PromptIndex:
+    """Embed prompts into a new index and make it the current one; until then the old one stays in use.
+
+    Raises:
+        NoIndex: there are no prompts to index.
+        InferenceError, IndexStoreError, ValueError: embedding or storing failed; the row says why, and the
+            index that was current still is.
+    """
+    if not prompts:
+        raise NoIndex("There are no training prompts to index; import some with manage.py import_prompts.")
+    started_at = clock()
+    index = PromptIndex.objects.create(embedder=embedder.language_model, embedded_text=embedded_text)
+    try:
+        matrix = embedder.embed([text_of(prompt, embedded_text) for prompt in prompts], on_progress=on_progress)
+        store.write(index.collection_name, [prompt.pk for prompt in prompts], matrix)
+    except Exception as error:
+        index.state = PromptIndex.State.FAILED
+        index.error = f"{type(error).__name__}: {error}"
+        index.save(update_fields=["state", "error"])
+        raise
+    built_at = clock()
+    index.dimension = matrix.shape[1]
+    index.prompt_count = len(prompts)
+    index.built_at = built_at
+    index.build_duration_s = (built_at - started_at).total_seconds()
+    return _make_current(index, prompts)
+
+
+def _make_current(index: PromptIndex, prompts: Sequence[Prompt]) -> PromptIndex:
+    with transaction.atomic():
+        IndexedPrompt.objects.bulk_create(
+            (IndexedPrompt(index=index, prompt=prompt) for prompt in prompts), batch_size=1000
+        )
+        PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).update(state=PromptIndex.State.REPLACED)
+        index.state = PromptIndex.State.CURRENT
+        index.save()
+    return index
+
+
+def delete_replaced(*, store: VectorStore, keep: int = 1) -> int:
+    """Delete the vectors of replaced indexes but for the latest ones; rows and decisions stay. Return how many."""
+    replaced = PromptIndex.objects.filter(state=PromptIndex.State.REPLACED).order_by("-built_at", "-pk")[keep:]
+    for index in replaced:
+        store.delete(index.collection_name)
+    return len(replaced)
+
+
+def text_of(prompt: Prompt, embedded_text: str) -> str:
+    """Return the text of a prompt that an index of that kind embeds."""
+    return prompt.item_text if embedded_text == PromptIndex.EmbeddedText.ITEM else prompt.text
+
+
+def current_index(*, embedder: Embedder | None = None) -> PromptIndex:
+    """Return the index that the router uses.
+
+    Raises:
+        NoIndex: none has been built yet.
+        EmbedderMismatch: it was built with other weights than the embedder's.
+    """
+    index = PromptIndex.objects.select_related("embedder").filter(state=PromptIndex.State.CURRENT).first()
+    if index is None:
+        raise NoIndex("No index has been built yet; build one with manage.py build_index.")
+    if embedder is not None and index.embedder_id != embedder.language_model.pk:
+        raise EmbedderMismatch(
+            f"The index was built with {index.embedder} ({index.embedder.digest[:12]}), the embedder now is "
+            f"{embedder.language_model} ({embedder.language_model.digest[:12]}): their vectors cannot be compared. "
+            f"Build the index again with manage.py build_index."
+        )
+    return index

@@ -1,0 +1,46 @@
+"""API keys: made once, shown once, stored as a hash."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.models import ApiKey
+
+_PREFIX = "gllm-"
+_SHOWN_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key and its only showing."""
+
+    key: ApiKey
+    secret: str
+
+
+def create_key(*, owner_id: int, name: str) -> NewKey:
+    """Make a key of 256 random bits for a person; the secret cannot be read again later."""
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(owner_id=owner_id, name=name, prefix=secret[:_SHOWN_LENGTH], digest=_digest(secret))
+    return NewKey(key, secret)
+
+
+def find_key(*, secret: str) -> ApiKey | None:
+    """Return the key that a secret belongs to, unless it was revoked or its owner is switched off."""
+    return (
+        ApiKey.objects.select_related("owner")
+        .filter(digest=_digest(secret), revoked_at__isnull=True, owner__is_active=True)
+        .first()
+    )
+
+
+def revoke_key(*, key: ApiKey, now: datetime) -> None:
+    """Refuse a key from now on."""
+    key.revoked_at = now
+    key.save(update_fields=["revoked_at"])
+
+
+def _digest(secret: str) -> str:
+    """Return the SHA-256 of a secret; a slow hash would add nothing to 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()

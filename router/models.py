@@ -1,0 +1,210 @@
+"""Who may ask, what the index knows, and every decision with its reason."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from benchmarks.models import Category, Deployment, Measurement, Prompt
+from benchmarks.models.catalog import LanguageModel
+
+
+class ApiKey(models.Model):
+    """One key of one person: shown once, stored hashed, found by its prefix."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16)
+    digest = models.CharField(
+        max_length=64, unique=True, help_text="SHA-256 of the whole key; a key has 256 random bits."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    latest_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class PromptIndex(models.Model):
+    """One built index: its vectors stand in Chroma, what they mean stands here."""
+
+    class State(models.TextChoices):
+        BUILDING = "building", "Building"
+        CURRENT = "current", "Current: the router uses it"
+        REPLACED = "replaced", "Replaced by a later one"
+        FAILED = "failed", "Failed"
+
+    class EmbeddedText(models.TextChoices):
+        PROMPT = "prompt", "The whole prompt, as sent"
+        ITEM = "item", "The bare item"
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.BUILDING)
+    embedder = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="indexes")
+    embedded_text = models.CharField(max_length=10, choices=EmbeddedText.choices, default=EmbeddedText.PROMPT)
+    dimension = models.PositiveIntegerField(null=True, blank=True)
+    prompt_count = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    built_at = models.DateTimeField(null=True, blank=True)
+    build_duration_s = models.FloatField(null=True, blank=True)
+    measurement = models.OneToOneField(
+        Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="prompt_index"
+    )
+
+    class Meta:
+        verbose_name_plural = "prompt indexes"
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="current"), name="prompt_index_one_current"),
+            models.CheckConstraint(
+                condition=~Q(state="current") | Q(dimension__gt=0, prompt_count__gt=0),
+                name="prompt_index_current_is_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"index {self.pk} ({self.state}, {self.prompt_count} prompts)"
+
+    @property
+    def collection_name(self) -> str:
+        """Return the name of its collection in Chroma."""
+        return f"greenllm-index-{self.pk}"
+
+
+class IndexedPrompt(models.Model):
+    """One prompt that an index knows; its id in Chroma is the prompt's primary key."""
+
+    index = models.ForeignKey(PromptIndex, on_delete=models.CASCADE, related_name="entries")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="index_entries")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["index", "prompt"], name="indexed_prompt_once")]
+
+    def __str__(self) -> str:
+        return f"prompt {self.prompt_id} in index {self.index_id}"
+
+
+class GatewayRequest(models.Model):
+    """One request to the endpoint, the chat or the prompt box."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        ANSWERED = "answered", "Answered"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Surface(models.TextChoices):
+        OPENAI = "openai", "OpenAI API"
+        OLLAMA = "ollama", "Ollama API"
+        PAGE = "page", "Page"
+        COMMAND = "command", "Command"
+
+    public_id = models.CharField(max_length=40, unique=True, help_text="Sortable by time; shown to the client.")
+    surface = models.CharField(max_length=10, choices=Surface.choices)
+    api_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="requests")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="gateway_requests",
+    )
+    requested_model = models.CharField(max_length=200)
+    prompt_text = models.TextField(blank=True, help_text="Kept only where the setting says so.")
+    prompt_sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["started_at"], name="gateway_request_started")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class UpstreamAttempt(models.Model):
+    """One generation that a request caused; a fallback or an escalation causes several."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "Running"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    request = models.ForeignKey(GatewayRequest, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField(default=1)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="upstream_attempts")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
+    error_kind = models.CharField(max_length=100, blank=True)
+    error = models.TextField(blank=True)
+    done_reason = models.CharField(max_length=40, blank=True)
+    prompt_token_count = models.PositiveIntegerField(null=True, blank=True)
+    output_token_count = models.PositiveIntegerField(null=True, blank=True)
+    total_duration_ns = models.BigIntegerField(null=True, blank=True)
+    load_duration_ns = models.BigIntegerField(null=True, blank=True)
+    prompt_eval_duration_ns = models.BigIntegerField(null=True, blank=True)
+    eval_duration_ns = models.BigIntegerField(null=True, blank=True)
+    time_to_first_token_ns = models.BigIntegerField(null=True, blank=True)
+    measurement = models.OneToOneField(
+        Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="upstream_attempt"
+    )
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request", "number"], name="upstream_attempt_number_once")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.request_id}"
+
+
+class RoutingDecision(models.Model):
+    """Why one prompt went where it went."""
+
+    class Reason(models.TextChoices):
+        CHEAPEST_CORRECT = (
+            "cheapest_correct",
+            "Lowest SCI among the models that answered the nearest prompt right",
+        )
+        CHEAPEST_NONE_CORRECT = (
+            "cheapest_none_correct",
+            "No model answered the nearest prompt right: the cheapest one",
+        )
+        PINNED = "pinned", "The caller named the model"
+
+    request = models.OneToOneField(
+        GatewayRequest,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="decision",
+        help_text="Empty where a person only asked for the route.",
+    )
+    policy = models.CharField(max_length=20)
+    index = models.ForeignKey(PromptIndex, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    neighbours = models.JSONField(default=list)
+    candidates = models.JSONField(default=list)
+    chosen = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions")
+    reason = models.CharField(max_length=30, choices=Reason.choices)
+    explanation = models.TextField()
+    predicted_sci_gco2e = models.FloatField(null=True, blank=True)
+    predicted_quality = models.CharField(max_length=10, blank=True)
+    baseline = models.ForeignKey(Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    baseline_sci_gco2e = models.FloatField(null=True, blank=True)
+    embedding_ms = models.FloatField(null=True, blank=True)
+    search_ms = models.FloatField(null=True, blank=True)
+    choice_ms = models.FloatField(null=True, blank=True)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["decided_at"], name="routing_decision_decided")]
+
+    def __str__(self) -> str:
+        return f"decision {self.pk}: {self.chosen_id}"

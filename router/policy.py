@@ -1,0 +1,120 @@
+"""Routing policies: pure choices among candidates.
+
+`nearest` is the rule of the paper: the lowest SCI among the models that answered the nearest known prompt right.
+Where no model did, the paper says nothing; here the cheapest one is chosen, and the choice says so.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.units import grams_to_milligrams
+
+# better kinds of energy first; figures of unlike kind are not ranked against each other
+QUALITIES_IN_ORDER = ("measured", "component", "estimated", "simulated")
+
+
+class NoCandidate(LookupError):
+    """No model can be chosen; the message tells why and what to do."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one active deployment on the nearest known prompt.
+
+    `sci_gco2e` is the mean over its measured responses there (None: not measured), `quality` how its energy came
+    about, `is_correct` the verdict on the model (None: nobody said).
+    """
+
+    deployment_id: int
+    model: str
+    sci_gco2e: float | None
+    quality: str
+    is_correct: bool | None
+    response_count: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One deployment as the policy saw it, and why it won or lost."""
+
+    evidence: Evidence
+    is_chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which deployment a policy chose, and every candidate with its reason."""
+
+    chosen: Evidence
+    reason: str
+    explanation: str
+    candidates: tuple[Candidate, ...]
+
+
+def choose_nearest(evidence: Sequence[Evidence]) -> Choice:
+    """Choose by the paper's rule from what the active deployments did on the nearest prompt.
+
+    Ties in SCI go to the name that sorts first. Deployments without an SCI on that prompt are left out, and of the
+    rest those whose energy is of another quality than the most common one (ties: the better one); they say so.
+
+    Raises:
+        NoCandidate: there is no active deployment, or none has an SCI on the nearest prompt.
+    """
+    if not evidence:
+        raise NoCandidate("The federation has no active model; add one with manage.py add_model and measure it.")
+    right = [one for one in evidence if one.sci_gco2e is not None and one.is_correct]
+    pool = right or [one for one in evidence if one.sci_gco2e is not None]
+    ranked_quality = _quality_to_rank([one.quality for one in pool])
+    rankable = [(one.sci_gco2e, one.model, one.deployment_id, one) for one in pool if one.quality == ranked_quality]
+    if not rankable:
+        raise NoCandidate(
+            "No active model has an SCI on the nearest known prompt; measure the active models on the index's "
+            "prompts with manage.py run_study."
+        )
+    _, _, _, chosen = min(rankable, key=lambda row: row[:3])
+    if right:
+        reason = "cheapest_correct"
+        why = "It has the lowest SCI of those that answered the nearest known prompt right."
+        right_count = sum(one.is_correct is True for one in evidence)
+        explanation = (
+            f"{right_count} of {len(evidence)} models answered the nearest known prompt right; of these {chosen.model} "
+            f"has the lowest {chosen.quality} SCI ({_amount(chosen)})."
+        )
+    else:
+        reason = "cheapest_none_correct"
+        why = "It has the lowest SCI; no model with an SCI there is known to have answered the nearest prompt right."
+        explanation = (
+            f"No model with an SCI on the nearest known prompt is known to have answered it right, so the cheapest "
+            f"one was chosen: {chosen.model} ({_amount(chosen)}, {chosen.quality})."
+        )
+    candidates = tuple(
+        Candidate(one, one is chosen, why if one is chosen else _why_not(one, chosen, ranked_quality))
+        for one in sorted(evidence, key=lambda one: (one.sci_gco2e is None, one.sci_gco2e or 0.0, one.model))
+    )
+    return Choice(chosen, reason, explanation, candidates)
+
+
+def _amount(one: Evidence) -> str:
+    return f"{grams_to_milligrams(one.sci_gco2e or 0.0):.3g} mgCO2e"
+
+
+def _quality_to_rank(qualities: Sequence[str]) -> str:
+    counts = Counter(qualities)
+    in_order = [quality for quality in QUALITIES_IN_ORDER if quality in counts]
+    return max(in_order, key=lambda quality: counts[quality], default="")  # max keeps the first of equals
+
+
+def _why_not(one: Evidence, chosen: Evidence, ranked_quality: str) -> str:
+    if one.sci_gco2e is None:
+        return "It has no SCI on the nearest known prompt."
+    if chosen.is_correct and one.is_correct is None:
+        return "Nobody has judged its answer to the nearest known prompt."
+    if chosen.is_correct and not one.is_correct:
+        return "It answered the nearest known prompt wrong."
+    if one.quality != ranked_quality:
+        return f"Its energy is {one.quality}, that of most others {ranked_quality}: they are not ranked together."
+    if one.sci_gco2e == chosen.sci_gco2e:
+        return "It costs the same; ties go to the name that sorts first."
+    return f"It costs more: {_amount(one)} against {_amount(chosen)}."

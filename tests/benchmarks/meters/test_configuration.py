@@ -1,0 +1,42 @@
+import pytest
+
+from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
+
+ESTIMATE = MeterConfiguration("estimate", {"tdp_w": 95, "idle_power_w": 30})
+SLOW = MeterConfiguration("replay", {"steps": [[1, 10]]}, period_ms=250)
+
+
+class TestSamplerConfiguration:
+    def test_comes_back_from_json(self) -> None:
+        configuration = SamplerConfiguration((ESTIMATE, SLOW), period_ms=50, name="lab", parent_pid=12)
+
+        assert SamplerConfiguration.from_json(configuration.to_json()) == configuration
+
+    def test_lets_a_meter_have_its_own_period(self) -> None:
+        configuration = SamplerConfiguration((ESTIMATE, SLOW))
+
+        assert [configuration.period_ms_of(meter) for meter in configuration.meters] == [99, 250]
+
+    def test_uses_the_directory_it_is_given(self) -> None:
+        assert str(SamplerConfiguration((ESTIMATE,), directory="/mnt/rings").ring_directory) == "/mnt/rings"
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "not a sampler's"),
+            ("[]", "not a sampler's"),
+            ("{}", "meters"),
+            ('{"meters": []}', "at least one"),
+            ('{"meters": [{"kind": "estimate"}], "perod_ms": 9}', "perod_ms"),
+            ('{"meters": [{"kind": "estimate", "option": {}}]}', "option"),
+            ('{"meters": [{"kind": 5}]}', "kind"),
+            ('{"meters": [{"kind": "estimate", "options": []}]}', "options"),
+            ('{"meters": [{"kind": "estimate"}], "period_ms": 9}', "period_ms"),
+            ('{"meters": [{"kind": "estimate"}], "period_ms": 99.5}', "period_ms"),
+            ('{"meters": [{"kind": "estimate", "period_ms": 0}]}', "period_ms"),
+            ('{"meters": [{"kind": "estimate"}], "name": "../lab"}', "name"),
+        ],
+    )
+    def test_names_what_is_wrong(self, text: str, message: str) -> None:
+        with pytest.raises(ConfigurationError, match=message):
+            SamplerConfiguration.from_json(text)

@@ -1,0 +1,151 @@
+"""Small makers that set only what a test is about."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.models import (
+    CarbonIntensity,
+    Category,
+    Dataset,
+    Deployment,
+    InferenceServer,
+    LanguageModel,
+    Machine,
+    Measurement,
+    ParameterSet,
+    Prompt,
+    Response,
+    Study,
+)
+from benchmarks.scoring import apply_score, basis_of
+from benchmarks.studying import Parameters, create_study, start
+from greenllm.models import User
+from labeling.models import Grade, Label
+from router.models import GatewayRequest
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_user(username: str = "", *, password: str = "", **facts: Any) -> User:
+    """Make a person; without a password none can sign in, and no time goes into hashing it."""
+    return User.objects.create_user(username or f"person-{next(_numbers)}", password=password or None, **facts)
+
+
+def make_machine(name: str = "test", **facts: Any) -> Machine:
+    machine, _ = Machine.objects.get_or_create(name=name, defaults=facts)
+    if not CarbonIntensity.objects.filter(zone=machine.zone).exists():
+        CarbonIntensity.objects.create(zone=machine.zone, gco2e_per_kwh=385, source="test", year=2022)
+    return machine
+
+
+def make_server(machine: Machine | None = None, base_url: str = "http://127.0.0.1:1") -> InferenceServer:
+    found = InferenceServer.objects.filter(base_url=base_url).first()
+    return found or InferenceServer.objects.create(
+        name=f"server-{next(_numbers)}", base_url=base_url, machine=machine or make_machine()
+    )
+
+
+def make_deployment(
+    name: str = "tiny",
+    *,
+    state: str = Deployment.State.ACTIVE,
+    server: InferenceServer | None = None,
+    purpose: str = LanguageModel.Purpose.CHAT,
+    digest: str = "",
+) -> Deployment:
+    model, _ = LanguageModel.objects.get_or_create(
+        name=name, digest=digest or f"digest-{name}", defaults={"purpose": purpose}
+    )
+    return Deployment.objects.create(
+        language_model=model, server=server or make_server(), state=state, state_changed_at=NOW
+    )
+
+
+def make_prompt(text: str = "", *, category: str = "math", role: str = Prompt.Role.TRAIN, **fields: Any) -> Prompt:
+    number = next(_numbers)
+    text = text or f"Prompt number {number}?"
+    dataset, _ = Dataset.objects.get_or_create(name="test")
+    made, _ = Category.objects.get_or_create(name=category)
+    values = {"external_id": f"test-{number}", "position": number, "item_text": text, "text": text, "role": role}
+    return Prompt.objects.create(dataset=dataset, category=made, **{**values, **fields})
+
+
+def make_study(name: str = "", **fields: Any) -> Study:
+    values = {"name": name or f"study-{next(_numbers)}", "machine": make_machine(), "state": Study.State.RUNNING}
+    study = Study.objects.create(**{**values, "carbon_intensity_gco2e_per_kwh": 385.0, **fields})
+    ParameterSet.objects.create(study=study)
+    return study
+
+
+def make_measurement(energy_j: float | None = 20.0, *, quality: str = "estimated", seconds: float = 1.0) -> Measurement:
+    machine = make_machine()
+    measurement = Measurement(
+        purpose=Measurement.Purpose.RESPONSE,
+        machine=machine,
+        energy_j=energy_j,
+        quality=quality if energy_j is not None else "missing",
+        missing_reason="" if energy_j is not None else "a gap",
+        time_reserved_s=seconds,
+    )
+    apply_score(measurement, basis_of(machine, 385.0))
+    measurement.save()
+    return measurement
+
+
+def make_response(
+    prompt: Prompt,
+    deployment: Deployment,
+    *,
+    study: Study | None = None,
+    energy_j: float | None = 20.0,
+    quality: str = "estimated",
+    verdict: str = "",
+    text: str = "An answer.",
+    **fields: Any,
+) -> Response:
+    study = study or make_study()
+    response = Response.objects.create(
+        study=study,
+        prompt=prompt,
+        deployment=deployment,
+        parameter_set=study.parameter_sets.get(),
+        state=Response.State.FINISHED,
+        finished_at=NOW,
+        text=text,
+        measurement=make_measurement(energy_j, quality=quality),
+        **fields,
+    )
+    if verdict:
+        make_grader_label(response, verdict)
+    return response
+
+
+def make_grader_label(response: Response, verdict: str) -> Label:
+    grade = Grade.objects.create(
+        response=response, grader="test", grader_version=1, verdict=verdict, reason="test", duration_ms=0.1
+    )
+    return Label.objects.create(response=response, verdict=verdict, source=Label.Source.GRADER, grade=grade)
+
+
+def make_pending_study(base_url: str, *texts: str, models: Sequence[str] = ("tiny",), **options: Any) -> Study:
+    """Make a study that runs, with one response to come for each model of the server and each prompt."""
+    machine = options.pop("machine", None) or make_machine()
+    server = make_server(machine, base_url)
+    study = create_study(
+        name=f"study-{next(_numbers)}",
+        machine=machine,
+        deployments=[make_deployment(name, server=server) for name in models],
+        prompts=[make_prompt(text) for text in texts],
+        parameters=Parameters(),
+        **options,
+    )
+    start(study=study, now=NOW)
+    return study
+
+
+def make_gateway_request(**fields: Any) -> GatewayRequest:
+    values = {"public_id": f"req_{next(_numbers)}", "surface": "command", "requested_model": "auto", "started_at": NOW}
+    return GatewayRequest.objects.create(**{**values, **fields})
