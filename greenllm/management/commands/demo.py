@@ -76,14 +76,17 @@ class Command(StackCommand):
         self.stdout.flush()
 
     def _run(self, stack: Stack) -> None:
-        for person in demo.ensure_people():
-            self._tell(f"Made {person.username} with the password {person.password} (shown once)")
-        key_path = settings.VAR_DIR / "api-key"
-        key = demo.ensure_api_key(key_path)
-        self._tell(f"API key {key}, kept in {key_path}" if key else f"The API key is in {key_path}")
         ensure_machine(name=settings.MACHINE_NAME)
         address = stack.start_programs(env={"GREENLLM_ANONYMOUS_ACCESS": _anonymous_access()})
         self._tell(f"The pages are at {address}")
+        people = demo.ensure_people()
+        for person in people:
+            self._tell(f"Made {person.username} with the password {person.password} (shown once)")
+        if not people:
+            self._tell("admin and annotator are there; manage.py changepassword NAME sets a new password")
+        key_path = settings.VAR_DIR / "api-key"
+        key = demo.ensure_api_key(key_path)
+        self._tell(f"API key {key}, kept in {key_path}" if key else f"The API key is in {key_path}")
         self._tell(f"{demo.ensure_prompts()} new prompts in the data set {demo.DATASET}")
         study = self._measure()
         self._label(study)
