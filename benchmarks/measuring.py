@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
@@ -104,13 +104,16 @@ def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
 
 
 def abandon(*, response_id: int, error: Exception, now: datetime) -> Outcome:
-    """Fail a response for a reason that measuring does not know, so that its study does not wait for it for ever."""
+    """Give up an attempt for a reason that measuring does not know, so that its study does not wait for ever.
+
+    Only a Postgres that was away is worth another attempt; anything else fails the response.
+    """
     with transaction.atomic():
         response = Response.objects.select_for_update(of=("self",)).select_related("study").get(pk=response_id)
         if not response.is_due:
             return Outcome.SKIPPED
         attempt = response.attempts.filter(outcome=ResponseAttempt.Outcome.RUNNING).first()
-        return _give_up(response, attempt, now, error, is_retryable=False)
+        return _give_up(response, attempt, now, error, is_retryable=isinstance(error, OperationalError))
 
 
 def _claim(response_id: int, lab: Lab) -> tuple[Response, ResponseAttempt] | None:
@@ -182,14 +185,7 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
         response.error = ""
         response.text = _storable(generation.text)
         response.thinking_text = _storable(generation.thinking or "")
-        response.done_reason = generation.done_reason or ""
-        response.prompt_token_count = generation.prompt_token_count
-        response.output_token_count = generation.output_token_count
-        response.total_duration_ns = generation.total_duration_ns
-        response.load_duration_ns = generation.load_duration_ns
-        response.prompt_eval_duration_ns = generation.prompt_eval_duration_ns
-        response.eval_duration_ns = generation.eval_duration_ns
-        response.time_to_first_token_ns = generation.time_to_first_token_ns
+        response.take_figures(generation)
         response.finished_at = now
         response.save()
         attempt.outcome = ResponseAttempt.Outcome.FINISHED

@@ -27,6 +27,7 @@ SECRET_KEY = env.secret_key("SECRET_KEY", VAR_DIR / "secret-key")
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024  # as much as the endpoint reads (router.wire.MAX_BODY_BYTES)
 
 INSTALLED_APPS = [
     "greenllm.apps.GreenllmConfig",

@@ -19,7 +19,6 @@ from benchmarks.inference.base import (
     GenerationParameters,
     GenerationRequest,
     InferenceClient,
-    InferenceError,
 )
 from benchmarks.models import Deployment, InferenceServer
 from router.embedding import Embedder
@@ -132,26 +131,19 @@ def _generate(
     parameters: GenerationParameters,
 ) -> Generation:
     attempt = UpstreamAttempt.objects.create(request=request, deployment=deployment, started_at=gateway.clock())
-    client = gateway.connect(deployment.server)
-    gateway.release()
     try:
+        client = gateway.connect(deployment.server)
+        gateway.release()
         generation = client.generate(GenerationRequest(deployment.language_model.name, messages, parameters))
-    except InferenceError as error:
+    except Exception as error:
         attempt.outcome = UpstreamAttempt.Outcome.FAILED
         attempt.error_kind = type(error).__name__
-        attempt.error = str(error)
+        attempt.error = _storable(error)
         attempt.finished_at = gateway.clock()
         attempt.save()
         raise
     attempt.outcome = UpstreamAttempt.Outcome.FINISHED
-    attempt.done_reason = generation.done_reason or ""
-    attempt.prompt_token_count = generation.prompt_token_count
-    attempt.output_token_count = generation.output_token_count
-    attempt.total_duration_ns = generation.total_duration_ns
-    attempt.load_duration_ns = generation.load_duration_ns
-    attempt.prompt_eval_duration_ns = generation.prompt_eval_duration_ns
-    attempt.eval_duration_ns = generation.eval_duration_ns
-    attempt.time_to_first_token_ns = generation.time_to_first_token_ns
+    attempt.take_figures(generation)
     attempt.finished_at = gateway.clock()
     attempt.save()
     return generation
@@ -163,6 +155,11 @@ def _close_request(
     with transaction.atomic():
         request.state = state
         request.error_code = type(error).__name__ if error else ""
-        request.error = str(error) if error else ""
+        request.error = _storable(error) if error else ""
         request.finished_at = now
         request.save(update_fields=["state", "error_code", "error", "finished_at"])
+
+
+def _storable(error: Exception) -> str:
+    """Return an error's message without what Postgres cannot hold; a server's own words may have it."""
+    return str(error).encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from benchmarks.models import Category, Deployment, Measurement, Prompt
 from benchmarks.models.catalog import LanguageModel
+from benchmarks.models.generation import GenerationFigures
 
 
 class ApiKey(models.Model):
@@ -128,7 +129,7 @@ class GatewayRequest(models.Model):
         return self.public_id
 
 
-class UpstreamAttempt(models.Model):
+class UpstreamAttempt(GenerationFigures):
     """One generation that a request caused; a fallback or an escalation causes several."""
 
     class Outcome(models.TextChoices):
@@ -143,14 +144,6 @@ class UpstreamAttempt(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
     error_kind = models.CharField(max_length=100, blank=True)
     error = models.TextField(blank=True)
-    done_reason = models.CharField(max_length=40, blank=True)
-    prompt_token_count = models.PositiveIntegerField(null=True, blank=True)
-    output_token_count = models.PositiveIntegerField(null=True, blank=True)
-    total_duration_ns = models.BigIntegerField(null=True, blank=True)
-    load_duration_ns = models.BigIntegerField(null=True, blank=True)
-    prompt_eval_duration_ns = models.BigIntegerField(null=True, blank=True)
-    eval_duration_ns = models.BigIntegerField(null=True, blank=True)
-    time_to_first_token_ns = models.BigIntegerField(null=True, blank=True)
     measurement = models.OneToOneField(
         Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="upstream_attempt"
     )

@@ -85,7 +85,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     model = record.get("model")
     if not isinstance(model, str) or not model.strip():
         raise WireError("'model' is missing; use 'auto' or a name of GET /v1/models.", param="model")
-    return ChatRequest(model.strip(), _messages(record.get("messages")), _parameters(record))
+    return ChatRequest(_storable(model.strip(), "model"), _messages(record.get("messages")), _parameters(record))
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -150,11 +150,11 @@ def _storable(text: str, param: str) -> str:
 
 
 def _parameters(record: Mapping[str, Any]) -> GenerationParameters:
-    limit = record.get("max_completion_tokens", record.get("max_tokens"))
+    limit = "max_tokens" if record.get("max_completion_tokens") is None else "max_completion_tokens"
     return GenerationParameters(
         seed=_whole(record.get("seed"), "seed", -(2**63), 2**63 - 1),
         temperature=_decimal(record.get("temperature"), "temperature", 0.0, 2.0),
-        num_predict=_whole(limit, "max_tokens", 1, 1_000_000),
+        num_predict=_whole(record.get(limit), limit, 1, 1_000_000),
         top_p=_decimal(record.get("top_p"), "top_p", 0.0, 1.0),
         stop=_stop(record.get("stop")),
     )
@@ -182,7 +182,7 @@ def _stop(raw: object) -> tuple[str, ...]:
     stops = [raw] if isinstance(raw, str) else raw
     if not isinstance(stops, list) or len(stops) > 4 or not all(isinstance(one, str) and one for one in stops):
         raise WireError("'stop' must be a text or a list of up to four texts.", param="stop")
-    return tuple(stops)
+    return tuple(_storable(one, "stop") for one in stops)
 
 
 def chat_completion(

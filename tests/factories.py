@@ -130,6 +130,14 @@ def make_grader_label(response: Response, verdict: str) -> Label:
     return Label.objects.create(response=response, verdict=verdict, source=Label.Source.GRADER, grade=grade)
 
 
+def make_label(response: Response, verdict: str = "correct", **facts: Any) -> Label:
+    """Make a label of a person; of somebody new where none is named."""
+    labeler = facts.pop("labeler") if "labeler" in facts else make_user()
+    return Label.objects.create(
+        response=response, verdict=verdict, source=Label.Source.PERSON, labeler=labeler, **facts
+    )
+
+
 def make_pending_study(base_url: str, *texts: str, models: Sequence[str] = ("tiny",), **options: Any) -> Study:
     """Make a study that runs, with one response to come for each model of the server and each prompt."""
     machine = options.pop("machine", None) or make_machine()

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from benchmarks.models.catalog import Deployment, Prompt
 from benchmarks.models.energy import Measurement
+from benchmarks.models.generation import GenerationFigures
 from benchmarks.models.machine import Machine
 
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
@@ -145,7 +146,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.order_by("study_id", "sequence", "pk")
 
 
-class Response(models.Model):
+class Response(GenerationFigures):
     """One answer of one deployment to one prompt, or the place where it will stand."""
 
     class State(models.TextChoices):
@@ -165,14 +166,6 @@ class Response(models.Model):
     error = models.TextField(blank=True)
     text = models.TextField(blank=True)
     thinking_text = models.TextField(blank=True)
-    done_reason = models.CharField(max_length=40, blank=True)
-    prompt_token_count = models.PositiveIntegerField(null=True, blank=True)
-    output_token_count = models.PositiveIntegerField(null=True, blank=True)
-    total_duration_ns = models.BigIntegerField(null=True, blank=True)
-    load_duration_ns = models.BigIntegerField(null=True, blank=True)
-    prompt_eval_duration_ns = models.BigIntegerField(null=True, blank=True)
-    eval_duration_ns = models.BigIntegerField(null=True, blank=True)
-    time_to_first_token_ns = models.BigIntegerField(null=True, blank=True)
     measurement = models.OneToOneField(
         Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="response"
     )

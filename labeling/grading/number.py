@@ -8,14 +8,17 @@ from typing import Any
 from labeling.grading.base import Suggestion, UnusableCheck
 
 # digits with or without thousands commas, an optional decimal part, or a plain fraction such as 3/4
-_NUMBER = r"[-+\u2212]?\s?\$?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?"
-_ANY_NUMBER = re.compile(rf"(?<![\w.,]){_NUMBER}(?![\w])|(?<![\w.,]){_NUMBER}")
+_NUMBER = r"[-+\u2212]?(?:\$\s?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?"
+_START = r"(?<![\w.,])(?<!(?i:step)\s)"  # the number of a step is never an answer
+_ANY_NUMBER = re.compile(rf"{_START}{_NUMBER}(?![\w])|{_START}{_NUMBER}")
 _AFTER_EQUALS = re.compile(rf"=\s*({_NUMBER})")
+_WHOLE = r"(?![.,]?\d|\s*[-+*/x\u00d7\u00f7\u2212]\s*\$?\d)"  # "the answer is 3 + 4 = 7" does not say 3
 _MARKED = (
     ("####", re.compile(rf"####\s*({_NUMBER})")),
     ("\\boxed", re.compile(rf"\\boxed\{{\s*({_NUMBER})")),
-    ("answer is", re.compile(rf"\banswer(?:\s+is|\s*:|\s*=)\s*:?\s*\**\s*({_NUMBER})", re.IGNORECASE)),
+    ("answer is", re.compile(rf"\banswer(?:\s+is|\s*:|\s*=)[\s:*]*({_NUMBER}){_WHOLE}", re.IGNORECASE)),
 )
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 class NumberGrader:
@@ -23,7 +26,8 @@ class NumberGrader:
 
     Checks: `value`, the right number as text or number; `tolerance`, optional, an absolute difference that is
     still right. A number marked as the answer (`####`, `\\boxed{}`, "answer is") goes before one behind the last
-    equals sign, and that before the last number of the text.
+    equals sign, and that before the last number of the text. What stands in parentheses is read only where no
+    number stands outside.
     """
 
     name = "number"
@@ -53,10 +57,11 @@ def extract_number(answer: str) -> tuple[str, str, Fraction] | None:
         found = pattern.findall(answer)
         if found and (value := parse_number(found[-1])) is not None:
             return found[-1].strip(), how, value
-    for how, pattern in (("after the last =", _AFTER_EQUALS), ("last number", _ANY_NUMBER)):
-        for text in reversed(pattern.findall(answer)):
-            if (value := parse_number(text)) is not None:
-                return text.strip(), how, value
+    for part in (_IN_PARENTHESES.sub(" ", answer), answer):
+        for how, pattern in (("after the last =", _AFTER_EQUALS), ("last number", _ANY_NUMBER)):
+            for text in reversed(pattern.findall(part)):
+                if (value := parse_number(text)) is not None:
+                    return text.strip(), how, value
     return None
 
 

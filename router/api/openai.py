@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestDataTooBig
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -24,7 +25,7 @@ from router.models import GatewayRequest
 from router.policy import NoCandidate
 from router.routing import candidates_as_json
 from router.vectors import DimensionMismatch
-from router.wire import WireError, chat_completion, model_entry, model_list, parse_chat_request
+from router.wire import MAX_BODY_BYTES, WireError, chat_completion, model_entry, model_list, parse_chat_request
 from router.wiring import gateway
 
 logger = logging.getLogger(__name__)
@@ -100,8 +101,13 @@ def _chat_response(answered: Answer) -> HttpResponse:
     if decision.predicted_sci_gco2e is not None:
         headers["X-GreenLLM-Predicted-GCO2e"] = f"{decision.predicted_sci_gco2e:.6g}"
     for name, value in headers.items():
-        response.headers[name] = value
+        response.headers[name] = _one_line(value)
     return response
+
+
+def _one_line(text: str) -> str:
+    """Return a name as a header can hold it; prompts and models may be called anything."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def carbon_of(answered: Answer) -> dict[str, Any]:
@@ -181,6 +187,8 @@ def _error_response(error: Exception) -> HttpResponse:
 def _as_wire_error(error: Exception) -> WireError:
     if isinstance(error, WireError):
         return error
+    if isinstance(error, RequestDataTooBig):
+        return WireError(f"The body is larger than {MAX_BODY_BYTES} bytes.", status=413)
     if isinstance(error, UnknownModel | RetiredModel):
         return WireError(str(error), status=404, code="model_not_found", param="model")
     if isinstance(error, EmptyPrompt):
