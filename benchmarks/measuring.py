@@ -39,6 +39,9 @@ from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 
 
+MAX_LOST_ATTEMPTS = 5  # a response that takes its worker down each time shall not stop the study for ever
+
+
 class Outcome(Enum):
     """What became of one call."""
 
@@ -134,6 +137,12 @@ def _claim(response_id: int, lab: Lab) -> tuple[Response, ResponseAttempt] | Non
         if response is None or not response.is_due:
             return None
         mark_lost(response=response, now=now)
+        lost_count = response.attempts.filter(outcome=ResponseAttempt.Outcome.LOST).count()
+        if lost_count >= MAX_LOST_ATTEMPTS:
+            response.state = Response.State.FAILED
+            response.error = f"The worker went away {lost_count} times while it produced this response."
+            response.save(update_fields=["state", "error"])
+            return None
         number = response.attempts.count() + 1
         attempt = ResponseAttempt.objects.create(
             response=response, number=number, started_at=now, worker=lab.worker_name
@@ -281,6 +290,8 @@ def _give_up(
         failures = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED).count()
         is_retried = is_retryable and failures < response.study.max_attempts
         response.state = Response.State.PENDING if is_retried else Response.State.FAILED
+        if Study.objects.filter(pk=response.study_id, state=Study.State.CANCELLED).exists():
+            is_retried, response.state = False, Response.State.CANCELLED
         response.error = reason
         response.save(update_fields=["state", "error"])
     return Outcome.RETRY if is_retried else Outcome.FAILED

@@ -4,7 +4,7 @@ from typing import Any
 
 import django_rq
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import close_old_connections
 from django.utils import timezone
 from rq import Queue, SimpleWorker
@@ -12,6 +12,7 @@ from rq.job import Job
 
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import process_recorder
+from benchmarks.management.telling import TellingCommand
 from benchmarks.queueing import queue_of, take_up_work
 
 
@@ -24,7 +25,7 @@ class MachineWorker(SimpleWorker):
         super().execute_job(job, queue)
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     help = "Run the one worker of this machine (GREENLLM_MACHINE): it takes up what a killed one left."
 
     def add_arguments(self, parser: CommandParser) -> None:

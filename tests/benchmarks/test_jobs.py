@@ -1,0 +1,191 @@
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from pytest_django import Settings
+from rq import SimpleWorker
+
+from benchmarks import jobs
+from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, ScriptedOllama
+from benchmarks.locking import machine_lock
+from benchmarks.models import InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
+from benchmarks.queueing import enqueue_study, queue_of
+from benchmarks.studying import pause, start
+from tests.factories import NOW, make_machine, make_pending_study
+
+pytestmark = pytest.mark.django_db
+
+MODELS = [ScriptedModel("tiny", digest="1"), ScriptedModel("large", digest="2")]
+BREAKS_ONCE = Fault(FaultKind.CUT, times=2)  # loading uses it up once without harm
+ANSWERS = {"One?": "The answer is 1.", "Two?": "The answer is 2."}
+
+
+@pytest.fixture(autouse=True)
+def machine(settings: Settings) -> Iterator[Machine]:
+    """Work on a machine of this process alone: its sampler and its queue go by its name."""
+    settings.MACHINE_NAME = f"test-jobs-{os.getpid()}"
+    machine = make_machine(settings.MACHINE_NAME)
+    queue_of(machine).empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    yield machine
+    if jobs.process_recorder.cache_info().currsize:
+        jobs.process_recorder(machine.pk).stop()
+    jobs.process_recorder.cache_clear()
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_PAUSES_S", (0.0,))
+    monkeypatch.setattr(jobs, "_BUSY_PAUSE_S", 0.0)
+
+
+def serve(*faults: Fault) -> ScriptedOllama:
+    return ScriptedOllama(MODELS, answers=ANSWERS, faults=faults)
+
+
+def make_study(base_url: str, machine: Machine, **options: Any) -> Study:
+    return make_pending_study(base_url, *ANSWERS, machine=machine, sampling_period_ms=20, **options)
+
+
+def work(study: Study) -> None:
+    """Let a worker do all that is on the queue of a study's machine."""
+    assert study.machine is not None
+    queue = queue_of(study.machine)
+    SimpleWorker([queue], connection=queue.connection).work(burst=True, logging_level="WARNING")
+    study.refresh_from_db()
+
+
+def asked_models(server: ScriptedOllama) -> list[object]:
+    chats = [request.body for request in server.requests if request.path == "/api/chat"]
+    return [body["model"] for body in chats if body.get("messages")]
+
+
+def states_of(study: Study) -> list[str]:
+    return list(study.responses.in_order().values_list("state", flat=True))
+
+
+class TestMeasureResponse:
+    def test_runs_a_study_to_its_end_each_model_in_one_go(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine, models=("tiny", "large"))
+            assert enqueue_study(study=study) == 4
+
+            work(study)
+
+        assert (study.state, states_of(study)) == ("finished", ["finished"] * 4)
+        assert [response.text for response in study.responses.in_order()] == [*ANSWERS.values()] * 2
+        assert asked_models(server) == ["tiny", "tiny", "large", "large"]
+        assert Measurement.objects.scored().filter(response__study=study, quality="estimated").count() == 4
+        assert queue_of(machine).is_empty()
+
+    def test_tries_again_before_it_goes_on_to_the_next_response(self, machine: Machine) -> None:
+        with serve(BREAKS_ONCE) as server:
+            study = make_study(server.base_url, machine)
+            enqueue_study(study=study)
+
+            work(study)
+
+        attempts = ResponseAttempt.objects.order_by("started_at").values_list("response__prompt__text", "outcome")
+        assert study.state == "finished"
+        assert list(attempts) == [("One?", "failed"), ("One?", "finished"), ("Two?", "finished")]
+
+    @pytest.mark.usefixtures("no_pause")
+    def test_finishes_a_study_with_responses_that_failed_for_good(self, machine: Machine) -> None:
+        with serve(Fault(FaultKind.STATUS, model="tiny")) as server:
+            study = make_study(server.base_url, machine, models=("tiny", "large"))
+            enqueue_study(study=study)
+
+            work(study)
+
+        assert (study.state, states_of(study)) == ("finished", ["failed", "failed", "finished", "finished"])
+        assert ResponseAttempt.objects.filter(outcome="failed").count() == 2 * study.max_attempts
+
+    def test_skips_a_paused_study_and_goes_on_after_its_resume(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            enqueue_study(study=study)
+            pause(study=study)
+            work(study)
+            assert (study.state, states_of(study)) == ("paused", ["pending", "pending"])
+            assert server.requests == ()
+
+            start(study=study, now=NOW)
+            assert enqueue_study(study=study) == 2
+            work(study)
+
+        assert (study.state, states_of(study)) == ("finished", ["finished", "finished"])
+
+    def test_does_not_wait_for_a_server_that_no_response_needs(self, machine: Machine) -> None:
+        study = make_study("http://127.0.0.1:1", machine)
+        pause(study=study)
+
+        assert jobs.measure_response(study.responses.in_order()[0].pk) == "skipped"
+
+    def test_twice_does_no_harm(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            response_id = study.responses.in_order()[0].pk
+
+            outcomes = [jobs.measure_response(response_id), jobs.measure_response(response_id)]
+
+        assert outcomes == ["finished", "skipped"]
+        assert (Measurement.objects.count(), ResponseAttempt.objects.count()) == (1, 1)
+
+    @pytest.mark.usefixtures("no_pause")
+    def test_stays_on_the_queue_while_another_worker_measures(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            response = study.responses.in_order()[0]
+            with machine_lock(machine.pk):
+                held = (
+                    connection.cursor()
+                    .execute("SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory'")
+                    .fetchone()
+                )
+            with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other_worker:
+                other_worker.execute("SELECT pg_advisory_lock(%s, %s)", held)
+
+                assert jobs.measure_response(response.pk) == "busy"
+
+        assert not ResponseAttempt.objects.exists()
+        assert len(queue_of(machine)) == 1
+
+    def test_fails_a_response_for_a_reason_that_nobody_foresaw(
+        self, machine: Machine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            InferenceServer.objects.update(kind="openai")
+            enqueue_study(study=study)
+
+            work(study)
+
+        assert (study.state, states_of(study)) == ("finished", ["failed", "failed"])
+        assert "no client for inference servers of the kind 'openai'" in Response.objects.all()[0].error
+        assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [
+            True,
+            True,
+        ]
+
+    def test_fails_a_response_on_a_machine_with_wrong_meters(self, machine: Machine) -> None:
+        Machine.objects.filter(pk=machine.pk).update(meters=[{"model": "wattmeter"}])
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+
+            assert jobs.measure_response(study.responses.in_order()[0].pk) == "failed"
+
+        assert study.responses.in_order()[0].error.startswith(f"meters of the machine {machine}")
+
+    def test_refuses_the_work_of_another_machine(self, settings: Settings, machine: Machine) -> None:
+        study = make_study("http://127.0.0.1:1", machine)
+        settings.MACHINE_NAME = "elsewhere"
+
+        with pytest.raises(RuntimeError, match=f"start a worker there with GREENLLM_MACHINE={machine}"):
+            jobs.measure_response(study.responses.in_order()[0].pk)
+        assert states_of(study) == ["pending", "pending"]
+
+    def test_of_a_response_that_is_gone_is_skipped(self) -> None:
+        assert jobs.measure_response(1) == "skipped"

@@ -1,0 +1,216 @@
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from pytest_django import Settings
+from rq import Queue, SimpleWorker, Worker
+from rq.registry import StartedJobRegistry
+
+from benchmarks import jobs
+from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
+from benchmarks.models import Machine, Measurement, Response, ResponseAttempt, Study
+from benchmarks.queueing import enqueue_again, enqueue_study, job_id_of, queue_of, take_up_work
+from benchmarks.studying import pause
+from tests.factories import NOW, make_machine, make_pending_study
+
+pytestmark = pytest.mark.django_db
+
+TEXTS = ("One?", "Two?", "Three?")
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def machine(settings: Settings) -> Iterator[Machine]:
+    """Work on a machine of this process alone: its sampler and its queue go by its name."""
+    settings.MACHINE_NAME = f"test-queueing-{os.getpid()}"
+    machine = make_machine(settings.MACHINE_NAME)
+    queue_of(machine).empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    yield machine
+    queue_of(machine).empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    if jobs.process_recorder.cache_info().currsize:
+        jobs.process_recorder(machine.pk).stop()
+    jobs.process_recorder.cache_clear()
+
+
+@pytest.fixture
+def queue(machine: Machine) -> Queue:
+    return queue_of(machine)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedOllama]:
+    with ScriptedOllama([ScriptedModel("tiny")], answers={}) as running:
+        yield running
+
+
+@pytest.fixture
+def study(machine: Machine, server: ScriptedOllama) -> Study:
+    return make_pending_study(server.base_url, *TEXTS, machine=machine, sampling_period_ms=20)
+
+
+def ids_of(study: Study) -> list[int]:
+    return list(study.responses.in_order().values_list("pk", flat=True))
+
+
+def waiting(queue: Queue) -> list[int]:
+    """Return the responses that jobs on the queue would measure, in order."""
+    fetched = [queue.fetch_job(job_id) for job_id in queue.get_job_ids()]
+    return [job.args[0] for job in fetched if job is not None]
+
+
+def crash_worker(queue: Queue) -> Response:
+    """Leave what a worker leaves that is killed in the middle of its first job."""
+    worker = Worker([queue], connection=queue.connection)
+    worker.register_birth()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    dequeued = Queue.dequeue_any([queue], timeout=None, connection=queue.connection)
+    assert dequeued is not None
+    job, _ = dequeued
+    worker.prepare_execution(job)
+    worker.prepare_job_execution(job)
+    response = Response.objects.get(pk=job.args[0])
+    ResponseAttempt.objects.create(response=response, number=1, started_at=NOW, worker="killed")
+    response.state = Response.State.RUNNING
+    response.save()
+    return response
+
+
+def work(queue: Queue) -> None:
+    SimpleWorker([queue], connection=queue.connection).work(burst=True, logging_level="WARNING")
+
+
+class TestEnqueueStudy:
+    def test_puts_each_response_on_the_queue_of_its_machine_in_order(self, study: Study, queue: Queue) -> None:
+        assert enqueue_study(study=study) == 3
+
+        assert waiting(queue) == ids_of(study)
+        assert queue.name == f"measure-{study.machine}"
+
+    def test_twice_puts_nothing_there_twice(self, study: Study, queue: Queue) -> None:
+        enqueue_study(study=study)
+
+        assert enqueue_study(study=study) == 0
+        assert len(queue) == 3
+
+    def test_knows_a_response_that_waits_for_another_attempt(self, study: Study, queue: Queue) -> None:
+        response = study.responses.in_order()[0]
+        enqueue_again(response=response)
+
+        assert enqueue_study(study=study) == 2
+        assert waiting(queue) == ids_of(study)
+
+    def test_fills_a_queue_again_that_was_emptied(self, study: Study, queue: Queue) -> None:
+        enqueue_study(study=study)
+        queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+
+        assert enqueue_study(study=study) == 3
+
+    def test_leaves_out_what_is_done(self, study: Study, queue: Queue) -> None:
+        first, second, third = study.responses.in_order()
+        Response.objects.filter(pk=first.pk).update(state="finished", finished_at=NOW)
+        Response.objects.filter(pk=second.pk).update(state="cancelled")
+
+        assert enqueue_study(study=study) == 1
+        assert waiting(queue) == [third.pk]
+
+    def test_without_a_machine_does_nothing(self) -> None:
+        assert enqueue_study(study=Study(kind="imported")) == 0
+
+
+class TestEnqueueAgain:
+    def test_goes_before_all_others(self, study: Study, queue: Queue) -> None:
+        enqueue_study(study=study)
+        queue.remove(job_id_of(ids_of(study)[2]))
+
+        enqueue_again(response=study.responses.in_order()[2])
+
+        first, second, third = ids_of(study)
+        assert waiting(queue) == [third, first, second]
+
+
+class TestTakeUpWork:
+    def test_measures_each_response_once_after_a_crash(self, study: Study, machine: Machine, queue: Queue) -> None:
+        enqueue_study(study=study)
+        in_flight = crash_worker(queue)
+        assert len(queue) == 2
+
+        assert take_up_work(machine=machine, now=LATER) == 3
+        assert waiting(queue) == ids_of(study)
+        work(queue)
+
+        study.refresh_from_db()
+        assert study.state == "finished"
+        assert Measurement.objects.filter(response__study=study).count() == 3
+        outcomes = in_flight.attempts.order_by("number").values_list("number", "outcome")
+        assert list(outcomes) == [(1, "lost"), (2, "finished")]
+
+    def test_forgets_the_dead_worker_and_its_job(self, study: Study, machine: Machine, queue: Queue) -> None:
+        enqueue_study(study=study)
+        crash_worker(queue)
+        assert Worker.count(queue=queue) == 1
+
+        take_up_work(machine=machine, now=LATER)
+
+        assert Worker.count(queue=queue) == 0
+        assert len(StartedJobRegistry(queue=queue)) == 0
+
+    def test_fills_an_emptied_queue(self, study: Study, machine: Machine, queue: Queue) -> None:
+        enqueue_study(study=study)
+        queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+
+        assert take_up_work(machine=machine, now=LATER) == 3
+        assert waiting(queue) == ids_of(study)
+
+    def test_measures_each_response_once_with_duplicates_on_the_queue(
+        self, study: Study, machine: Machine, queue: Queue, server: ScriptedOllama
+    ) -> None:
+        enqueue_study(study=study)
+        for response in study.responses.in_order():
+            enqueue_again(response=response)
+            queue.push_job_id(job_id_of(response.pk))
+        assert len(queue) == 9
+
+        assert take_up_work(machine=machine, now=LATER) == 3
+        work(queue)
+
+        asked = [request for request in server.requests if request.body.get("messages")]
+        assert (len(asked), ResponseAttempt.objects.count(), Measurement.objects.count()) == (3, 3, 3)
+
+    def test_twice_takes_up_the_same(self, study: Study, machine: Machine, queue: Queue) -> None:
+        take_up_work(machine=machine, now=LATER)
+
+        assert take_up_work(machine=machine, now=LATER) == 3
+        assert len(queue) == 3
+
+    def test_finishes_a_study_whose_worker_died_after_the_last_response(self, study: Study, machine: Machine) -> None:
+        study.responses.update(state="finished", finished_at=NOW)
+
+        assert take_up_work(machine=machine, now=LATER) == 0
+
+        study.refresh_from_db()
+        assert (study.state, study.finished_at) == ("finished", LATER)
+
+    def test_leaves_a_paused_study_in_peace(self, study: Study, machine: Machine, queue: Queue) -> None:
+        enqueue_study(study=study)
+        pause(study=study)
+
+        assert take_up_work(machine=machine, now=LATER) == 0
+        assert queue.is_empty()
+
+    def test_touches_nothing_of_another_machine(
+        self, study: Study, machine: Machine, queue: Queue, server: ScriptedOllama
+    ) -> None:
+        other = make_machine(f"{machine}-other")
+        theirs = make_pending_study("http://127.0.0.1:2", "One?", "Two?", machine=other)
+        enqueue_study(study=theirs)
+        crash_worker(queue_of(other))
+        stranger = queue.enqueue("os.getpid", job_id="not-ours")
+
+        take_up_work(machine=machine, now=LATER)
+
+        assert len(StartedJobRegistry(queue=queue_of(other))) == 1
+        assert Worker.count(queue=queue_of(other)) == 1
+        assert waiting(queue_of(other)) == ids_of(theirs)[1:]
+        assert queue.get_job_ids()[0] == stranger.id
+        take_up_work(machine=other, now=LATER)
+        queue_of(other).empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
