@@ -1,5 +1,6 @@
 """Read settings from the environment through typed helpers: a wrong value stops the start with its name."""
 
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+_THIS_MACHINE = "127.0.0.1"
+_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  read, never listened on
 _env = environ.Env()
 
 
@@ -52,15 +55,15 @@ def decimal_number(name: str, default: float, *, minimum: float) -> float:
     """Return a number that is at least `minimum`.
 
     Raises:
-        ImproperlyConfigured: not a number, or too small.
+        ImproperlyConfigured: not a finite number, or too small.
     """
     raw = text(name, str(default))
     try:
         number = float(raw)
     except ValueError:
         number = float("nan")
-    if not number >= minimum:
-        raise ImproperlyConfigured(f"{name}={raw!r} must be a number of at least {minimum}.")
+    if not (number >= minimum and math.isfinite(number)):
+        raise ImproperlyConfigured(f"{name}={raw!r} must be a finite number of at least {minimum}.")
     return number
 
 
@@ -94,23 +97,38 @@ def database(name: str, default: str) -> dict[str, object]:
             f"{name} must be a postgresql:// address (GreenLLM keeps everything in Postgres), "
             f"for example postgresql://greenllm:password@127.0.0.1:5432/greenllm."
         )
-    return cast(dict[str, object], dict(_env.db_url_config(address)))
+    try:
+        return cast(dict[str, object], dict(_env.db_url_config(address)))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be read: {error}.") from error
 
 
-def http_address(name: str, default: str) -> str:
-    """Return an http(s) address without a trailing slash; `host:port` alone means http.
+def http_address(name: str, default: str, *, default_port: int | None = None) -> str:
+    """Return an http(s) address without a trailing slash.
+
+    `host:port`, `host` and `:port` mean http, the last one on this machine. `default_port` is the port of an
+    address without scheme and port, as Ollama reads its own variable.
 
     Raises:
-        ImproperlyConfigured: no host can be read from it.
+        ImproperlyConfigured: no host can be read from it, or the port is none.
     """
-    raw = text(name, default).rstrip("/")
-    address = raw if "://" in raw else f"http://{raw}"
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    raw = text(name, default)
+    is_short = "://" not in raw
+    try:
+        parts = urlsplit(f"http://{raw}" if is_short else raw)
+        port = parts.port or (default_port if is_short else None)
+    except ValueError:
+        parts, port = urlsplit(""), None
+    host = parts.hostname or (_THIS_MACHINE if is_short and parts.port else "")
+    if parts.scheme not in {"http", "https"} or not host or any(character.isspace() for character in raw):
         raise ImproperlyConfigured(f"{name}={raw!r} must be an address such as http://127.0.0.1:11434.")
-    if parts.hostname == "0.0.0.0":  # noqa: S104  Ollama's own variable names the address to listen on
-        address = address.replace("0.0.0.0", "127.0.0.1", 1)  # noqa: S104
-    return address
+    if host in _ANY_ADDRESS:  # Ollama's own variable names the address to listen on
+        host = _THIS_MACHINE
+    place = f"[{host}]" if ":" in host else host
+    if port:
+        place = f"{place}:{port}"
+    person, at, _ = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{person}{at}{place}{parts.path.rstrip('/')}"
 
 
 def secret_key(name: str, path: Path) -> str:

@@ -82,9 +82,10 @@ DATABASES = {"default": env.database("DATABASE_URL", EMBEDDED.database_url)}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI a kept connection is never given back (ticket 33497)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+OLLAMA_PORT = 11434  # where Ollama listens unless told otherwise
 REDIS_URL = env.text("REDIS_URL", EMBEDDED.redis_url)
 CHROMA_URL = env.http_address("CHROMA_URL", EMBEDDED.chroma_url)
-OLLAMA_HOST = env.http_address("OLLAMA_HOST", EMBEDDED.ollama_host)
+OLLAMA_HOST = env.http_address("OLLAMA_HOST", EMBEDDED.ollama_host, default_port=OLLAMA_PORT)
 
 # The machine that a worker of this installation measures on, by its name in the table of machines.
 MACHINE_NAME = env.text("GREENLLM_MACHINE", "local")
@@ -93,7 +94,7 @@ RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = True
 
 EMBEDDER_NAME = env.text("GREENLLM_EMBEDDER", "all-minilm")
-EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST)
+EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_port=OLLAMA_PORT)
 EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, minimum=0, maximum=10_000_000)
 
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)

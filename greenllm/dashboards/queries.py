@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from benchmarks.intervals import Interval, mean_interval, share_interval
 from benchmarks.models import Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
@@ -59,9 +61,9 @@ class _Answer:
 
 def latest_study() -> Study | None:
     """Return the study that a newcomer wants to see: a running one, else the one that started last."""
-    shown = Study.objects.filter(kind=Study.Kind.MEASURED).exclude(state=Study.State.DRAFT)
-    running = shown.filter(state=Study.State.RUNNING).order_by("-started_at", "-pk").first()
-    return running or shown.order_by("-started_at", "-pk").first()
+    shown = Study.objects.filter(kind=Study.Kind.MEASURED).exclude(state=Study.State.DRAFT).select_related("machine")
+    latest_first = shown.order_by(F("started_at").desc(nulls_last=True), "-pk")
+    return latest_first.filter(state=Study.State.RUNNING).first() or latest_first.first()
 
 
 def study_tables(study: Study) -> StudyTables:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from benchmarks.federating import RetiredModel, UnknownModel
 from benchmarks.inference.base import ChatMessage, GenerationParameters, InferenceError
@@ -59,8 +60,11 @@ def study_fragment(request: HttpRequest) -> HttpResponse:
 @require_POST
 def ask(request: HttpRequest) -> HttpResponse:
     """Route the prompt of the box and answer it; without JavaScript the whole page comes back."""
+    is_htmx = bool(request.htmx)  # type: ignore[attr-defined]  # set by django_htmx's middleware
     if not _is_welcome(request):
-        return redirect_to_login("/")
+        sign_in = redirect_to_login("/")
+        # htmx would follow a redirect itself and put the sign-in page where the answer belongs
+        return HttpResponseClientRedirect(sign_in.url) if is_htmx else sign_in
     prompt = request.POST.get("prompt", "")
     answered: ShownAnswer | None = None
     error = _problem_with(prompt)
@@ -70,7 +74,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         except _TOLD as problem:
             error = str(problem)
     context = _ask_context(prompt, answered=answered, error=error)
-    if request.htmx:  # type: ignore[attr-defined]  # set by django_htmx's middleware
+    if is_htmx:
         return render(request, "dashboards/_answer.html", context)
     return render(request, "dashboards/home.html", {**_study_context(), **context}, status=400 if error else 200)
 

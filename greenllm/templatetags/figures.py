@@ -8,12 +8,16 @@ from benchmarks.units import grams_to_milligrams
 register = template.Library()
 
 NONE = "\u2013"
+_ORDINARY_DIGITS = 7  # up to millions, down to millionths
 
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, without an exponent for ordinary sizes."""
     text = f"{value:.{digits}g}"
-    return f"{float(text):,.{max(0, digits - 1 - _exponent(float(text)))}f}" if "e" not in text else text
+    exponent = _exponent(float(text))
+    if not -_ORDINARY_DIGITS < exponent < _ORDINARY_DIGITS:
+        return text
+    return f"{float(text):,.{max(0, digits - 1 - exponent)}f}"
 
 
 def _exponent(value: float) -> int:

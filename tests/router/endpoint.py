@@ -1,0 +1,68 @@
+"""The OpenAI-compatible endpoint as its tests meet it: served by ASGI, with a scripted server behind it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.http import HttpResponse
+from django.test import AsyncClient
+
+from benchmarks.inference.scripted import ScriptedOllama
+from router.models import ApiKey
+from tests.router.standins import Federation
+
+CHAT = "/v1/chat/completions"
+LIKE_MATH = "what is two plus three"
+LIKE_CODE = "write a python program"
+# the endpoint reads by connections of its own, so the rows are committed; only our tables are emptied after a test
+COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["greenllm", "benchmarks", "labeling", "router"])
+
+
+@dataclass
+class Endpoint:
+    """The endpoint with a scripted server and a real, small index behind it."""
+
+    federation: Federation
+    server: ScriptedOllama
+    key: ApiKey
+    secret: str
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        secret: str | None = "",
+        raw: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> HttpResponse:
+        """Send a request; `secret` None sends no key, an empty one the right key."""
+        headers = dict(headers or {})
+        if secret is not None:
+            headers["Authorization"] = f"Bearer {secret or self.secret}"
+        return async_to_sync(self._send)(method, path, raw, headers)
+
+    async def _send(self, method: str, path: str, raw: bytes, headers: dict[str, str]) -> HttpResponse:
+        sent = AsyncClient().generic(method, path, data=raw, content_type="application/json", headers=headers)
+        return cast(HttpResponse, await sent)
+
+    def chat(self, text: str = LIKE_MATH, *, model: str = "auto", **fields: Any) -> HttpResponse:
+        record = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
+        return self.send("POST", CHAT, raw=json.dumps(record).encode())
+
+
+OpenEndpoint = Callable[..., Endpoint]
+
+
+def error_of(response: HttpResponse) -> dict[str, Any]:
+    """Return the four fields of an error, which must be there all, and nothing else."""
+    [(name, error)] = json.loads(response.content).items()
+    assert name == "error"
+    assert set(error) == {"message", "type", "param", "code"}
+    assert response["Content-Type"] == "application/json"
+    assert response["x-request-id"]
+    assert isinstance(error, dict)
+    return error

@@ -1,0 +1,122 @@
+"""What stands in for Chroma and the embedding server where a test is about neither."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.inference.base import Embeddings, InferenceClient, InferenceError
+from benchmarks.inference.scripted import ScriptedModel
+from benchmarks.inference.scripted_shapes import word_vector
+from benchmarks.models import Deployment, InferenceServer, LanguageModel, Prompt
+from router.embedding import Embedder
+from router.index import VectorStore
+from router.indexing import build_index
+from router.models import PromptIndex
+from router.vectors import Matrix, Neighbour, nearest
+from tests import factories as make
+
+DIMENSION = 384  # wide enough that the words of the tests fall on axes of their own
+EMBEDDER_NAME = "all-minilm"
+SCRIPTED_MODELS = (
+    ScriptedModel("small"),
+    ScriptedModel("large"),
+    ScriptedModel(EMBEDDER_NAME, embedding_length=DIMENSION, capabilities=("embedding",)),
+)
+
+
+class MemoryStore(VectorStore):
+    """Vectors in a dictionary, searched as the true store searches them; `failure` strikes the next write."""
+
+    def __init__(self) -> None:
+        super().__init__(chroma_url="http://127.0.0.1:1", cache_dir=Path("/nonexistent"), exact_limit=0)
+        self.collections: dict[str, tuple[npt.NDArray[np.int64], Matrix]] = {}
+        self.failure: Exception | None = None
+
+    def write(self, collection_name: str, prompt_ids: Sequence[int], matrix: Matrix) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.collections[collection_name] = (np.asarray(prompt_ids, dtype=np.int64), matrix)
+
+    def delete(self, collection_name: str) -> None:
+        self.collections.pop(collection_name, None)
+
+    def nearest(self, collection_name: str, vector: npt.NDArray[Any], count: int, prompt_count: int) -> list[Neighbour]:
+        prompt_ids, matrix = self.collections[collection_name]
+        return nearest(matrix, prompt_ids, vector, count)
+
+
+@dataclass
+class WordClient:
+    """Embeds by the words of a text, so that texts that share words lie near each other; asked texts are kept."""
+
+    dimension: int = DIMENSION
+    failure: InferenceError | None = None
+    batches: list[list[str]] = field(default_factory=list)
+
+    def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
+        if self.failure is not None:
+            raise self.failure
+        self.batches.append(list(texts))
+        vectors = [word_vector(text, self.dimension) for text in texts]
+        return Embeddings(vectors, self.dimension, prompt_token_count=None, duration_ns=None)
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for batch in self.batches for text in batch]
+
+
+class ForgetfulClient(WordClient):
+    """Embeds all texts but the last one of each batch."""
+
+    def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
+        return super().embed(name, texts[:-1])
+
+
+def make_embedder(client: object | None = None, *, digest: str = "digest-embedder") -> Embedder:
+    """Make an embedder; with another digest it is one with other weights under the same name."""
+    model, _ = LanguageModel.objects.get_or_create(
+        name=EMBEDDER_NAME, digest=digest, defaults={"purpose": LanguageModel.Purpose.EMBEDDING}
+    )
+    return Embedder(model, cast(InferenceClient, client or WordClient()))
+
+
+def make_index(prompts: Sequence[Prompt], *, embedder: Embedder, store: VectorStore, **facts: Any) -> PromptIndex:
+    facts = {"embedded_text": PromptIndex.EmbeddedText.ITEM, "clock": lambda: make.NOW, **facts}
+    return build_index(prompts=prompts, embedder=embedder, store=store, **facts)
+
+
+@dataclass(frozen=True)
+class Federation:
+    """Two models of which the small one is cheap and right in math only; the large one is always right."""
+
+    server: InferenceServer
+    small: Deployment
+    large: Deployment
+    embedder: Embedder
+    store: MemoryStore
+    math: Prompt
+    code: Prompt
+    index: PromptIndex
+
+
+def make_federation(base_url: str = "http://127.0.0.1:1") -> Federation:
+    """Make a measured, judged and indexed federation on one server."""
+    server = make.make_server(base_url=base_url)
+    small, large = (make.make_deployment(name, server=server) for name in ("small", "large"))
+    embedder = make_embedder()
+    Deployment.objects.create(
+        language_model=embedder.language_model, server=server, state="active", state_changed_at=make.NOW
+    )
+    math = make.make_prompt("what is two plus two", category="math")
+    code = make.make_prompt("write a python function", category="code")
+    make.make_response(math, small, energy_j=10.0, verdict="correct")
+    make.make_response(math, large, energy_j=90.0, verdict="correct")
+    make.make_response(code, small, energy_j=10.0, verdict="incorrect")
+    make.make_response(code, large, energy_j=90.0, verdict="correct")
+    store = MemoryStore()
+    index = make_index([math, code], embedder=embedder, store=store)
+    return Federation(server, small, large, embedder, store, math, code, index)

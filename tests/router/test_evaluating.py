@@ -1,0 +1,178 @@
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks.models import Deployment, Study
+from router.evaluating import (
+    AnswerOutcome,
+    Comparison,
+    ComparisonRow,
+    NothingToCompare,
+    compare,
+    oracle,
+    outcomes_on_validation,
+)
+from router.indexing import NoIndex
+from router.models import RoutingDecision
+from tests import factories as make
+from tests.router.standins import Federation, MemoryStore, make_embedder, make_federation
+
+
+def outcome(prompt_id: int, model: str, sci: float | None, *, correct: bool | None) -> AnswerOutcome:
+    return AnswerOutcome(prompt_id, ord(model[0]), model, None, sci, "estimated", correct)
+
+
+class TestOracle:
+    @pytest.mark.parametrize(
+        ("outcomes", "best"),
+        [
+            pytest.param([], [], id="nothing"),
+            pytest.param(
+                [outcome(1, "a", 1.0, correct=True), outcome(1, "b", 2.0, correct=True)],
+                [(1, "a")],
+                id="cheapest right",
+            ),
+            pytest.param(
+                [outcome(1, "a", 1.0, correct=False), outcome(1, "b", 2.0, correct=True)],
+                [(1, "b")],
+                id="right before cheap",
+            ),
+            pytest.param(
+                [outcome(1, "a", 2.0, correct=False), outcome(1, "b", 1.0, correct=None)], [(1, "b")], id="none right"
+            ),
+            pytest.param(
+                [outcome(1, "b", 1.0, correct=True), outcome(1, "a", 1.0, correct=True)], [(1, "a")], id="tie: by name"
+            ),
+            pytest.param(
+                [outcome(1, "a", None, correct=True), outcome(1, "b", 2.0, correct=True)],
+                [(1, "b")],
+                id="one not measured",
+            ),
+            pytest.param([outcome(1, "a", None, correct=True)], [], id="none measured"),
+            pytest.param(
+                [outcome(2, "a", 1.0, correct=True), outcome(1, "b", 3.0, correct=True)],
+                [(1, "b"), (2, "a")],
+                id="by prompt",
+            ),
+        ],
+    )
+    def test_takes_the_cheapest_right_answer_to_each_prompt(
+        self, outcomes: Sequence[AnswerOutcome], best: list[tuple[int, str]]
+    ) -> None:
+        assert [(one.prompt_id, one.model) for one in oracle(outcomes)] == best
+
+
+# prompt, category it resembles, then (energy in J, verdict) of the small and of the large model
+UNSEEN = (
+    ("what is two plus nine", (10.0, "correct"), (90.0, "correct")),
+    ("what is two plus ten", (20.0, "incorrect"), (90.0, "correct")),
+    ("write a python class", (10.0, "incorrect"), (60.0, "incorrect")),
+    ("write a python module", (10.0, "correct"), (80.0, "correct")),
+)
+
+
+def make_validation(federation: Federation) -> Study:
+    study = make.make_study()
+    for text, small, large in UNSEEN:
+        prompt = make.make_prompt(text, role="validation")
+        for deployment, (energy_j, verdict) in ((federation.small, small), (federation.large, large)):
+            make.make_response(prompt, deployment, study=study, energy_j=energy_j, verdict=verdict)
+    return study
+
+
+def comparison_of(study: Study, federation: Federation) -> Comparison:
+    return compare(study=study, embedder=federation.embedder, store=federation.store, clock=lambda: make.NOW)
+
+
+def row(comparison: Comparison, name: str) -> ComparisonRow:
+    return next(one for one in comparison.rows if one.name == name)
+
+
+@pytest.mark.django_db
+class TestCompare:
+    # by hand: math goes to small, code to large; the oracle takes small, large, small (none right: cheapest), small
+    @pytest.mark.parametrize(
+        ("name", "right", "mean_energy_j"),
+        [
+            pytest.param("small", 2, (10 + 20 + 10 + 10) / 4, id="small"),
+            pytest.param("large", 3, (90 + 90 + 60 + 80) / 4, id="large"),
+            pytest.param("router (nearest)", 2, (10 + 20 + 60 + 80) / 4, id="router"),
+            pytest.param("oracle", 3, (10 + 90 + 10 + 10) / 4, id="oracle"),
+        ],
+    )
+    def test_equals_the_table_made_by_hand(self, name: str, right: int, mean_energy_j: float) -> None:
+        federation = make_federation()
+        found = row(comparison_of(make_validation(federation), federation), name)
+        assert found.accuracy is not None
+        assert found.energy_j is not None
+        assert (found.prompt_count, found.accuracy.n, found.accuracy.value) == (4, 4, right / 4)
+        assert found.energy_j.value == pytest.approx(mean_energy_j)
+        assert found.qualities == ("estimated",)
+
+    def test_lists_the_models_then_the_router_then_the_oracle(self) -> None:
+        federation = make_federation()
+        rows = comparison_of(make_validation(federation), federation).rows
+        assert [(one.name, one.kind) for one in rows] == [
+            ("large", "model"),
+            ("small", "model"),
+            ("router (nearest)", "router"),
+            ("oracle", "oracle"),
+        ]
+
+    def test_stores_each_decision(self) -> None:
+        federation = make_federation()
+        comparison_of(make_validation(federation), federation)
+        chosen = RoutingDecision.objects.order_by("pk").values_list("chosen__language_model__name", flat=True)
+        assert list(chosen) == ["small", "small", "large", "large"]
+
+    def test_leaves_training_prompts_and_unjudged_answers_out_of_the_accuracy(self) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        make.make_response(make.make_prompt(), federation.small, study=study, verdict="correct")
+        make.make_response(make.make_prompt("write a", role="validation"), federation.small, study=study)
+        found = row(comparison_of(study, federation), "small")
+        assert found.accuracy is not None
+        assert (found.prompt_count, found.accuracy.n) == (5, 4)
+
+    def test_leaves_a_gap_out_of_the_means_and_names_it(self) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        prompt = make.make_prompt("what is two plus", role="validation")
+        make.make_response(prompt, federation.small, study=study, energy_j=None, verdict="correct")
+        found = row(comparison_of(study, federation), "small")
+        assert found.energy_j is not None
+        assert (found.prompt_count, found.energy_j.n, found.energy_j.value) == (5, 4, 12.5)
+        assert found.qualities == ("estimated", "missing")
+
+    def test_counts_a_study_of_retired_models_without_a_router(self) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        other = make.make_deployment("other")
+        make.make_response(federation.math, other, energy_j=1.0, verdict="correct")
+        make.make_response(federation.code, other, energy_j=1.0, verdict="correct")
+        Deployment.objects.exclude(pk=other.pk).update(state="retired")
+        found = row(comparison_of(study, federation), "router (nearest)")
+        assert (found.prompt_count, found.accuracy, found.energy_j) == (0, None, None)
+
+    def test_refuses_a_study_without_validation_prompts(self) -> None:
+        federation = make_federation()
+        study = make.make_study("bare")
+        with pytest.raises(NothingToCompare, match="The study bare has no finished answers to validation prompts"):
+            comparison_of(study, federation)
+
+    def test_refuses_without_an_index(self) -> None:
+        study = make.make_study()
+        make.make_response(make.make_prompt(role="validation"), make.make_deployment(), study=study)
+        with pytest.raises(NoIndex):
+            compare(study=study, embedder=make_embedder(), store=MemoryStore(), clock=lambda: make.NOW)
+
+
+@pytest.mark.django_db
+class TestOutcomesOnValidation:
+    def test_count_the_first_repeat_only(self) -> None:
+        federation = make_federation()
+        study = make.make_study(repeats=2)
+        prompt = make.make_prompt(role="validation")
+        for repeat in (1, 2):
+            make.make_response(prompt, federation.small, study=study, repeat=repeat, verdict="correct")
+        assert len(outcomes_on_validation(study)) == 1
