@@ -1,5 +1,6 @@
 """Read settings from the environment through typed helpers: a wrong value stops the start with its name."""
 
+import contextlib
 import math
 import os
 import secrets
@@ -136,12 +137,13 @@ def secret_key(name: str, path: Path) -> str:
     given = os.environ.get(name)
     if given:
         return given
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        secret = secrets.token_urlsafe(50)
-        file.write(secret)
-    return secret
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(50))
+        with contextlib.suppress(FileExistsError):  # another process was first: its secret is everybody's
+            path.hardlink_to(draft)  # unlike a rename, it never replaces, and the file is whole when it appears
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.inference.base import InferenceClient
+from benchmarks.inference.base import InferenceClient, PromptTooLong
 from benchmarks.models import LanguageModel
-from router.vectors import Matrix, to_unit_length
+from router.vectors import Matrix, UnusableEmbedding, to_unit_length
 
 _BATCH = 32
+_SHORTEST_BEGINNING = 64  # characters; an embedder that takes less than that is no embedder
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,35 @@ class Embedder:
     client: InferenceClient
 
     def embed(self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None) -> Matrix:
-        """Return one unit vector a text, as rows.
+        """Return one unit vector a text, as rows; of a text longer than the embedder's context, of its beginning.
 
         Raises:
             InferenceError: the server cannot be asked.
-            ValueError: it returned something that is no embedding.
+            UnusableEmbedding: it returned something that is no embedding.
         """
         vectors: list[list[float]] = []
         for start in range(0, len(texts), _BATCH):
             batch = list(texts[start : start + _BATCH])
-            embedded = self.client.embed(self.language_model.name, batch)
-            if len(embedded.vectors) != len(batch):
-                raise ValueError(f"The embedder returned {len(embedded.vectors)} vectors for {len(batch)} texts.")
-            vectors.extend(embedded.vectors)
+            try:
+                vectors.extend(self._ask(batch))
+            except PromptTooLong:
+                vectors.extend(self._beginning(text) for text in batch)
             if on_progress is not None:
                 on_progress(len(vectors))
         return to_unit_length(vectors)
+
+    def _ask(self, texts: list[str]) -> list[list[float]]:
+        embedded = self.client.embed(self.language_model.name, texts)
+        if len(embedded.vectors) != len(texts):
+            raise UnusableEmbedding(f"The embedder returned {len(embedded.vectors)} vectors for {len(texts)} texts.")
+        return embedded.vectors
+
+    def _beginning(self, text: str) -> list[float]:
+        """Embed as much of the beginning as the embedder takes: what kind of task it is stands early."""
+        while True:
+            try:
+                return self._ask([text])[0]
+            except PromptTooLong:
+                if len(text) < _SHORTEST_BEGINNING:
+                    raise
+                text = text[: len(text) // 2]

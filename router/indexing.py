@@ -1,5 +1,6 @@
 """Build the index of known prompts, and find the one that is current."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from django.db import transaction
 
 from benchmarks.models import Prompt
 from router.embedding import Embedder
-from router.index import VectorStore
+from router.index import IndexStoreError, VectorStore
 from router.models import IndexedPrompt, PromptIndex
 
 
@@ -32,7 +33,7 @@ def build_index(
 
     Raises:
         NoIndex: there are no prompts to index.
-        InferenceError, IndexStoreError, ValueError: embedding or storing failed; the row says why, and the
+        InferenceError, IndexStoreError, UnusableEmbedding: embedding or storing failed; the row says why, and the
             index that was current still is.
     """
     if not prompts:
@@ -46,6 +47,8 @@ def build_index(
         index.state = PromptIndex.State.FAILED
         index.error = f"{type(error).__name__}: {error}"
         index.save(update_fields=["state", "error"])
+        with contextlib.suppress(IndexStoreError):  # a Chroma that is away keeps nothing either
+            store.delete(index.collection_name)
         raise
     built_at = clock()
     index.dimension = matrix.shape[1]

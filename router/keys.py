@@ -3,12 +3,13 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.models import ApiKey
 
 _PREFIX = "gllm-"
 _SHOWN_LENGTH = 12
+_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ def find_key(*, secret: str) -> ApiKey | None:
         .filter(digest=_digest(secret), revoked_at__isnull=True, owner__is_active=True)
         .first()
     )
+
+
+def note_use(*, key: ApiKey, now: datetime) -> None:
+    """Note that a key was used; to the minute, so that not every request writes."""
+    if key.latest_used_at is None or now - key.latest_used_at >= _NOTED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(latest_used_at=now)
 
 
 def revoke_key(*, key: ApiKey, now: datetime) -> None:

@@ -116,7 +116,6 @@ class GatewayRequest(models.Model):
     prompt_text = models.TextField(blank=True, help_text="Kept only where the setting says so.")
     prompt_sha256 = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
-    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     error = models.TextField(blank=True)
     started_at = models.DateTimeField()

@@ -15,6 +15,10 @@ class DimensionMismatch(ValueError):
     """A vector has another length than those of the index: another embedder made it."""
 
 
+class UnusableEmbedding(ValueError):
+    """What the embedder returned is no embedding."""
+
+
 @dataclass(frozen=True)
 class Neighbour:
     """One known prompt and its squared L2 distance to the one that was asked."""
@@ -57,13 +61,13 @@ def to_unit_length(vectors: list[list[float]]) -> Matrix:
     """Return embeddings as rows of length 1.
 
     Raises:
-        ValueError: a vector is empty, of another length than the others, all zeros or not finite.
+        UnusableEmbedding: a vector is empty, of another length than the others, all zeros or not finite.
     """
     if len({len(vector) for vector in vectors}) != 1 or not vectors[0]:
-        raise ValueError("The embedder returned vectors of different lengths, or empty ones.")
+        raise UnusableEmbedding("The embedder returned vectors of different lengths, or empty ones.")
     matrix = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or (lengths == 0).any():
-        raise ValueError("The embedder returned a vector of zeros or of numbers that are not finite.")
+        raise UnusableEmbedding("The embedder returned a vector of zeros or of numbers that are not finite.")
     unit: Matrix = matrix / lengths
     return unit

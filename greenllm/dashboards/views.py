@@ -21,15 +21,15 @@ from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex
 from router.models import GatewayRequest, PromptIndex
 from router.policy import NoCandidate
-from router.vectors import DimensionMismatch
+from router.vectors import DimensionMismatch, UnusableEmbedding
 from router.wiring import gateway
 
 _MAX_PROMPT_CHARACTERS = 20_000
 _MAX_OUTPUT_TOKENS = 256
 _OLLAMA_GREETING = "Ollama is running"
 _TOLD = (
-    InferenceError, NoIndex, NoCandidate, EmbedderMismatch, DimensionMismatch, IndexStoreError, UnknownModel,
-    RetiredModel,
+    InferenceError, NoIndex, NoCandidate, EmbedderMismatch, DimensionMismatch, UnusableEmbedding, IndexStoreError,
+    UnknownModel, RetiredModel,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -20,11 +21,11 @@ from router.answering import AUTO_MODEL, Answer, Caller, answer, new_public_id
 from router.api.doors import is_anonymous_allowed
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex
-from router.keys import find_key
+from router.keys import find_key, note_use
 from router.models import GatewayRequest
 from router.policy import NoCandidate
 from router.routing import candidates_as_json
-from router.vectors import DimensionMismatch
+from router.vectors import DimensionMismatch, UnusableEmbedding
 from router.wire import MAX_BODY_BYTES, WireError, chat_completion, model_entry, model_list, parse_chat_request
 from router.wiring import gateway
 
@@ -56,6 +57,8 @@ def _endpoint(*methods: str) -> Callable[[_SyncView], _AsyncView]:
 
             response = await sync_to_async(run, thread_sensitive=False)()
             response.headers.setdefault("x-request-id", new_public_id())
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                response.headers["Allow"] = ", ".join(methods)
             return response
 
         return wrapped
@@ -165,6 +168,7 @@ def _caller(request: HttpRequest) -> Caller:
     if scheme.lower() == "bearer" and secret.strip():
         key = find_key(secret=secret.strip())
         if key is not None:
+            note_use(key=key, now=timezone.now())
             return Caller(GatewayRequest.Surface.OPENAI, api_key_id=key.pk, user_id=key.owner_id)
         message = "The API key is unknown or was revoked."
     else:
@@ -197,7 +201,7 @@ def _as_wire_error(error: Exception) -> WireError:
         return WireError(str(error), code="context_length_exceeded", param="messages")
     if isinstance(error, RequestRefused) and not error.is_retryable:
         return WireError(str(error), code="request_refused")
-    if isinstance(error, InferenceError):
+    if isinstance(error, InferenceError | UnusableEmbedding):
         return WireError(str(error), status=502, kind="server_error", code="upstream_error")
     if isinstance(error, NoIndex | NoCandidate | EmbedderMismatch | DimensionMismatch | IndexStoreError):
         return WireError(str(error), status=503, kind="server_error", code="no_model_available")

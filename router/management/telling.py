@@ -7,7 +7,7 @@ from router.evaluating import NothingToCompare
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex
 from router.policy import NoCandidate
-from router.vectors import DimensionMismatch
+from router.vectors import DimensionMismatch, UnusableEmbedding
 
 
 class RouterCommand(TellingCommand):
@@ -17,6 +17,7 @@ class RouterCommand(TellingCommand):
         NoIndex,
         EmbedderMismatch,
         DimensionMismatch,
+        UnusableEmbedding,
         IndexStoreError,
         NoCandidate,
         NothingToCompare,

@@ -41,7 +41,6 @@ class Migration(migrations.Migration):
                 ('prompt_text', models.TextField(blank=True, help_text='Kept only where the setting says so.')),
                 ('prompt_sha256', models.CharField(max_length=64)),
                 ('state', models.CharField(choices=[('running', 'Running'), ('answered', 'Answered'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='running', max_length=10)),
-                ('status_code', models.PositiveSmallIntegerField(blank=True, null=True)),
                 ('error_code', models.CharField(blank=True, max_length=60)),
                 ('error', models.TextField(blank=True)),
                 ('started_at', models.DateTimeField()),

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.inference.base import Embeddings, InferenceClient, InferenceError
+from benchmarks.inference.base import Embeddings, InferenceClient, InferenceError, PromptTooLong
 from benchmarks.inference.scripted import ScriptedModel
 from benchmarks.inference.scripted_shapes import word_vector
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Prompt
@@ -67,6 +67,18 @@ class WordClient:
     @property
     def texts(self) -> list[str]:
         return [text for batch in self.batches for text in batch]
+
+
+@dataclass
+class NarrowClient(WordClient):
+    """Takes no text of more characters than its context."""
+
+    context: int = 100
+
+    def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
+        if any(len(text) > self.context for text in texts):
+            raise PromptTooLong(prompt_token_count=None, context_length=self.context, reason="too many characters")
+        return super().embed(name, texts)
 
 
 class ForgetfulClient(WordClient):

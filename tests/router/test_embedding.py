@@ -3,11 +3,11 @@ from typing import cast
 import numpy as np
 import pytest
 
-from benchmarks.inference.base import InferenceClient, ServerUnreachable
+from benchmarks.inference.base import InferenceClient, PromptTooLong, ServerUnreachable
 from benchmarks.inference.scripted_shapes import word_vector
 from benchmarks.models import LanguageModel
 from router.embedding import Embedder
-from tests.router.standins import DIMENSION, ForgetfulClient, WordClient
+from tests.router.standins import DIMENSION, ForgetfulClient, NarrowClient, WordClient
 
 
 def embedder(client: object) -> Embedder:
@@ -35,3 +35,17 @@ class TestEmbedder:
     def test_refuses_fewer_vectors_than_texts(self) -> None:
         with pytest.raises(ValueError, match="returned 1 vectors for 2 texts"):
             embedder(ForgetfulClient()).embed(["one", "two"])
+
+    def test_embeds_the_beginning_of_a_text_that_is_too_long(self) -> None:
+        client = NarrowClient()
+        long = "sum these numbers " * 40
+        matrix = embedder(client).embed([long, "short"])
+        assert matrix.shape == (2, DIMENSION)
+        beginning, short = client.texts
+        assert long.startswith(beginning)
+        assert client.context / 2 < len(beginning) <= client.context
+        assert short == "short"
+
+    def test_gives_up_on_an_embedder_that_takes_next_to_nothing(self) -> None:
+        with pytest.raises(PromptTooLong):
+            embedder(NarrowClient(context=3)).embed(["word " * 200])

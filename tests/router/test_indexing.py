@@ -7,6 +7,7 @@ from benchmarks.inference.base import ServerUnreachable
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex, build_index, current_index, delete_replaced, text_of
 from router.models import IndexedPrompt, PromptIndex
+from router.vectors import UnusableEmbedding
 from tests import factories as make
 from tests.router.standins import DIMENSION, ForgetfulClient, MemoryStore, WordClient, make_embedder, make_index
 
@@ -53,7 +54,7 @@ class TestBuildIndex:
                 id="embedder away",
             ),
             pytest.param(WordClient(), IndexStoreError("Chroma is away."), IndexStoreError, id="Chroma away"),
-            pytest.param(ForgetfulClient(), None, ValueError, id="a vector too few"),
+            pytest.param(ForgetfulClient(), None, UnusableEmbedding, id="a vector too few"),
         ],
     )
     def test_keeps_the_current_one_where_a_rebuild_fails(

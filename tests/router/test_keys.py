@@ -1,6 +1,8 @@
+from datetime import timedelta
+
 import pytest
 
-from router.keys import create_key, find_key, revoke_key
+from router.keys import create_key, find_key, note_use, revoke_key
 from router.models import ApiKey
 from tests import factories as make
 
@@ -53,3 +55,12 @@ class TestKey:
     def test_can_be_named_without_its_secret(self) -> None:
         made = create_key(owner_id=make.make_user().pk, name="laptop")
         assert str(made.key) == f"laptop ({made.secret[:12]}…)"
+
+
+class TestNoteUse:
+    def test_writes_at_most_once_a_minute(self) -> None:
+        key = create_key(owner_id=make.make_user().pk, name="test").key
+        for seconds, noted in ((0, 0), (59, 0), (60, 60)):
+            note_use(key=key, now=make.NOW + timedelta(seconds=seconds))
+            key.refresh_from_db()
+            assert key.latest_used_at == make.NOW + timedelta(seconds=noted)

@@ -79,6 +79,9 @@ class TestRefusal:
             found = (method, path, response.status_code, error["code"], error["type"])
             assert found == (method, path, status, code, "invalid_request_error")
 
+    def test_of_a_method_names_the_right_one(self, endpoint: Endpoint) -> None:
+        assert endpoint.send("GET", CHAT).headers["Allow"] == "POST"
+
     @pytest.mark.parametrize(
         ("fields", "param", "code"),
         [
