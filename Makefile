@@ -27,9 +27,9 @@ check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # needs no database
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow and not ollama and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not ollama and not browser"
 
 format: $(VENV)/installed-dev  ## Write the code in the project's format
 	$(BIN)/ruff format .

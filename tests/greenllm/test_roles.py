@@ -1,4 +1,7 @@
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 
 from greenllm.roles import Role, grant_role
@@ -8,8 +11,13 @@ pytestmark = pytest.mark.django_db
 
 
 class TestRoles:
-    def test_stand_in_the_database_from_the_first_migration(self) -> None:
-        assert set(Role.values) <= set(Group.objects.values_list("name", flat=True))
+    def test_are_made_and_removed_by_their_migration(self) -> None:
+        migration = import_module("greenllm.migrations.0002_roles")
+        migration.remove_roles(apps, None)
+        assert not Group.objects.filter(name__in=Role.values).exists()
+        migration.make_roles(apps, None)
+        migration.make_roles(apps, None)
+        assert set(Group.objects.values_list("name", flat=True)) == set(Role.values)
 
     @pytest.mark.parametrize("role", list(Role))
     def test_are_given_once_however_often(self, role: Role) -> None:

@@ -173,6 +173,7 @@ class TestReadings:
         assert sampler.is_alive()
 
 
+@pytest.mark.slow
 class TestDeath:
     def test_by_kill_is_noticed(self, start: Starter) -> None:
         sampler = start(ESTIMATE)
@@ -242,6 +243,7 @@ class TestDeath:
         assert until(sampler.is_alive)
 
 
+@pytest.mark.slow
 class TestStartAndStop:
     def test_leaves_nothing_behind(self, start: Starter) -> None:
         sampler = start(ESTIMATE)

@@ -23,6 +23,8 @@ from greenllm.embedded.service import Service, ServiceState
 from greenllm.embedded.state import read_state
 from greenllm.embedded.supervisor import NotReadyError, ServiceEvent, Supervisor
 
+pytestmark = pytest.mark.slow  # each test starts servers of its own
+
 DATA_SERVICES = ("postgres", "valkey")
 
 
