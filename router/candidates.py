@@ -73,4 +73,5 @@ def _evidence(deployment: Deployment, outcomes: list[_Outcome]) -> Evidence:
         quality=quality,
         is_correct=None if right == wrong else right > wrong,
         response_count=len(of_model),
+        sci_count=len(costs),
     )

@@ -32,6 +32,7 @@ class Evidence:
     quality: str
     is_correct: bool | None
     response_count: int
+    sci_count: int = 0  # how many measured responses the mean SCI is made of
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ def candidates_as_json(choice: Choice) -> list[dict[str, Any]]:
             "quality": one.evidence.quality,
             "is_correct": one.evidence.is_correct,
             "response_count": one.evidence.response_count,
+            "sci_count": one.evidence.sci_count,
             "is_chosen": one.is_chosen,
             "reason": one.reason,
         }

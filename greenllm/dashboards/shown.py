@@ -26,6 +26,7 @@ class ShownAnswer:
     explanation: str
     predicted_sci_gco2e: float | None
     quality: str
+    sci_count: int
     output_token_count: int | None
     duration_s: float | None
     request_id: str
@@ -44,6 +45,7 @@ def shown_answer(answered: Answer) -> ShownAnswer:
         explanation=answered.decision.explanation,
         predicted_sci_gco2e=answered.decision.predicted_sci_gco2e,
         quality=answered.decision.predicted_quality,
+        sci_count=found.choice.chosen.sci_count if found else 0,
         output_token_count=answered.generation.output_token_count,
         duration_s=None if duration_ns is None else nanoseconds_to_seconds(duration_ns),
         request_id=answered.request.public_id,

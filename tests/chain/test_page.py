@@ -43,7 +43,7 @@ class TestPage:
         expect(page.get_by_role("article", name="Answer")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         page.get_by_text("Why this model?").click()
         expect(page.get_by_role("table", name="Candidates")).to_contain_text("chosen")
-        expect(page.get_by_role("article", name="Answer")).to_contain_text("mgCO2e expected (estimated)")
+        expect(page.get_by_role("article", name="Answer")).to_contain_text("mgCO2e expected (estimated, n = 1)")
 
     def test_shows_each_figure_with_sample_size_and_quality(self, page: Page) -> None:
         table = page.get_by_role("table", name="Sum of SCI")

@@ -22,7 +22,7 @@ class TestEvidence:
         response = make.make_response(prompt, deployment, energy_j=20.0, verdict="correct")
         found = evidence_of(prompt.pk, "tiny")
         assert response.measurement is not None
-        assert found == Evidence(deployment.pk, "tiny", response.measurement.sci_gco2e, "estimated", True, 1)
+        assert found == Evidence(deployment.pk, "tiny", response.measurement.sci_gco2e, "estimated", True, 1, 1)
 
     def test_is_there_for_every_active_model_even_where_nothing_is_known(self) -> None:
         prompt, deployment = make.make_prompt(), make.make_deployment("new")
