@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -12,14 +12,16 @@ import psutil
 from django.db import transaction
 from django.utils.text import slugify
 
+from benchmarks.describing import ensure_language_model
 from benchmarks.inference.base import (
+    ApiKey,
     InferenceClient,
     InferenceError,
     ModelDescription,
     ModelMissing,
     ServerUnreachable,
 )
-from benchmarks.inference.connecting import client_for
+from benchmarks.inference.connecting import client_for, usual_base_url
 from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine
 
 DEFAULT_ZONE = "DE"
@@ -35,6 +37,10 @@ class ModelNotOffered(LookupError):
     """The server does not have the model."""
 
 
+class OtherKind(ValueError):
+    """The address is known as that of another kind of server."""
+
+
 class RetiredModel(LookupError):
     """The model was retired: its history is kept, but it answers no more."""
 
@@ -48,14 +54,18 @@ class Timeouts:
     total_s: float
 
 
-def connect(*, server: InferenceServer, timeouts: Timeouts) -> InferenceClient:
-    """Return the client of a server; nothing is sent yet."""
+def connect(
+    *, server: InferenceServer, timeouts: Timeouts, environment: Mapping[str, str] = os.environ
+) -> InferenceClient:
+    """Return the client of a server, with its key from the environment; nothing is sent yet."""
+    variable = server.api_key_variable
     return client_for(
         server.kind,
         server.base_url,
         connect_timeout_s=timeouts.connect_s,
         first_token_timeout_s=timeouts.first_token_s,
         total_timeout_s=timeouts.total_s,
+        api_key=ApiKey(variable, environment.get(variable, "")) if variable else None,
     )
 
 
@@ -122,17 +132,46 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def ensure_server(
-    *, base_url: str, machine: Machine, kind: str = InferenceServer.Kind.OLLAMA, name: str = ""
-) -> InferenceServer:
-    """Return the server at an address, added on the machine where it is new."""
-    base_url = base_url.rstrip("/")
-    parts = urlsplit(base_url)
-    fallback = slugify(f"{kind}-{parts.hostname or 'host'}-{parts.port or 80}".replace(".", "-"))
-    server, _ = InferenceServer.objects.get_or_create(
-        base_url=base_url, defaults={"name": name or fallback, "kind": kind, "machine": machine}
-    )
+def ensure_server(*, base_url: str, machine: Machine) -> InferenceServer:
+    """Return the server at an address, added as an Ollama on the machine where it is new."""
+    server = identify_server(base_url=base_url, machine=machine)
+    if server.pk is None:
+        server.save()
     return server
+
+
+def identify_server(*, base_url: str, machine: Machine, kind: str = "", api_key_variable: str = "") -> InferenceServer:
+    """Return the server at an address as it is to be, without saving: known or new, and an Ollama without a kind.
+
+    Raises:
+        OtherKind: the address is known as that of another kind of server.
+    """
+    known = find_server(base_url=base_url)
+    if known is None:
+        kind = kind or InferenceServer.Kind.OLLAMA
+        base_url = usual_base_url(kind, base_url)
+        name = _name_of(kind, base_url)
+        return InferenceServer(
+            name=name, kind=kind, base_url=base_url, machine=machine, api_key_variable=api_key_variable
+        )
+    if kind and known.kind != kind:
+        raise OtherKind(
+            f"{known.base_url} is known as the server {known} of the kind {known.kind!r}, not {kind!r}. "
+            f"Leave --kind out, or correct the server in the admin."
+        )
+    known.api_key_variable = api_key_variable or known.api_key_variable
+    return known
+
+
+def find_server(*, base_url: str) -> InferenceServer | None:
+    """Return the server at an address, in whichever form the address is given."""
+    forms = {usual_base_url(kind, base_url) for kind in InferenceServer.Kind.values}
+    return InferenceServer.objects.filter(base_url__in=forms).order_by("pk").first()
+
+
+def _name_of(kind: str, base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return slugify(f"{kind}-{parts.hostname or 'host'}-{parts.port or 80}".replace(".", "-"))
 
 
 def add_model(*, name: str, server: InferenceServer, client: InferenceClient, now: datetime) -> Deployment:
@@ -142,37 +181,19 @@ def add_model(*, name: str, server: InferenceServer, client: InferenceClient, no
 
     Raises:
         ModelNotOffered: the server does not have it; the message lists what it has.
+        OtherWeights: the name is taken by other weights.
         InferenceError: the server cannot be asked.
     """
-    description = _described(name, client)
-    purpose = (
-        LanguageModel.Purpose.EMBEDDING
-        if "embedding" in description.capabilities and "completion" not in description.capabilities
-        else LanguageModel.Purpose.CHAT
-    )
-    with transaction.atomic():
-        model, _ = LanguageModel.objects.get_or_create(
-            name=description.name,
-            digest=description.digest,
-            defaults={
-                "purpose": purpose,
-                "family": description.family,
-                "parameter_size": description.parameter_size,
-                "quantization": description.quantization,
-                "size_bytes": description.size_bytes,
-                "context_length": description.context_length,
-                "embedding_length": description.embedding_length,
-            },
-        )
-        deployment, _ = Deployment.objects.select_for_update().get_or_create(
-            language_model=model, server=server, defaults={"state_changed_at": now}
-        )
-        if deployment.state == Deployment.State.RETIRED:
-            _change_state(deployment, Deployment.State.CANDIDATE, now)
-    return deployment
+    return add_described_model(description=describe_model(name=name, client=client), server=server, now=now)
 
 
-def _described(name: str, client: InferenceClient) -> ModelDescription:
+def describe_model(*, name: str, client: InferenceClient) -> ModelDescription:
+    """Return what a server tells about one of its models.
+
+    Raises:
+        ModelNotOffered: the server does not have it; the message lists what it has.
+        InferenceError: the server cannot be asked.
+    """
     try:
         return client.describe(name)
     except ModelMissing as error:
@@ -180,15 +201,35 @@ def _described(name: str, client: InferenceClient) -> ModelDescription:
         raise ModelNotOffered(f"{error} It offers: {offered}.") from error
 
 
+def add_described_model(*, description: ModelDescription, server: InferenceServer, now: datetime) -> Deployment:
+    """Add a model by what its server told about it; see `add_model`.
+
+    Raises:
+        OtherWeights: the name is taken by other weights.
+    """
+    with transaction.atomic():
+        if server.pk is None:
+            server.save()
+        else:
+            server.save(update_fields=["api_key_variable"])  # which `identify_server` may have changed
+        model = ensure_language_model(description=description)
+        deployment, _ = Deployment.objects.select_for_update().get_or_create(
+            language_model=model, server=server, defaults={"state_changed_at": now}
+        )
+        if deployment.state == Deployment.State.RETIRED:
+            change_state(deployment=deployment, state=Deployment.State.CANDIDATE, now=now)
+    return deployment
+
+
 def activate(*, deployment: Deployment, now: datetime) -> None:
     """Let the router choose a deployment from now on."""
-    _change_state(deployment, Deployment.State.ACTIVE, now)
+    change_state(deployment=deployment, state=Deployment.State.ACTIVE, now=now)
 
 
 def begin_evaluation(*, deployment: Deployment, now: datetime) -> None:
     """Mark a candidate as being evaluated; one that is further along stays where it is."""
     if deployment.state == Deployment.State.CANDIDATE:
-        _change_state(deployment, Deployment.State.EVALUATING, now)
+        change_state(deployment=deployment, state=Deployment.State.EVALUATING, now=now)
 
 
 def retire(*, deployment: Deployment, now: datetime) -> None:
@@ -196,10 +237,11 @@ def retire(*, deployment: Deployment, now: datetime) -> None:
 
     The candidates of a decision are read from Postgres each time, so nothing has to be told or re-embedded.
     """
-    _change_state(deployment, Deployment.State.RETIRED, now)
+    change_state(deployment=deployment, state=Deployment.State.RETIRED, now=now)
 
 
-def _change_state(deployment: Deployment, state: Deployment.State, now: datetime) -> None:
+def change_state(*, deployment: Deployment, state: Deployment.State, now: datetime) -> None:
+    """Move a deployment to a state, with the moment it did."""
     deployment.state = state
     deployment.state_changed_at = now
     deployment.save(update_fields=["state", "state_changed_at"])

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from benchmarks.inference.base import GenerationParameters
-from benchmarks.inference.options import require_supported, wire_options
+from benchmarks.inference.connecting import require_parameters
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import (
     CarbonIntensity,
@@ -37,11 +37,14 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True)
 class Parameters:
-    """Generation parameters of a study, by the names that Ollama gives them."""
+    """Generation parameters of a study, by the names that Ollama gives them.
+
+    `num_ctx` is None for the server's own: only Ollama takes it from a request.
+    """
 
     seed: int = 42
     temperature: float = 0.0
-    num_ctx: int = 2048
+    num_ctx: int | None = 2048
     num_predict: int = 256
     top_p: float | None = None
     top_k: int | None = None
@@ -86,12 +89,12 @@ def create_study(
         StudyError: no prompt, no deployment, a retired one, one on another machine, one twice, a number that is
             out of its range, or a name that is taken or no name.
         UnsupportedParameter: a server of the study does not know a parameter.
+        RequestRefused: a server of the study would replace the seed by another.
     """
     _check(name, machine, deployments, prompts)
     _check_numbers(parameters, repeats, sampling_period_ms)
-    options = wire_options(generation_parameters_of(parameters))
     for server in {deployment.server for deployment in deployments}:
-        require_supported(options, (server_versions or {}).get(server.pk))
+        require_parameters(server.kind, generation_parameters_of(parameters), (server_versions or {}).get(server.pk))
     with transaction.atomic():
         study = Study.objects.create(
             name=name,

@@ -2,67 +2,28 @@
 
 import csv
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-ROLES = ("train", "validation", "unused")
-MAX_SHOWN_ERRORS = 20
-MAX_FILE_BYTES = 512 * 1024 * 1024
+from benchmarks.datasets.base import (
+    MAX_FILE_BYTES,
+    ROLES,
+    LineError,
+    LineProblem,
+    PromptFileError,
+    PromptLine,
+    check_storable,
+    decode,
+    json_lines,
+    read_bytes,
+)
+
 MAX_ID_LENGTH = 100
-_MAX_NESTING = 20
 _CATEGORY = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _KNOWN_FIELDS = {"id", "position", "role", "item", "prompt", "reference", "checks", "category"}
-
-
-@dataclass(frozen=True)
-class LineError:
-    """What is wrong on one line of a file."""
-
-    line: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        where = f"line {self.line}" if self.line else "file"
-        return f"{where}, {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
-
-
-class PromptFileError(ValueError):
-    """A prompt file cannot be imported; nothing of it was."""
-
-    def __init__(self, path: Path, errors: list[LineError]) -> None:
-        self.errors = errors
-        shown = "\n".join(f"  {error}" for error in errors[:MAX_SHOWN_ERRORS])
-        more = f"\n  and {len(errors) - MAX_SHOWN_ERRORS} more" if len(errors) > MAX_SHOWN_ERRORS else ""
-        super().__init__(f"{path}: nothing was imported, because of\n{shown}{more}")
-
-
-@dataclass(frozen=True)
-class PromptLine:
-    """One prompt as a file gives it."""
-
-    line: int
-    external_id: str
-    position: int | None
-    role: str
-    item_text: str
-    text: str
-    reference: str
-    checks: dict[str, Any]
-    category: str
-    source_fields: dict[str, Any]
-
-
-class _LineProblem(Exception):
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 def parse_prompts(*, path: Path, category_name: str | None) -> list[PromptLine]:
@@ -82,7 +43,7 @@ def parse_prompts(*, path: Path, category_name: str | None) -> list[PromptLine]:
             continue
         try:
             line = _parse_record(number, record, category_name, path.stem)
-        except _LineProblem as problem:
+        except LineProblem as problem:
             errors.append(LineError(number, problem.field, str(problem)))
             continue
         if line.external_id in seen:
@@ -100,36 +61,11 @@ def parse_prompts(*, path: Path, category_name: str | None) -> list[PromptLine]:
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Yield (line number, record), or (line number, what is wrong)."""
-    readers = {".csv": _csv_records, ".jsonl": _jsonl_records}
+    readers = {".csv": _csv_records, ".jsonl": json_lines}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise PromptFileError(path, [LineError(0, "", "the file name must end in .csv or .jsonl")])
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise PromptFileError(path, [LineError(0, "", f"it is larger than {MAX_FILE_BYTES} bytes; split it")])
-        raw = path.read_bytes()
-    except OSError as error:
-        raise PromptFileError(path, [LineError(0, "", f"it cannot be read: {error.strerror}")]) from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise PromptFileError(path, [LineError(line, "", "it is not UTF-8; save the file as UTF-8")]) from error
-    yield from reader(text)
-
-
-def _jsonl_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, raw in enumerate(text.split("\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            record = json.loads(raw)
-        except ValueError as error:
-            yield number, f"it is not JSON ({error})"
-        except RecursionError:
-            yield number, "it is not JSON that can be read: it is nested too deeply"
-        else:
-            yield number, record if isinstance(record, dict) else "it is not a JSON object"
+    yield from reader(decode(path, read_bytes(path)))
 
 
 def _csv_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -170,19 +106,19 @@ def _csv_record(header: list[str], cells: list[str]) -> dict[str, Any] | str:
 
 def _parse_record(number: int, record: Mapping[str, Any], category_name: str | None, stem: str) -> PromptLine:
     for field, value in record.items():
-        _check_storable(field, value)
+        check_storable(field, value)
     text = _string(record, "prompt", required=True)
     category = category_name or _string(record, "category")
     if not category:
-        raise _LineProblem("category", "none is given; add the column or name one with --category")
+        raise LineProblem("category", "none is given; add the column or name one with --category")
     if problem := _category_problem(category):
-        raise _LineProblem("category", problem)
+        raise LineProblem("category", problem)
     external_id = _string(record, "id") or f"{stem}-{number}"
     if len(external_id) > MAX_ID_LENGTH:
-        raise _LineProblem("id", f"it is longer than {MAX_ID_LENGTH} characters")
+        raise LineProblem("id", f"it is longer than {MAX_ID_LENGTH} characters")
     role = _string(record, "role") or ROLES[0]
     if role not in ROLES:
-        raise _LineProblem("role", f"{role!r} is not one of {', '.join(ROLES)}")
+        raise LineProblem("role", f"{role!r} is not one of {', '.join(ROLES)}")
     return PromptLine(
         line=number,
         external_id=external_id,
@@ -203,33 +139,14 @@ def _category_problem(name: str) -> str:
     return f"{name!r} is not a name of at most 40 letters, digits, hyphens and underscores"
 
 
-def _check_storable(field: str, value: object) -> None:
-    """Refuse what JSON and Python can hold but Postgres cannot, anywhere in a field."""
-    rest: list[tuple[object, int]] = [(value, 0)]
-    while rest:
-        part, depth = rest.pop()
-        if depth > _MAX_NESTING:
-            raise _LineProblem(field, f"it is nested more than {_MAX_NESTING} levels deep")
-        if isinstance(part, dict):
-            rest.extend((inner, depth + 1) for inner in (*part.keys(), *part.values()))
-        elif isinstance(part, list):
-            rest.extend((inner, depth + 1) for inner in part)
-        elif isinstance(part, float) and not math.isfinite(part):
-            raise _LineProblem(field, f"{part} is not a number that JSON has")
-        elif isinstance(part, str) and "\x00" in part:
-            raise _LineProblem(field, "it holds a NUL character, which Postgres cannot store")
-        elif isinstance(part, str) and _SURROGATE.search(part):
-            raise _LineProblem(field, "it holds half of a surrogate pair, which is not text")
-
-
 def _string(record: Mapping[str, Any], field: str, *, required: bool = False) -> str:
     value = record.get(field)
     if value is None:
         value = ""
     if not isinstance(value, str):
-        raise _LineProblem(field, f"it must be text, not {type(value).__name__}")
+        raise LineProblem(field, f"it must be text, not {type(value).__name__}")
     if required and not value.strip():
-        raise _LineProblem(field, "it is empty")
+        raise LineProblem(field, "it is empty")
     return value
 
 
@@ -241,7 +158,7 @@ def _position(value: object) -> int | None:
     except ValueError:
         position = 0
     if not 1 <= position <= 2**31 - 1:
-        raise _LineProblem("position", f"{value!r} is not a whole number from 1")
+        raise LineProblem("position", f"{value!r} is not a whole number from 1")
     return position
 
 
@@ -250,12 +167,12 @@ def _checks(value: object) -> dict[str, Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise _LineProblem("checks", f"it is not JSON ({error})") from error
-        _check_storable("checks", value)  # looked at as text before, now as what the text says
+            raise LineProblem("checks", f"it is not JSON ({error})") from error
+        check_storable("checks", value)  # looked at as text before, now as what the text says
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _LineProblem("checks", "it must be a JSON object")
+        raise LineProblem("checks", "it must be a JSON object")
     if not isinstance(value.get("kind"), str):
-        raise _LineProblem("checks", "it has no 'kind'")
+        raise LineProblem("checks", "it has no 'kind'")
     return value

@@ -3,18 +3,20 @@
 What a server does not report is None, never 0. Durations are nanoseconds, sizes are bytes.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from benchmarks.inference.errors import (
+    AccessRefused,
     EmptyPrompt,
     FirstTokenTimedOut,
     GenerationTimedOut,
     InferenceError,
     ModelMissing,
     PromptTooLong,
+    PullFailed,
     RefusedForNow,
     RequestRefused,
     ServerUnreachable,
@@ -23,6 +25,8 @@ from benchmarks.inference.errors import (
 )
 
 __all__ = [
+    "AccessRefused",
+    "ApiKey",
     "ChatMessage",
     "ChatRole",
     "Embeddings",
@@ -39,6 +43,9 @@ __all__ = [
     "ModelMissing",
     "ParameterValue",
     "PromptTooLong",
+    "PullFailed",
+    "PullProgress",
+    "PullingClient",
     "RefusedForNow",
     "RequestRefused",
     "ServerHealth",
@@ -56,8 +63,16 @@ _NO_EXTRAS: Mapping[str, ParameterValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The key of a server and the environment variable that holds it; `value` is empty where that is not set."""
+
+    variable: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerHealth:
-    """The server answers; `version` is its own word."""
+    """The server answers; `version` is its own word, after its name where it is of a kind that has several."""
 
     version: str
 
@@ -151,6 +166,18 @@ class LoadResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far the fetching of a model is: what the server does now, and the bytes of the layer it fetches.
+
+    The bytes are None while it fetches no layer.
+    """
+
+    step: str
+    done_bytes: int | None
+    total_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """One vector of `dimension` numbers for each text, in the order of the texts."""
 
@@ -187,6 +214,8 @@ class InferenceClient(Protocol):
     def load(self, name: str, parameters: GenerationParameters) -> LoadResult:
         """Bring the model into memory with the context it will be asked with, and return when it is there.
 
+        A server without a call for it generates one token instead.
+
         Raises `ModelMissing`, `UnsupportedParameter`, and `GenerationTimedOut` past the whole budget.
         """
         ...
@@ -216,5 +245,20 @@ class InferenceClient(Protocol):
         ...
 
     def unload(self, name: str) -> None:
-        """Ask the server to free the model's memory; a real server needs a moment after it agreed."""
+        """Ask the server to free the model's memory; a real server needs a moment after it agreed.
+
+        Where the server has no way to do so nothing is asked, and the log says that the model stays.
+        """
+        ...
+
+
+@runtime_checkable
+class PullingClient(Protocol):
+    """A server that fetches models by itself."""
+
+    def pull(self, name: str) -> Iterator[PullProgress]:
+        """Fetch a model from the library the server knows; it goes on while there is news.
+
+        Raises `PullFailed` when the server cannot, `GenerationTimedOut` when no news comes.
+        """
         ...

@@ -6,8 +6,10 @@ only a second thread could end a read that is already blocked.
 """
 
 import ssl
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
@@ -33,6 +35,10 @@ class TimeBudget:
         if self.time_to_first_token_ns is None:
             self.time_to_first_token_ns = self.elapsed_ns()
 
+    def restart(self) -> None:
+        """Begin anew, for work of unknown length that tells how far it is."""
+        self._started_ns = self._clock_ns()
+
     def elapsed_ns(self) -> int:
         """Give the time since the budget began, in nanoseconds."""
         return self._clock_ns() - self._started_ns
@@ -46,6 +52,44 @@ class TimeBudget:
         """Give what is left until the limit that counts now, in seconds; negative when it has passed."""
         budget_s = self.first_token_s if self.waits_for_first_token else self.total_s
         return budget_s - nanoseconds_to_seconds(self.elapsed_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the requests of one client may wait, in seconds, and the clock that tells.
+
+    `connect_s` bounds the making of a connection and the answer about the server's health, `first_token_s` the
+    wait for the first token (it holds the loading of the model) and for answers about models, `total_s` a whole
+    answer, load or embedding.
+    """
+
+    connect_s: float = 5.0
+    first_token_s: float = 120.0
+    total_s: float = 600.0
+    clock_ns: Callable[[], int] = time.monotonic_ns
+
+    def of_health(self) -> TimeBudget:
+        """Begin the budget of a question whether the server is well."""
+        return self._whole(self.connect_s)
+
+    def of_question(self) -> TimeBudget:
+        """Begin the budget of a question about models."""
+        return self._whole(self.first_token_s)
+
+    def of_work(self) -> TimeBudget:
+        """Begin the budget of work that has no first token: a load or an embedding."""
+        return self._whole(self.total_s)
+
+    def of_answer(self) -> TimeBudget:
+        """Begin the budget of a generation."""
+        return TimeBudget(first_token_s=self.first_token_s, total_s=self.total_s, clock_ns=self.clock_ns)
+
+    def to_connect(self, budget: TimeBudget) -> httpx.Timeout:
+        """Give the timeout for making a connection; the budget bounds everything after it."""
+        return httpx.Timeout(None, connect=min(self.connect_s, budget.total_s))
+
+    def _whole(self, total_s: float) -> TimeBudget:
+        return TimeBudget(first_token_s=total_s, total_s=total_s, clock_ns=self.clock_ns)
 
 
 class BudgetedTransport(httpx.BaseTransport):

@@ -48,6 +48,33 @@ class RefusedForNow(RequestRefused):
     is_retryable = True
 
 
+class AccessRefused(RequestRefused):
+    """The server wants a key that it was not given; `status` is None when the key is missing here already."""
+
+    def __init__(self, base_url: str, key_variable: str, *, status: int | None, reason: str = "") -> None:
+        refused = f"The server at {base_url} refused with status {status}: {reason}. "
+        if status is None:
+            told = f"The environment variable {key_variable}, which holds the key of {base_url}, is not set. Set it"
+        elif key_variable:
+            told = f"{refused}Correct the key in the environment variable {key_variable}"
+        else:
+            told = f"{refused}Name the environment variable that holds its key (the server's api_key_variable)"
+        super().__init__(f"{told}, and start this process again.", status=status)
+        self.key_variable = key_variable
+
+
+class PullFailed(RequestRefused):
+    """The server could not fetch a model."""
+
+    def __init__(self, model: str, base_url: str, reason: str) -> None:
+        super().__init__(
+            f"The server at {base_url} cannot pull '{model}': {reason}. "
+            "Correct the name, and check that the server reaches the library of models.",
+            status=None,
+        )
+        self.model = model
+
+
 class EmptyPrompt(RequestRefused):
     """There is nothing to answer; a server would take it as a request to load the model."""
 
@@ -58,13 +85,16 @@ class EmptyPrompt(RequestRefused):
 class UnsupportedParameter(RequestRefused):
     """The server would ignore or refuse these parameters, so the answer would not be what was asked."""
 
-    def __init__(self, names: Collection[str], server: str, *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        names: Collection[str],
+        server: str,
+        *,
+        status: int | None = None,
+        remedy: str = "Remove the parameter, or use a server version that has it.",
+    ) -> None:
         self.names = tuple(sorted(names))
-        super().__init__(
-            f"{server} does not support {', '.join(self.names)}. "
-            "Remove the parameter, or use a server version that has it.",
-            status=status,
-        )
+        super().__init__(f"{server} does not support {', '.join(self.names)}. {remedy}", status=status)
 
 
 class PromptTooLong(RequestRefused):
@@ -84,7 +114,7 @@ class PromptTooLong(RequestRefused):
     ) -> None:
         super().__init__(
             f"The prompt is longer than the context: {reason}. "
-            "Raise num_ctx up to the model's context length, or shorten the prompt.",
+            "Shorten it, or give the model a longer context: by num_ctx on Ollama, elsewhere where the server starts.",
             status=status,
         )
         self.prompt_token_count = prompt_token_count

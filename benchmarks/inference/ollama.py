@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
-from urllib.parse import urlsplit
 
-import httpx
+import ollama
 
 from benchmarks.inference.base import (
-    ChatMessage,
+    ApiKey,
     Embeddings,
     Generation,
     GenerationParameters,
@@ -17,16 +16,25 @@ from benchmarks.inference.base import (
     LoadResult,
     ModelDescription,
     ParameterValue,
+    PullProgress,
     ServerHealth,
     StreamPiece,
     TextChunk,
 )
-from benchmarks.inference.budget import BudgetedTransport, TimeBudget
-from benchmarks.inference.errors import EmptyPrompt, RequestRefused, StreamBroken
-from benchmarks.inference.exchange import PACKAGE_ERRORS, Exchange
+from benchmarks.inference.budget import BudgetedTransport, TimeBudget, TimeLimits
+from benchmarks.inference.errors import PullFailed, RequestRefused, StreamBroken
+from benchmarks.inference.ollama_exchange import OllamaExchange
 from benchmarks.inference.ollama_wire import OllamaConnection, finished, listed_model, shown_model, with_tag
 from benchmarks.inference.options import options_that_depend_on_version, require_supported, wire_options
 from benchmarks.inference.prompt_length import require_whole_prompt_read, require_words_fit, usable_context
+from benchmarks.inference.questions import (
+    checked_base_url,
+    checked_embeddings,
+    key_headers,
+    require_question,
+    require_texts,
+    whole_answer,
+)
 
 Answer = TypeVar("Answer")
 
@@ -34,10 +42,8 @@ Answer = TypeVar("Answer")
 class OllamaClient:
     """An `InferenceClient` for one Ollama server.
 
-    `connect_timeout_s` bounds the making of a connection and the answer about the server's health,
-    `first_token_timeout_s` the wait for the first token (it holds the loading of the model) and for answers
-    about models, `total_timeout_s` a whole answer, load or embedding; all in seconds. `keep_alive_s` is how
-    long the server keeps a model in memory after a request, negative for ever, None as the server likes.
+    The time limits are those of `TimeLimits`, in seconds. `keep_alive_s` is how long the server keeps a model
+    in memory after a request, negative for ever, None as the server likes.
 
     Each call opens a connection of its own: a budget belongs to one request, a restarted server leaves no
     dead connection behind, and closing it is what cancels a generation. Proxies of the environment are not
@@ -52,32 +58,28 @@ class OllamaClient:
         first_token_timeout_s: float = 120.0,
         total_timeout_s: float = 600.0,
         keep_alive_s: float | None = None,
+        api_key: ApiKey | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        address = urlsplit(base_url)
-        if address.scheme not in {"http", "https"} or not address.hostname:
-            raise ValueError(f"'{base_url}' is no base URL; give one like http://127.0.0.1:11434")
-        self.base_url = base_url.rstrip("/")
-        self._connect_timeout_s = connect_timeout_s
-        self._first_token_timeout_s = first_token_timeout_s
-        self._total_timeout_s = total_timeout_s
+        self.base_url = checked_base_url(base_url, example="http://127.0.0.1:11434")
+        self._limits = TimeLimits(connect_timeout_s, first_token_timeout_s, total_timeout_s, clock_ns)
+        self._api_key = api_key
         self._keep_alive_s = keep_alive_s
-        self._clock_ns = clock_ns
         self._context_lengths: dict[str, int | None] = {}
 
     def health(self) -> ServerHealth:
         """Ask the server for its version; see `InferenceClient.health`."""
-        exchange = self._exchange(total_s=self._connect_timeout_s)
+        exchange = self._exchange(self._limits.of_health())
         return ServerHealth(self._ask(exchange, OllamaConnection.version).version)
 
     def list_models(self) -> list[ModelDescription]:
         """List the models of the server by name; see `InferenceClient.list_models`."""
-        listed = self._ask(self._exchange(total_s=self._first_token_timeout_s), OllamaConnection.list)
+        listed = self._ask(self._exchange(self._limits.of_question()), OllamaConnection.list)
         return sorted((listed_model(model) for model in listed.models), key=lambda model: model.name)
 
     def describe(self, name: str) -> ModelDescription:
         """Tell all about one model, its digest and size from the list; see `InferenceClient.describe`."""
-        exchange = self._exchange(total_s=self._first_token_timeout_s, model=name)
+        exchange = self._exchange(self._limits.of_question(), model=name)
         shown = self._ask(exchange, lambda connection: connection.show(name))
         listed = {model.name: model for model in self.list_models()}.get(with_tag(name))
         description = shown_model(name, shown, listed)
@@ -87,7 +89,7 @@ class OllamaClient:
     def load(self, name: str, parameters: GenerationParameters) -> LoadResult:
         """Bring the model into memory; the duration is the client's. See `InferenceClient.load`."""
         options = self._checked_options(parameters)
-        exchange = self._exchange(total_s=self._total_timeout_s, model=name, activity=f"Loading '{name}'")
+        exchange = self._exchange(self._limits.of_work(), model=name, activity=f"Loading '{name}'")
         try:
             self._ask(
                 exchange,
@@ -105,14 +107,11 @@ class OllamaClient:
 
     def generate(self, request: GenerationRequest) -> Generation:
         """Generate one answer, by a stream to time its first token; see `InferenceClient.generate`."""
-        for piece in self.stream(request):
-            if isinstance(piece, Generation):
-                return piece
-        raise StreamBroken("it ended without its last line")
+        return whole_answer(self.stream(request))
 
     def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
         """Generate one answer piece by piece; see `InferenceClient.stream`."""
-        _require_question(request.messages)
+        require_question(request.messages)
         options = self._checked_options(request.parameters)
         require_words_fit(request.messages, request.parameters.num_ctx)
         context = usable_context(request.parameters.num_ctx, self._context_length(request.model))
@@ -121,37 +120,45 @@ class OllamaClient:
 
     def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
         """Turn texts into vectors; see `InferenceClient.embed`."""
-        if not texts:
-            raise EmptyPrompt("there is no text to embed")
-        if any(not text.strip() for text in texts):
-            raise EmptyPrompt("a text to embed is blank")
-        exchange = self._exchange(total_s=self._total_timeout_s, model=name, activity=f"Embedding with '{name}'")
+        require_texts(texts)
+        exchange = self._exchange(self._limits.of_work(), model=name, activity=f"Embedding with '{name}'")
         answer = self._ask(
             exchange,
             lambda connection: connection.embed(name, input=list(texts), truncate=False, keep_alive=self._keep_alive_s),
         )
-        vectors = [list(vector) for vector in answer.embeddings]
-        dimensions = {len(vector) for vector in vectors}
-        if len(vectors) != len(texts) or len(dimensions) != 1 or 0 in dimensions:
-            raise StreamBroken(f"{len(vectors)} vectors of {sorted(dimensions)} numbers for {len(texts)} texts")
-        return Embeddings(
-            vectors=vectors,
-            dimension=len(vectors[0]),
+        return checked_embeddings(
+            [list(vector) for vector in answer.embeddings],
+            texts,
             prompt_token_count=answer.prompt_eval_count,
             duration_ns=answer.total_duration,
         )
 
     def unload(self, name: str) -> None:
         """Ask the server to free the model's memory; see `InferenceClient.unload`."""
-        exchange = self._exchange(total_s=self._first_token_timeout_s, model=name)
+        exchange = self._exchange(self._limits.of_question(), model=name)
         self._ask(exchange, lambda connection: connection.generate(name, prompt="", keep_alive=0))
+
+    def pull(self, name: str) -> Iterator[PullProgress]:
+        """Fetch a model; the time limit of a whole answer bounds the wait for each piece of news.
+
+        See `PullingClient.pull`.
+        """
+        exchange = self._exchange(self._limits.of_work(), model=name, activity=f"The next news of pulling '{name}'")
+        with self._connect(exchange.budget) as connection:
+            try:
+                for news in connection.pull(name, stream=True):
+                    exchange.budget.restart()
+                    yield PullProgress(news.status or "", news.completed if news.total else None, news.total)
+            except ollama.ResponseError as error:
+                raise PullFailed(name, self.base_url, str(error.error).strip()) from error
+            except exchange.package_errors as error:
+                raise exchange.failure(error) from error
 
     def _pieces(
         self, request: GenerationRequest, options: Mapping[str, ParameterValue], context: int | None
     ) -> Generator[StreamPiece, None, None]:
         exchange = self._exchange(
-            first_token_s=self._first_token_timeout_s,
-            total_s=self._total_timeout_s,
+            self._limits.of_answer(),
             model=request.model,
             activity=f"The answer of '{request.model}'",
             context=context,
@@ -189,38 +196,35 @@ class OllamaClient:
 
     def _exchange(
         self,
+        budget: TimeBudget,
         *,
-        total_s: float,
-        first_token_s: float | None = None,
         model: str | None = None,
         activity: str | None = None,
         context: int | None = None,
-    ) -> Exchange:
-        budget = TimeBudget(
-            first_token_s=total_s if first_token_s is None else first_token_s,
-            total_s=total_s,
-            clock_ns=self._clock_ns,
+    ) -> OllamaExchange:
+        return OllamaExchange(
+            self.base_url,
+            budget,
+            model=model,
+            activity=activity,
+            context=context,
+            key_variable=self._api_key.variable if self._api_key else "OLLAMA_API_KEY",
         )
-        return Exchange(self.base_url, budget, model=model, activity=activity, context=context)
 
-    def _ask(self, exchange: Exchange, question: Callable[[OllamaConnection], Answer]) -> Answer:
+    def _ask(self, exchange: OllamaExchange, question: Callable[[OllamaConnection], Answer]) -> Answer:
         with self._connect(exchange.budget) as connection:
             try:
                 return question(connection)
-            except PACKAGE_ERRORS as error:
+            except exchange.package_errors as error:
                 raise exchange.failure(error) from error
 
     @contextmanager
     def _connect(self, budget: TimeBudget) -> Iterator[OllamaConnection]:
-        timeout = httpx.Timeout(None, connect=min(self._connect_timeout_s, budget.total_s))
         with OllamaConnection(
-            self.base_url, transport=BudgetedTransport(budget), timeout=timeout, trust_env=False
+            self.base_url,
+            transport=BudgetedTransport(budget),
+            timeout=self._limits.to_connect(budget),
+            trust_env=False,
+            headers=key_headers(self._api_key, self.base_url),
         ) as connection:
             yield connection
-
-
-def _require_question(messages: Sequence[ChatMessage]) -> None:
-    if not messages:
-        raise EmptyPrompt("there is no message")
-    if not messages[-1].content.strip():
-        raise EmptyPrompt("the latest message is blank")

@@ -7,7 +7,7 @@ import ollama
 from pydantic import BaseModel
 
 from benchmarks.inference.base import Generation, GenerationRequest, ModelDescription, ParameterValue
-from benchmarks.inference.exchange import Exchange
+from benchmarks.inference.ollama_exchange import OllamaExchange
 
 
 class VersionAnswer(BaseModel):
@@ -82,7 +82,7 @@ def shown_model(name: str, shown: ollama.ShowResponse, listed: ModelDescription 
     )
 
 
-def finished(exchange: Exchange, line: ollama.ChatResponse) -> Generation:
+def finished(exchange: OllamaExchange, line: ollama.ChatResponse) -> Generation:
     """Make the whole answer of the pieces that came and the figures on the last line."""
     return Generation(
         text=exchange.text,

@@ -12,8 +12,15 @@ from collections.abc import Sequence
 from benchmarks.inference.base import ChatMessage
 from benchmarks.inference.errors import PromptTooLong
 
-_REFUSED_AS_TOO_LONG = re.compile(r"exceed\w*\s.*\bcontext", re.IGNORECASE)
-_TOKEN_COUNT = re.compile(r"(\d+) tokens?\b")
+# Ollama and llama.cpp; vLLM and OpenAI; LM Studio; llama.cpp embedding a text longer than its batch.
+_REFUSED_AS_TOO_LONG = re.compile(
+    r"exceed\w*\s.*\bcontext|maximum context length is \d+ tokens|context \w*\s?overflows"
+    r"|input \(\d+ tokens\) is too large",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"context length (?:is|of only) (\d+) tokens", re.IGNORECASE)
+_PROMPT_PART = re.compile(r"(\d+) in the (?:messages|prompt)\b")  # of a total that holds the answer's tokens too
+_TOKEN_COUNT = re.compile(r"(\d+) (?:input )?tokens?\b")
 
 
 def fewest_tokens(messages: Sequence[ChatMessage]) -> int:
@@ -68,10 +75,11 @@ def too_long_by_message(message: str, *, context: int | None, status: int | None
     """Recognise a server's refusal of a long prompt by its words, with the token count where it names one."""
     if not _REFUSED_AS_TOO_LONG.search(message):
         return None
-    counted = _TOKEN_COUNT.search(message)
+    limit = _LIMIT.search(message)
+    counted = _PROMPT_PART.search(message) or _TOKEN_COUNT.search(_LIMIT.sub("", message))
     return PromptTooLong(
         prompt_token_count=int(counted[1]) if counted else None,
-        context_length=context,
+        context_length=int(limit[1]) if limit else context,
         reason=f"the server says '{message}'",
         status=status,
     )

@@ -55,7 +55,7 @@ class Question:
 
     def sent_tokens(self, answer: ScriptedAnswer) -> list[str]:
         """Give the tokens of an answer up to `num_predict`, which is without limit when negative."""
-        tokens = _tokens(answer.text)
+        tokens = words_of(answer.text)
         limit = self.limit("num_predict", len(tokens))
         return tokens if limit < 0 else tokens[:limit]
 
@@ -88,12 +88,12 @@ def answer_lines(
     question: Question, answer: ScriptedAnswer, *, prompt_token_count: int, is_load: bool
 ) -> Iterator[Json]:
     """Make the lines of a streamed answer: thinking, text word by word, then the figures."""
-    for token in _tokens(answer.thinking):
+    for token in words_of(answer.thinking):
         yield question.line("", thinking=token)
     sent = question.sent_tokens(answer)
     for token in sent:
         yield question.line(token)
-    is_cut = len(sent) < len(_tokens(answer.text))
+    is_cut = len(sent) < len(words_of(answer.text))
     figures = _figures(prompt_token_count, len(sent), is_load=is_load) if answer.reports_figures else {}
     yield question.last_line("length" if is_cut else answer.done_reason, figures)
 
@@ -131,6 +131,18 @@ def shown(model: ScriptedModel) -> Json:
     }
 
 
+def pull_lines(model: ScriptedModel | None) -> Iterator[Json]:
+    """Make the lines of `/api/pull`; a model that nobody has ends them with an error, as on a real server."""
+    yield {"status": "pulling manifest"}
+    if model is None:
+        yield {"error": "pull model manifest: file does not exist"}
+        return
+    layer = {"status": f"pulling {model.digest[:12]}", "digest": f"sha256:{model.digest}", "total": model.size_bytes}
+    for done in (0, model.size_bytes // 2, model.size_bytes):
+        yield {**layer, "completed": done} if done else layer  # a real server leaves out what is 0
+    yield {"status": "success"}
+
+
 def embedded(model: ScriptedModel, texts: Sequence[str], *, is_load: bool) -> Json:
     """Make the answer of `/api/embed`; texts that share words lie near each other."""
     token_count = sum(len(text.split()) for text in texts)
@@ -152,7 +164,8 @@ def word_vector(text: str, dimension: int) -> list[float]:
     return [value / length for value in vector] if length else vector
 
 
-def _tokens(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Cut a text into the tokens of the simulation: its words, each with the blank before it."""
     words = text.split(" ") if text else []
     return words[:1] + [f" {word}" for word in words[1:]]
 

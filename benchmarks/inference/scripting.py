@@ -1,4 +1,4 @@
-"""The script of a simulated Ollama server: models, answers, what shall go wrong, and what it was asked."""
+"""The script of a simulated server: models, answers, what shall go wrong, and what it was asked."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """What can go wrong in a scripted request to generate or embed."""
+    """What can go wrong in a scripted request to generate, embed or pull."""
 
     DELAY = "delay"
     """Answer late, by `seconds`."""
@@ -72,10 +72,11 @@ class ScriptedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request as it came in."""
+    """A request as it came in; the names of its headers are in small letters, their values are not kept."""
 
     path: str
     body: Mapping[str, object]
+    headers: frozenset[str] = frozenset()
 
 
 AnswerScript = Callable[[str, str], ScriptedAnswer]
@@ -94,8 +95,15 @@ def answers_by_prompt(answers: Mapping[str, str], otherwise: str = "I do not kno
 class Stage:
     """What the threads of one simulated server share: the script and the record of the play."""
 
-    def __init__(self, models: Sequence[ScriptedModel], script: AnswerScript, faults: Sequence[Fault]) -> None:
+    def __init__(
+        self,
+        models: Sequence[ScriptedModel],
+        script: AnswerScript,
+        faults: Sequence[Fault],
+        library: Sequence[ScriptedModel] = (),
+    ) -> None:
         self.models = {model.name: model for model in models}
+        self._library = {model.name: model for model in library}
         self.script = script
         self.stopped = threading.Event()
         self._faults = tuple(faults)
@@ -109,6 +117,14 @@ class Stage:
         """Keep a request for the record."""
         with self._lock:
             self._requests.append(request)
+
+    def fetch(self, name: str) -> ScriptedModel | None:
+        """Take a model from the library among those the server has; None where nobody has it."""
+        with self._lock:
+            found = self._library.get(name) or self.models.get(name)
+            if found is not None:
+                self.models = {**self.models, name: found}
+            return found
 
     def note_cancelled(self) -> None:
         """Count an answer that the client did not wait for."""

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from benchmarks.datasets.files import PromptFileError
+from benchmarks.datasets.base import PromptFileError
 from benchmarks.federating import ModelNotOffered, RetiredModel, UnknownModel
 from benchmarks.inference.base import InferenceError
 from benchmarks.models import Study

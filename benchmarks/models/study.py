@@ -120,7 +120,7 @@ class ParameterSet(models.Model):
     name = models.SlugField(max_length=60, default="default")
     seed = models.BigIntegerField(default=42)
     temperature = models.FloatField(default=0.0, validators=[MinValueValidator(0.0)])
-    num_ctx = models.PositiveIntegerField(default=2048)
+    num_ctx = models.PositiveIntegerField(default=2048, null=True, blank=True, help_text="Empty: the server's own.")
     num_predict = models.PositiveIntegerField(default=256)
     top_p = models.FloatField(null=True, blank=True)
     top_k = models.PositiveIntegerField(null=True, blank=True)

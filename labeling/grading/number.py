@@ -33,7 +33,7 @@ class NumberGrader:
     name = "number"
     version = 1
 
-    def grade(self, *, answer: str, checks: Mapping[str, Any]) -> Suggestion:
+    def grade(self, *, answer: str, checks: Mapping[str, Any], reference: str = "", item: str = "") -> Suggestion:
         """Suggest `correct` where the extracted number equals the reference, `incorrect` otherwise."""
         try:
             wanted = parse_number(str(checks["value"]))

@@ -17,7 +17,7 @@ class ExactGrader:
     name = "exact"
     version = 1
 
-    def grade(self, *, answer: str, checks: Mapping[str, Any]) -> Suggestion:
+    def grade(self, *, answer: str, checks: Mapping[str, Any], reference: str = "", item: str = "") -> Suggestion:
         """Suggest `correct` where the folded answer equals a folded accepted answer."""
         folded = fold(answer)
         for accepted in accepted_answers(checks, "answers"):
@@ -32,7 +32,7 @@ class ContainsGrader:
     name = "contains"
     version = 1
 
-    def grade(self, *, answer: str, checks: Mapping[str, Any]) -> Suggestion:
+    def grade(self, *, answer: str, checks: Mapping[str, Any], reference: str = "", item: str = "") -> Suggestion:
         """Suggest `correct` where an accepted answer is contained and nothing forbidden is."""
         folded = fold(answer)
         for refused in accepted_answers(checks, "forbidden", is_required=False):

@@ -158,13 +158,13 @@ class TestMeasureResponse:
     ) -> None:
         with serve() as server:
             study = make_study(server.base_url, machine)
-            InferenceServer.objects.update(kind="openai")
+            InferenceServer.objects.update(kind="carrier")
             enqueue_study(study=study)
 
             work(study)
 
         assert (study.state, states_of(study)) == ("finished", ["failed", "failed"])
-        assert "no client for inference servers of the kind 'openai'" in Response.objects.all()[0].error
+        assert "no client for inference servers of the kind 'carrier'" in Response.objects.all()[0].error
         assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [
             True,
             True,

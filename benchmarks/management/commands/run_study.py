@@ -1,5 +1,6 @@
 """Create a study, or go on with one, and watch it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -7,9 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from benchmarks.federating import Timeouts, begin_evaluation, connect, ensure_machine, find_deployment
+from benchmarks.inference.connecting import usual_num_ctx
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
-from benchmarks.models import Prompt, Study
+from benchmarks.models import InferenceServer, Prompt, Study
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import Parameters, StudyError, create_study, start
 
@@ -29,7 +31,12 @@ class Command(TellingCommand):
         parser.add_argument("--repeats", type=int, default=1)
         parser.add_argument("--seed", type=int, default=42)
         parser.add_argument("--temperature", type=float, default=0.0)
-        parser.add_argument("--num-ctx", type=int, default=2048)
+        parser.add_argument(
+            "--num-ctx",
+            type=int,
+            help="Context in tokens; 2048 where absent. Only Ollama takes it, so that a study with another server "
+            "leaves it to the servers.",
+        )
         parser.add_argument("--num-predict", type=int, default=256)
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
@@ -54,7 +61,7 @@ class Command(TellingCommand):
             parameters=Parameters(
                 seed=options["seed"],
                 temperature=options["temperature"],
-                num_ctx=options["num_ctx"],
+                num_ctx=options["num_ctx"] if options["num_ctx"] is not None else _usual_num_ctx(servers),
                 num_predict=options["num_predict"],
             ),
             repeats=options["repeats"],
@@ -63,6 +70,12 @@ class Command(TellingCommand):
         for deployment in deployments:
             begin_evaluation(deployment=deployment, now=timezone.now())
         return study
+
+
+def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
+    """Return the context that every server of the study takes from a request, None where one takes none."""
+    usual = {usual_num_ctx(server.kind) for server in servers}
+    return usual.pop() if len(usual) == 1 else None
 
 
 def _prompts(options: dict[str, Any]) -> list[Prompt]:

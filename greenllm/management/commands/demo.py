@@ -20,6 +20,7 @@ from greenllm.comparison_table import comparison_lines
 from greenllm.management.telling import StackCommand
 from greenllm.running import Stack
 from labeling.suggesting import accept_suggestions, suggest
+from labeling.wiring import graders
 from router.evaluating import compare
 from router.indexing import NoIndex, build_index, current_index
 from router.models import PromptIndex
@@ -131,7 +132,7 @@ class Command(StackCommand):
 
     def _label_quietly(self, study: Study) -> None:
         """Grade what has been answered, so that the page shows accuracy while the study runs."""
-        suggest(study=study)
+        suggest(study=study, graders=graders())
         accept_suggestions(study=study)
 
     def _label(self, study: Study) -> None:

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from benchmarks.management.telling import TellingCommand, study_named
 from labeling.suggesting import accept_suggestions, suggest
+from labeling.wiring import graders
 
 
 class Command(TellingCommand):
@@ -21,9 +22,11 @@ class Command(TellingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         study = study_named(options["study"])
-        suggested = suggest(study=study)
+        suggested = suggest(study=study, graders=graders())
         self.stdout.write(
             f"{suggested.graded_count} answers graded, {suggested.ungradable_count} left to people (no usable check)."
         )
+        for reason, count in sorted(suggested.reasons.items()):
+            self.stderr.write(f"{count} answers: {reason}")
         if options["accept"]:
             self.stdout.write(f"{accept_suggestions(study=study)} labels by graders (source=grader).")

@@ -1,13 +1,16 @@
 """Fixtures of the inference tests."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import pytest
 
-from benchmarks.inference.scripted import AnswerScript, Fault, ScriptedOllama
+from benchmarks.inference.openai_parameters import Flavour
+from benchmarks.inference.scripted import AnswerScript, Fault, ScriptedModel, ScriptedOllama
+from benchmarks.inference.scripted_openai import ScriptedOpenAI
 from tests.benchmarks.inference.asking import CHAT, EMBEDDING, Start
+from tests.benchmarks.inference.asking_openai import StartOpenAI
 from tests.real_ollama import real_chat_model, real_ollama
 
 __all__ = ["real_chat_model", "real_ollama"]
@@ -36,5 +39,27 @@ def start() -> Iterator[Start]:
         def starting(*faults: Fault, answers: AnswerScript | Mapping[str, str] | None = None) -> ScriptedOllama:
             script = {"2 + 2?": "It is four."} if answers is None else answers
             return servers.enter_context(ScriptedOllama([CHAT, EMBEDDING], answers=script, faults=faults))
+
+        yield starting
+
+
+@pytest.fixture
+def start_openai() -> Iterator[StartOpenAI]:
+    """Start simulated OpenAI-compatible servers that end with the test."""
+    with ExitStack() as servers:
+
+        def starting(
+            *faults: Fault,
+            flavour: Flavour = Flavour.VLLM,
+            answers: AnswerScript | Mapping[str, str] | None = None,
+            models: Sequence[ScriptedModel] = (CHAT, EMBEDDING),
+            is_router: bool = False,
+            api_key: str = "",
+        ) -> ScriptedOpenAI:
+            script = {"2 + 2?": "It is four."} if answers is None else answers
+            server = ScriptedOpenAI(
+                models, flavour=flavour, answers=script, faults=faults, is_router=is_router, api_key=api_key
+            )
+            return servers.enter_context(server)
 
         yield starting

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.inference.base import (
+    AccessRefused,
     EmptyPrompt,
     FirstTokenTimedOut,
     GenerationRequest,
@@ -104,7 +105,7 @@ class TestFailing:
         ("status", "expected"),
         [
             (400, RequestRefused),
-            (403, RequestRefused),
+            (403, AccessRefused),
             (429, RefusedForNow),
             (500, RefusedForNow),
             (503, RefusedForNow),

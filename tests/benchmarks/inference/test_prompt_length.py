@@ -70,6 +70,7 @@ class TestRequireWholePromptRead:
         ("the input length exceeds the context length", None),
         ("input length exceeds maximum context length", None),
         ("request (310 tokens) exceeds the available context size (64 tokens), try increasing it", 310),
+        ("input (310 tokens) is too large to process. increase the physical batch size", 310),
     ],
 )
 def test_recognises_the_words_of_servers(message: str, prompt_token_count: int | None) -> None:
@@ -77,6 +78,25 @@ def test_recognises_the_words_of_servers(message: str, prompt_token_count: int |
 
     assert error is not None
     assert (error.prompt_token_count, error.context_length, error.status) == (prompt_token_count, 64, 400)
+
+
+@pytest.mark.parametrize(
+    ("message", "prompt_token_count"),
+    [
+        ("This model's maximum context length is 99 tokens. Please reduce the length of the prompt.", None),
+        ("This model's maximum context length is 99 tokens. However, your request has 310 input tokens.", 310),
+        ("This model's maximum context length is 99 tokens. However, you requested 410 tokens (310 in the messages, "
+         "100 in the completion).", 310),
+        ("Trying to keep the first 310 tokens when context the overflows. However, the model is loaded with context "
+         "length of only 99 tokens, which is not enough.", 310),
+    ],
+    ids=["vLLM without a count", "vLLM", "vLLM with a total", "LM Studio"],
+)  # fmt: skip
+def test_takes_the_context_that_the_server_names(message: str, prompt_token_count: int | None) -> None:
+    error = too_long_by_message(message, context=None, status=400)
+
+    assert error is not None
+    assert (error.prompt_token_count, error.context_length) == (prompt_token_count, 99)
 
 
 @pytest.mark.parametrize("message", ["context deadline exceeded", "maximum pending requests exceeded", "no"])

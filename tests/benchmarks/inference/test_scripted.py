@@ -81,7 +81,7 @@ class TestScriptedOllama:
 
         assert (refused.status_code, refused.json()) == (404, {"error": "model 'absent' not found"})
 
-    @pytest.mark.parametrize(("path", "status"), [("/api/pull", 404), ("/v1/models", 404)])
+    @pytest.mark.parametrize(("path", "status"), [("/api/push", 404), ("/v1/models", 404)])
     def test_has_no_other_routes(self, http: httpx.Client, path: str, status: int) -> None:
         assert http.post(path, json={"model": "tiny:1b"}).status_code == status
         assert http.get(path).status_code == status
