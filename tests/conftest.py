@@ -9,6 +9,11 @@ from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
 
 
+def pytest_configure() -> None:
+    """Hash the passwords of test people fast: the real hash takes a third of a second by design."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Supervisor]:
     """Run Postgres and Valkey for the session; further services can be added."""

@@ -17,7 +17,7 @@ from benchmarks.queueing import enqueue_study, queue_of
 from benchmarks.studying import pause, start
 from tests.factories import NOW, make_machine, make_pending_study
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MODELS = [ScriptedModel("tiny", digest="1"), ScriptedModel("large", digest="2")]
 BREAKS_ONCE = Fault(FaultKind.CUT, times=2)  # loading uses it up once without harm

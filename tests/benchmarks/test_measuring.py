@@ -32,7 +32,7 @@ from benchmarks.sci import METHOD_VERSION
 from benchmarks.traces import PackedTrace, unpack
 from tests.factories import NOW, make_pending_study
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MS = 1_000_000
 SECOND = 1_000 * MS

@@ -13,6 +13,8 @@ from labeling.sandbox import SandboxResult
 from tests.labeling.sandboxes import RecordingSandbox, no_sandbox, real_sandbox
 from tests.labeling.shared_data import items, needs_shared_data
 
+pytestmark = pytest.mark.slow
+
 DOUBLE = "def double(x):\n    return 2 * x"
 
 

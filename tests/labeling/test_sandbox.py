@@ -15,6 +15,8 @@ from labeling.sandbox.rlimits import RlimitSandbox
 from labeling.sandbox.syscalls import UnknownArchitecture, system_call_filter
 from tests.labeling.sandboxes import real_sandbox
 
+pytestmark = pytest.mark.slow
+
 MEMORY_BYTES = 256 * 1024 * 1024
 
 Run = Callable[..., SandboxResult]

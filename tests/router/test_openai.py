@@ -14,7 +14,7 @@ from router.wiring import gateway, keep_connection
 from tests import factories as make
 from tests.router.endpoint import CHAT, COMMITTED, LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint
 
-pytestmark = COMMITTED
+pytestmark = [COMMITTED, pytest.mark.slow]
 
 
 class TestChatCompletions:

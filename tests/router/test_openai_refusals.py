@@ -12,7 +12,7 @@ from tests import factories as make
 from tests.router.endpoint import CHAT, COMMITTED, Endpoint, OpenEndpoint, error_of
 from tests.router.standins import EMBEDDER_NAME
 
-pytestmark = COMMITTED
+pytestmark = [COMMITTED, pytest.mark.slow]
 
 
 class TestKey:

@@ -20,6 +20,8 @@ from benchmarks.meters.configuration import MeterConfiguration, SamplerConfigura
 from benchmarks.meters.ring_directory import ring_path
 from benchmarks.meters.sampling import ReadingsMissing, SamplerGone, SamplerProcess
 
+pytestmark = pytest.mark.slow
+
 PERIOD_MS = 20
 PERIOD_NS = PERIOD_MS * 1_000_000
 ROOT = Path(benchmarks.__file__).parent.parent
