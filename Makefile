@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format clean
+.PHONY: help demo up test check format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -34,6 +34,9 @@ check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and 
 format: $(VENV)/installed-dev  ## Write the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+vendor:  ## Renew the third-party front-end files; needs npm
+	python3 tools/vendor.py
 
 clean:  ## Remove the virtual environment; var/ with all data stays
 	rm -rf $(VENV)

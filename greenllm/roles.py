@@ -1,7 +1,9 @@
-"""The roles of GreenLLM: groups with Django permissions, made by a migration and kept by `grant_role`."""
+"""The roles of GreenLLM: groups made by a migration, and what each role may do, which stands here and nowhere else."""
 
-from django.contrib.auth.models import Group
-from django.db.models import TextChoices
+from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, Group
+from django.db.models import Model, TextChoices
 
 from greenllm.models import User
 
@@ -15,7 +17,37 @@ class Role(TextChoices):
     ADMIN = "admin", "Admin: adds and removes federation models, people and keys"
 
 
+VIEW_RESULTS = "benchmarks.view_study"
+RUN_STUDIES = "benchmarks.change_study"
+CHANGE_FEDERATION = "benchmarks.change_deployment"
+JUDGE_ANSWERS = "labeling.add_label"
+CHANGE_PEOPLE = "greenllm.change_user"
+
+# An annotator sees no results: whoever knows what models did and cost no longer judges blind.
+_PERMISSIONS: dict[str, frozenset[str]] = {
+    Role.RESEARCHER: frozenset({VIEW_RESULTS, RUN_STUDIES}),
+    Role.ANNOTATOR: frozenset({JUDGE_ANSWERS}),
+    Role.ADJUDICATOR: frozenset({JUDGE_ANSWERS}),
+    Role.ADMIN: frozenset({VIEW_RESULTS, RUN_STUDIES, CHANGE_FEDERATION, JUDGE_ANSWERS, CHANGE_PEOPLE}),
+}
+
+
 def grant_role(*, user: User, role: Role) -> None:
     """Give a person a role; giving it twice changes nothing."""
     group, _ = Group.objects.get_or_create(name=role.value)
     user.groups.add(group)
+
+
+class RoleBackend(BaseBackend):
+    """Gives people the permissions of their roles; reads the groups once a request."""
+
+    def get_all_permissions(self, user_obj: AbstractBaseUser | AnonymousUser, obj: Model | None = None) -> set[str]:
+        """Return the permissions of a person's roles; a switched-off person and a stranger have none."""
+        if not isinstance(user_obj, User) or not user_obj.is_active or obj is not None:
+            return set()
+        known: set[str] | None = getattr(user_obj, "_role_permissions", None)
+        if known is None:
+            names = user_obj.groups.values_list("name", flat=True).order_by("name")
+            known = set().union(*(_PERMISSIONS.get(name, frozenset()) for name in names))
+            user_obj._role_permissions = known  # type: ignore[attr-defined]  # kept for this request only
+        return known

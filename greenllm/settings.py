@@ -40,8 +40,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "servestatic",
     "django_htmx",
     "django_rq",
     "csp",
@@ -50,7 +50,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -73,6 +73,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "greenllm.navigation.navigation",
             ],
         },
     },
@@ -107,6 +108,7 @@ KEEP_PROMPT_TEXT = env.flag("GREENLLM_KEEP_PROMPT_TEXT", default=False)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "greenllm.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -142,7 +144,7 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.text("GREENLLM_STATIC_ROOT", "") or None  # only where a proxy shall serve a collected folder
-WHITENOISE_USE_FINDERS = True  # no collectstatic step between a clone and a page
+SERVESTATIC_USE_FINDERS = True  # no collectstatic step between a clone and a page
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

@@ -7,6 +7,9 @@ from django.conf import settings
 
 from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
+from tests.browsing import browser, site
+
+__all__ = ["browser", "site"]
 
 
 def pytest_configure() -> None:

@@ -1,0 +1,52 @@
+"""The links at the top of every page, by what the caller may open."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from greenllm.doors import may, may_read
+from greenllm.roles import CHANGE_PEOPLE, JUDGE_ANSWERS, VIEW_RESULTS
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the navigation."""
+
+    title: str
+    url: str
+    is_current: bool
+
+
+# title, name of the URL, permission; an empty permission: whoever may ask the router
+_LINKS = (
+    ("Chat", "chat:start", ""),
+    ("Label", "labeling:next", JUDGE_ANSWERS),
+    ("Studies", "studies:list", VIEW_RESULTS),
+    ("Dashboards", "dashboards:study-tables", VIEW_RESULTS),
+    ("Federation", "federation:overview", VIEW_RESULTS),
+)
+
+
+def navigation(request: HttpRequest) -> dict[str, object]:
+    """Return the context that base.html needs: the links that the caller may follow."""
+    return {"navigation": _links(request), "may_change_people": may(request, CHANGE_PEOPLE)}
+
+
+def _links(request: HttpRequest) -> list[Link]:
+    links = []
+    for title, name, permission in _LINKS:
+        is_open = may(request, permission) if permission == JUDGE_ANSWERS else may_read(request, permission)
+        if permission == "":
+            is_open = request.user.is_authenticated or may_read(request, "")
+        if is_open and (url := _url_of(name)):
+            section = "/" + url.strip("/").split("/")[0] + "/"
+            links.append(Link(title, url, request.path.startswith(section)))
+    return links
+
+
+def _url_of(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:  # an app that is switched off has no pages
+        return ""

@@ -1,0 +1,168 @@
+"""A real browser on the real server: pages in the test's own process, over the test's own database.
+
+`pytest_plugins`-free: `tests/conftest.py` imports the fixtures. Rows must be committed, so a test module that uses
+`site` is marked `BROWSING`.
+"""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from greenllm.models import User
+from tests.environment import free_port
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDTHS = {"phone": 360, "wide": 1280}
+SCHEMES = ("light", "dark")
+# pages need every app, so that every table is emptied after a test; a test makes the roles it needs
+BROWSING = [pytest.mark.slow, pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def chromium_path() -> Path | None:
+    """Return the system's Chromium, None where there is none."""
+    path = os.environ.get("CHROMIUM_BINARY") or shutil.which("chromium") or shutil.which("chromium-browser")
+    return Path(path) if path else None
+
+
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, which no other asyncio test could bear
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    path = chromium_path()
+    if path is None:
+        pytest.skip("no Chromium: install the package chromium, or set CHROMIUM_BINARY")
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; the tests use the ORM
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(path), args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@dataclass
+class Site:
+    """The served application and the browser that looks at it."""
+
+    address: str
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(
+        self, path: str, *, user: User | None = None, scheme: str = "light", width: str = "wide", **options: Any
+    ) -> Page:
+        """Open a page in a context of its own, signed in as a person; what its console says fails the test."""
+        context = self.browser.new_context(
+            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport={"width": WIDTHS[width], "height": 800},
+            base_url=self.address,
+            **options,
+        )
+        self.contexts.append(context)
+        if user is not None:
+            context.add_cookies(
+                [{"name": settings.SESSION_COOKIE_NAME, "value": session_of(user), "url": self.address}]
+            )
+        page = context.new_page()
+        page.on("console", lambda message: self.complaints.append(f"{page.url}: {message.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.goto(path)
+        return page
+
+
+def session_of(user: User) -> str:
+    """Make a session of a signed-in person; return its key."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    return str(session.session_key)
+
+
+@contextmanager
+def served(application: str = "greenllm.asgi:application") -> Iterator[str]:
+    """Serve the application by uvicorn in a thread of this process; give its address."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(application, host="127.0.0.1", port=port, log_level="error", lifespan="off", ws="none")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the server does not start"
+        time.sleep(0.01)
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def site(browser: Browser, transactional_db: None) -> Iterator[Site]:
+    """The application, served, with a browser; the console must stay silent."""
+    with served() as address:
+        site = Site(address, browser)
+        yield site
+        for context in site.contexts:
+            context.close()
+        httpx.get(f"{address}/account/sign-in/")  # whatever still ran has ended once this is answered
+    connections.close_all()
+    assert site.complaints == []
+
+
+def axe_violations(page: Page) -> list[str]:
+    """Return what axe-core finds on a page, a line each."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {violation['help']}: {node['target']}"
+        for violation in found
+        for node in violation["nodes"]
+    ]
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Tell whether the page is wider than the window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+
+
+def check_page(
+    site: Site, path: str, *, user: User | None = None, wait_for: Callable[[Page], None] | None = None
+) -> None:
+    """Look at a page light and dark, wide and phone: axe-core finds nothing, nothing scrolls sideways.
+
+    With GREENLLM_SCREENSHOTS set to a folder, a picture of each is left there to be looked at.
+    """
+    folder = os.environ.get("GREENLLM_SCREENSHOTS")
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            page = site.open(path, user=user, scheme=scheme, width=width)
+            if wait_for is not None:
+                wait_for(page)
+            if folder:
+                name = path.strip("/").replace("/", "-").split("?")[0] or "home"
+                page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
+            assert axe_violations(page) == [], (path, scheme, width)
+            assert not scrolls_sideways(page), (path, scheme, width)
