@@ -58,7 +58,8 @@ def _measured(response: Response, machine: Machine) -> Outcome:
 
 def _pause_s(response: Response, outcome: Outcome) -> float:
     if outcome is Outcome.BUSY:
-        logger.warning("another worker measures on the machine %s; stop one of the two", response.study.machine)
+        response.refresh_from_db(fields=["error"])
+        logger.warning("another worker measures on the machine %s; %s", response.study.machine, response.error)
         return _BUSY_PAUSE_S
     return _PAUSES_S[min(response.attempts.count(), len(_PAUSES_S)) - 1]
 

@@ -30,7 +30,7 @@ from benchmarks.models import (
     ResponseAttempt,
     Study,
 )
-from benchmarks.recording import ChannelRecord, EnergyRecorder, RecordingError
+from benchmarks.recording import ChannelRecord, EnergyRecorder, RecorderBusy, RecordingError
 from benchmarks.scoring import apply_score, basis_of
 from benchmarks.studying import generation_parameters_of, intensity_for
 from benchmarks.traces import PackedTrace, TraceError, pack
@@ -100,10 +100,22 @@ def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
     response, attempt = claimed
     try:
         measured = _measure(response, lab)
+    except RecorderBusy as error:
+        return _withdraw(response, attempt, error)
     except (InferenceError, RecordingError, TraceError) as error:
         return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
     _store(response, attempt, machine, measured, lab.now())
     return Outcome.FINISHED
+
+
+def _withdraw(response: Response, attempt: ResponseAttempt, error: RecorderBusy) -> Outcome:
+    """Take an attempt back that could not begin, so that it does not count; the response tells what it waits for."""
+    with transaction.atomic():
+        attempt.delete()
+        response.state = Response.State.PENDING
+        response.error = str(error)
+        response.save(update_fields=["state", "error"])
+    return Outcome.BUSY
 
 
 def abandon(*, response_id: int, error: Exception, now: datetime) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from benchmarks.meters.base import Channel, MeterUnavailable, Reading
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
-from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerGone, SamplerProcess
+from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerBusy, SamplerGone, SamplerProcess
 from benchmarks.models import Machine
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
@@ -17,6 +17,13 @@ class RecordingError(Exception):
     def __init__(self, message: str, *, is_retryable: bool) -> None:
         super().__init__(message)
         self.is_retryable = is_retryable
+
+
+class RecorderBusy(RecordingError):
+    """Something else samples this machine, for example the worker of another installation."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class EnergyRecorder(Protocol):
         """See to it that every channel is sampled at this period from now on.
 
         Raises:
+            RecorderBusy: something else samples this machine.
             RecordingError: it cannot be.
         """
         ...
@@ -74,6 +82,11 @@ class SamplerRecorder:
             self._channels = self._sampler.channels()
         except (MeterUnavailable, ConfigurationError) as error:
             raise RecordingError(str(error), is_retryable=False) from error
+        except SamplerBusy as error:
+            raise RecorderBusy(
+                f"Another worker samples this machine ({error}). A machine measures for one installation at a time: "
+                f"stop the other one; this study goes on by itself."
+            ) from error
         except SamplerGone as error:
             raise RecordingError(f"The sampler cannot be started: {error}", is_retryable=True) from error
         self._period_ns = period_ns

@@ -23,7 +23,7 @@ from benchmarks.meters.configuration import ConfigurationError, SamplerConfigura
 from benchmarks.meters.kinds import make_meter
 from benchmarks.meters.reading_loop import ReadingLoop
 from benchmarks.meters.ring import RingError, RingIdentity, RingWriter
-from benchmarks.meters.ring_directory import RingDirectory, ring_path
+from benchmarks.meters.ring_directory import RingDirectory, RingDirectoryBusy, ring_path
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 _PR_SET_PDEATHSIG = 1
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MeterUnavailable as error:
         _announce(error=error.reason, remedy=error.remedy)
     except (ConfigurationError, MeterError, RingError, ParentGone) as error:
-        _announce(error=str(error), remedy="")
+        _announce(error=str(error), remedy="", is_busy=isinstance(error, RingDirectoryBusy))
     return 1
 
 
@@ -139,8 +139,8 @@ def _wait_for_stop(threads: Sequence[threading.Thread], parent_pid: int) -> bool
     return False
 
 
-def _announce(*, error: str, remedy: str) -> None:
-    sys.stdout.write(json.dumps({"error": error, "remedy": remedy}) + "\n")
+def _announce(*, error: str, remedy: str, is_busy: bool = False) -> None:
+    sys.stdout.write(json.dumps({"error": error, "remedy": remedy, "is_busy": is_busy}) + "\n")
     sys.stdout.flush()
 
 

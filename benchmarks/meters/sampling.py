@@ -31,6 +31,10 @@ class SamplerGone(Exception):
     """The sampler does not run: never started, stopped, or killed; starting it again may help."""
 
 
+class SamplerBusy(SamplerGone):
+    """Another sampler holds the machine; starting again helps once that one has ended."""
+
+
 class ReadingsMissing(Exception):
     """The sampler has no complete set of readings for the time asked for; the message says why."""
 
@@ -211,6 +215,8 @@ class SamplerProcess:
         announcement = json.loads(line)
         if announcement["remedy"]:
             raise MeterUnavailable(announcement["error"], remedy=announcement["remedy"])
+        if announcement["is_busy"]:
+            raise SamplerBusy(announcement["error"])
         if announcement["error"]:
             raise SamplerGone(announcement["error"])
 

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import psycopg
@@ -476,6 +476,26 @@ class TestMachineLock:
 
         assert measure_response(response_id=response.pk, lab=ten_seconds()) is Outcome.BUSY
         assert attempts_of(response) == [(1, "running", "")]
+
+    def test_waits_for_the_sampler_of_another_installation(
+        self, serve: Serve, sampler: Callable[..., SamplerRecorder]
+    ) -> None:
+        study = make_pending_study(serve().base_url, QUESTION)
+        response = only_response(study)
+        first, name = sampler("replay", steps=[[1, 7]]), f"test-measuring-{os.getpid()}-0"
+        first.ensure_running(period_ns=20 * MS)
+        second = SamplerRecorder(name=name, meters=[MeterConfiguration("replay", {"steps": [[1, 7]]})])
+        real = Lab(second, client_of, now=lambda: datetime.now(UTC))
+
+        for _ in range(4):  # more often than a response may fail
+            assert measure_response(response_id=response.pk, lab=real) is Outcome.BUSY
+
+        assert (only_response(study).state, attempts_of(response)) == ("pending", [])
+        assert "stop the other one" in only_response(study).error
+        first.stop()
+        assert measure_response(response_id=response.pk, lab=real) is Outcome.FINISHED
+        assert only_response(study).error == ""
+        second.stop()
 
     @pytest.mark.parametrize("fault", [None, Fault(FaultKind.STATUS)], ids=["finished", "failed"])
     def test_is_given_back(

@@ -18,7 +18,7 @@ from benchmarks.energy import integrate
 from benchmarks.meters.base import Quality
 from benchmarks.meters.configuration import MeterConfiguration, SamplerConfiguration
 from benchmarks.meters.ring_directory import ring_path
-from benchmarks.meters.sampling import ReadingsMissing, SamplerGone, SamplerProcess
+from benchmarks.meters.sampling import ReadingsMissing, SamplerBusy, SamplerGone, SamplerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -292,7 +292,7 @@ class TestStartAndStop:
         name = f"test-{os.getpid()}-busy"
         first = start(ESTIMATE, name=name)
 
-        with pytest.raises(SamplerGone, match=f"in use by the sampler with process number {first.pid}"):
+        with pytest.raises(SamplerBusy, match=f"in use by the sampler with process number {first.pid}"):
             start(ESTIMATE, name=name)
 
         assert first.is_alive()
@@ -329,11 +329,12 @@ class TestSamplerProgram:
         configuration = SamplerConfiguration((ESTIMATE,), directory=str(tmp_path / "rings")).to_json()
         with subprocess.Popen([*SAMPLER, configuration], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            assert json.loads(process.stdout.readline()) == {"error": "", "remedy": ""}
+            announced = json.loads(process.stdout.readline())
 
             process.terminate()
 
             assert process.wait(5) == 0
+        assert announced == {"error": "", "remedy": "", "is_busy": False}
         assert not (tmp_path / "rings").exists()
 
     def test_ends_with_an_error_when_it_cannot_start(self) -> None:
