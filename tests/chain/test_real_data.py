@@ -1,0 +1,97 @@
+"""The five data sets of the paper, from their raw files to a routed prompt: embedded, and on a real Ollama."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from greenllm.embedded.llm_server.models import prepare_models, prepared_dir
+from tests.chain.installation import Installation, installation
+from tests.labeling.shared_data import SHARED
+from tests.real_ollama import CHAT_MODEL, RealOllama, real_chat_model, real_ollama
+
+__all__ = ["real_chat_model", "real_ollama"]
+
+RAW, DATABASES = SHARED / "raw", SHARED / "spider_databases"
+SMALLER_MODEL = "smollm2:135m-q3_k"
+DATASETS = ("mbpp", "gsm8k", "webquestions", "petsql", "wmt18")
+ITEMS_EACH = "60"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not RAW.is_dir(), reason=f"the raw files of the data sets are not at {RAW}"),
+]
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation on the embedded services, with the five data sets."""
+    with installation(tmp_path_factory.mktemp("real-data") / "var") as made:
+        prepare_models((made.var_dir / "models").resolve())
+        made.start("up")
+        made.wait_for_log("GreenLLM is at", 60)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def on_ollama(
+    tmp_path_factory: pytest.TempPathFactory, real_ollama: RealOllama, real_chat_model: str
+) -> Iterator[Installation]:
+    """An installation whose inference server is a real Ollama."""
+    with installation(tmp_path_factory.mktemp("real-data-ollama") / "var", OLLAMA_HOST=real_ollama.base_url) as made:
+        prepare_models((made.var_dir / "models").resolve())
+        for name, file in (("all-minilm", "all-minilm"), (SMALLER_MODEL, "smollm2-135m-q3_k")):
+            real_ollama.create(name, prepared_dir(made.var_dir / "models") / f"{file}.gguf")
+        made.start("up")
+        made.wait_for_log("GreenLLM is at", 60)
+        yield made
+
+
+def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
+    """Import, measure 2 models x 5 categories x 3 prompts, grade, index, route; return what the route says."""
+    for name in DATASETS:
+        options = ["--databases", str(DATABASES)] if name == "petsql" else []
+        told = place.manage("import_dataset", name, "--from", str(RAW), "--limit", ITEMS_EACH, *options).stdout
+        assert f"{name}: 60 prompts imported" in told
+        assert "Licence: " in told
+    for model in ("all-minilm", CHAT_MODEL, SMALLER_MODEL):
+        place.manage("add_model", model)
+    chosen = [word for name in DATASETS for word in ("--dataset", name)]
+    told = place.manage(
+        "run_study", "five", "--model", CHAT_MODEL, "--model", SMALLER_MODEL, *chosen, "--limit", "3",
+        "--num-predict", num_predict,
+    ).stdout  # fmt: skip
+    assert "five: finished, 30 of 30 responses" in told
+    assert "30 answers graded, 0 left to people" in place.manage("grade", "--study", "five", "--accept").stdout
+    for model in (CHAT_MODEL, SMALLER_MODEL):
+        place.manage("add_model", model, "--activate")
+    assert "15 prompts, 384 numbers" in place.manage("build_index", "--study", "five").stdout
+    said = json.loads(place.manage("route", "Janet has 16 eggs and sells 7. How many are left?", "--json").stdout)
+    assert isinstance(said, dict)
+    return said
+
+
+class TestEmbedded:
+    def test_eats_the_five_data_sets_and_routes(self, embedded: Installation) -> None:
+        said = walk(embedded, num_predict="48")
+        assert said["category"] == "math"
+        assert said["choice"] in {CHAT_MODEL, SMALLER_MODEL}
+
+    def test_brings_a_data_set_again_without_doubling_it(self, embedded: Installation) -> None:
+        again = embedded.manage("import_dataset", "gsm8k", "--from", str(RAW), "--limit", "61").stdout
+        assert "1 prompts imported, 60 were there" in again or "1 prompt imported, 60 were there" in again
+
+    def test_imports_nothing_where_a_database_is_missing(self, embedded: Installation) -> None:
+        refused = embedded.manage(
+            "import_dataset", "petsql", "--from", str(RAW), "--databases", str(DATABASES), check=False
+        )
+        assert refused.returncode == 1
+        assert "nothing was imported" in refused.stderr
+        assert "cre_Students_Information_Systems.sqlite: it is missing" in refused.stderr
+
+
+@pytest.mark.ollama
+class TestRealOllama:
+    def test_eats_the_five_data_sets_and_routes(self, on_ollama: Installation) -> None:
+        said = walk(on_ollama, num_predict="16")
+        assert said["category"] == "math"
