@@ -22,6 +22,7 @@ from benchmarks.inference.base import (
     ServerUnreachable,
 )
 from benchmarks.inference.connecting import client_for, usual_base_url
+from benchmarks.inference.interruption import Interruption
 from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine
 
 DEFAULT_ZONE = "DE"
@@ -55,9 +56,16 @@ class Timeouts:
 
 
 def connect(
-    *, server: InferenceServer, timeouts: Timeouts, environment: Mapping[str, str] = os.environ
+    *,
+    server: InferenceServer,
+    timeouts: Timeouts,
+    environment: Mapping[str, str] = os.environ,
+    interruption: Interruption | None = None,
 ) -> InferenceClient:
-    """Return the client of a server, with its key from the environment; nothing is sent yet."""
+    """Return the client of a server, with its key from the environment; nothing is sent yet.
+
+    `interruption` ends from another thread whatever the client waits for.
+    """
     variable = server.api_key_variable
     return client_for(
         server.kind,
@@ -66,6 +74,7 @@ def connect(
         first_token_timeout_s=timeouts.first_token_s,
         total_timeout_s=timeouts.total_s,
         api_key=ApiKey(variable, environment.get(variable, "")) if variable else None,
+        interruption=interruption,
     )
 
 

@@ -20,6 +20,11 @@ def nanoseconds_to_seconds(duration_ns: int) -> float:
     return duration_ns / NANOSECONDS_PER_SECOND
 
 
+def seconds_to_nanoseconds(duration_s: float) -> int:
+    """Convert a duration from seconds to whole nanoseconds."""
+    return round(duration_s * NANOSECONDS_PER_SECOND)
+
+
 def grams_to_milligrams(mass_g: float) -> float:
     """Convert a mass from grams to milligrams."""
     return mass_g * MILLIGRAMS_PER_GRAM

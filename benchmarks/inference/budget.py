@@ -15,15 +15,27 @@ from typing import Any
 import httpcore
 import httpx
 
+from benchmarks.inference.interruption import Interruption
 from benchmarks.units import nanoseconds_to_seconds
 
 _SocketOptions = Iterable[httpcore.SOCKET_OPTION]
 
 
 class TimeBudget:
-    """How long one request may wait: until its first token, and in all; both in seconds from its making."""
+    """How long one request may wait: until its first token, and in all; both in seconds from its making.
 
-    def __init__(self, *, first_token_s: float, total_s: float, clock_ns: Callable[[], int]) -> None:
+    `interruption` can end the wait earlier, from another thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        first_token_s: float,
+        total_s: float,
+        clock_ns: Callable[[], int],
+        interruption: Interruption | None = None,
+    ) -> None:
+        self.interruption = interruption
         self.first_token_s = first_token_s
         self.total_s = total_s
         self._clock_ns = clock_ns
@@ -60,13 +72,14 @@ class TimeLimits:
 
     `connect_s` bounds the making of a connection and the answer about the server's health, `first_token_s` the
     wait for the first token (it holds the loading of the model) and for answers about models, `total_s` a whole
-    answer, load or embedding.
+    answer, load or embedding. `interruption` ends all of them earlier, from another thread.
     """
 
     connect_s: float = 5.0
     first_token_s: float = 120.0
     total_s: float = 600.0
     clock_ns: Callable[[], int] = time.monotonic_ns
+    interruption: Interruption | None = None
 
     def of_health(self) -> TimeBudget:
         """Begin the budget of a question whether the server is well."""
@@ -82,14 +95,19 @@ class TimeLimits:
 
     def of_answer(self) -> TimeBudget:
         """Begin the budget of a generation."""
-        return TimeBudget(first_token_s=self.first_token_s, total_s=self.total_s, clock_ns=self.clock_ns)
+        return self._budget(self.first_token_s, self.total_s)
 
     def to_connect(self, budget: TimeBudget) -> httpx.Timeout:
         """Give the timeout for making a connection; the budget bounds everything after it."""
         return httpx.Timeout(None, connect=min(self.connect_s, budget.total_s))
 
     def _whole(self, total_s: float) -> TimeBudget:
-        return TimeBudget(first_token_s=total_s, total_s=total_s, clock_ns=self.clock_ns)
+        return self._budget(total_s, total_s)
+
+    def _budget(self, first_token_s: float, total_s: float) -> TimeBudget:
+        return TimeBudget(
+            first_token_s=first_token_s, total_s=total_s, clock_ns=self.clock_ns, interruption=self.interruption
+        )
 
 
 class BudgetedTransport(httpx.BaseTransport):
@@ -154,6 +172,8 @@ class _BudgetedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: _SocketOptions | None = None,
     ) -> httpcore.NetworkStream:
+        if self._budget.interruption is not None and self._budget.interruption.is_set:
+            raise httpcore.ConnectError("the request was interrupted")
         stream = self._sockets.connect_tcp(host, port, timeout, local_address, socket_options)
         return _BudgetedStream(stream, self._budget)
 
@@ -167,6 +187,8 @@ class _BudgetedStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, budget: TimeBudget) -> None:
         self._stream = stream
         self._budget = budget
+        if budget.interruption is not None:
+            budget.interruption.watch(stream.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # the budget replaces it
         return self._stream.read(max_bytes, self._time_left(httpcore.ReadTimeout))

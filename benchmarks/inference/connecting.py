@@ -1,6 +1,7 @@
 """Make the client that fits an inference server's kind, and judge parameters by the kind alone."""
 
 from benchmarks.inference.base import ApiKey, GenerationParameters, InferenceClient
+from benchmarks.inference.interruption import Interruption
 from benchmarks.inference.ollama import OllamaClient
 from benchmarks.inference.openai_parameters import require_some_flavour
 from benchmarks.inference.options import require_supported, wire_options
@@ -29,10 +30,12 @@ def client_for(
     total_timeout_s: float = 600.0,
     keep_alive_s: float | None = None,
     api_key: ApiKey | None = None,
+    interruption: Interruption | None = None,
 ) -> InferenceClient:
     """Make a client for the server at `base_url`; nothing is sent yet. Times are in seconds.
 
-    `keep_alive_s` is for Ollama alone: other servers do not take it from a request.
+    `keep_alive_s` is for Ollama alone: other servers do not take it from a request. `interruption` ends from another
+    thread whatever the client waits for.
 
     Raises `UnknownServerKind` for a kind without a client, `ValueError` for an address that is no HTTP URL.
     """
@@ -44,6 +47,7 @@ def client_for(
             total_timeout_s=total_timeout_s,
             keep_alive_s=keep_alive_s,
             api_key=api_key,
+            interruption=interruption,
         )
     if kind == "openai":
         from benchmarks.inference.openai import OpenAIClient  # half a second to import, which few commands need
@@ -54,6 +58,7 @@ def client_for(
             first_token_timeout_s=first_token_timeout_s,
             total_timeout_s=total_timeout_s,
             api_key=api_key,
+            interruption=interruption,
         )
     raise UnknownServerKind(kind)
 

@@ -23,6 +23,7 @@ from benchmarks.inference.base import (
 )
 from benchmarks.inference.budget import BudgetedTransport, TimeBudget, TimeLimits
 from benchmarks.inference.errors import PullFailed, RequestRefused, StreamBroken
+from benchmarks.inference.interruption import Interruption
 from benchmarks.inference.ollama_exchange import OllamaExchange
 from benchmarks.inference.ollama_wire import OllamaConnection, finished, listed_model, shown_model, with_tag
 from benchmarks.inference.options import options_that_depend_on_version, require_supported, wire_options
@@ -43,7 +44,8 @@ class OllamaClient:
     """An `InferenceClient` for one Ollama server.
 
     The time limits are those of `TimeLimits`, in seconds. `keep_alive_s` is how long the server keeps a model
-    in memory after a request, negative for ever, None as the server likes.
+    in memory after a request, negative for ever, None as the server likes. `interruption` ends from another thread what
+    this client waits for.
 
     Each call opens a connection of its own: a budget belongs to one request, a restarted server leaves no
     dead connection behind, and closing it is what cancels a generation. Proxies of the environment are not
@@ -60,9 +62,10 @@ class OllamaClient:
         keep_alive_s: float | None = None,
         api_key: ApiKey | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        interruption: Interruption | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url, example="http://127.0.0.1:11434")
-        self._limits = TimeLimits(connect_timeout_s, first_token_timeout_s, total_timeout_s, clock_ns)
+        self._limits = TimeLimits(connect_timeout_s, first_token_timeout_s, total_timeout_s, clock_ns, interruption)
         self._api_key = api_key
         self._keep_alive_s = keep_alive_s
         self._context_lengths: dict[str, int | None] = {}

@@ -22,6 +22,7 @@ from benchmarks.inference.base import (
 )
 from benchmarks.inference.budget import BudgetedTransport, TimeBudget, TimeLimits
 from benchmarks.inference.errors import ModelMissing, RequestRefused, StreamBroken
+from benchmarks.inference.interruption import Interruption
 from benchmarks.inference.openai_catalog import Catalog, completed, context_of_slot, read_catalog, version_of
 from benchmarks.inference.openai_exchange import OpenAIExchange
 from benchmarks.inference.openai_parameters import Flavour, wire_parameters
@@ -62,9 +63,10 @@ class OpenAIClient:
         total_timeout_s: float = 600.0,
         api_key: ApiKey | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        interruption: Interruption | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url, example="http://127.0.0.1:8080").removesuffix("/v1")
-        self._limits = TimeLimits(connect_timeout_s, first_token_timeout_s, total_timeout_s, clock_ns)
+        self._limits = TimeLimits(connect_timeout_s, first_token_timeout_s, total_timeout_s, clock_ns, interruption)
         self._api_key = api_key
         self._catalog: Catalog | None = None
 

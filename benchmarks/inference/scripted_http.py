@@ -114,6 +114,6 @@ class ScriptedHandler(StagedHandler):
         answer = self.server.stage.script(question.model, question.texts[-1])
         lines: Iterator[Json] = answer_lines(question, answer, prompt_token_count=prompt_token_count, is_load=is_load)
         if question.is_streamed:
-            self.stream(lines, answer.seconds_per_token, fault)
+            self.stream(lines, answer.seconds_per_token, fault, answer.gate)
         else:
             self.send_json(joined_answer(question, list(lines), answer))

@@ -149,7 +149,7 @@ class ScriptedOpenAIHandler(StagedHandler):
         read = min(question.token_count, context)
         if question.is_streamed:
             chunks = chat_chunks(question, answer, prompt_token_count=read)
-            self.stream(_with_end(chunks), answer.seconds_per_token, fault)
+            self.stream(_with_end(chunks), answer.seconds_per_token, fault, answer.gate)
         else:
             self.send_json(whole_chat(question, answer, prompt_token_count=read))
 

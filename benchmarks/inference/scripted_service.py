@@ -112,7 +112,13 @@ class StagedHandler(BaseHTTPRequestHandler, ABC):
                 return False
         return True
 
-    def stream(self, lines: Iterator[object], seconds_per_line: float, fault: Fault | None) -> None:
+    def stream(
+        self,
+        lines: Iterator[object],
+        seconds_per_line: float,
+        fault: Fault | None,
+        gate: threading.Event | None = None,
+    ) -> None:
         """Send lines with a pause between two of them, and break off where the fault says so."""
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", self.stream_type)
@@ -125,6 +131,8 @@ class StagedHandler(BaseHTTPRequestHandler, ABC):
             self._break_stream(fault)
             return
         for number, line in enumerate(lines):
+            if number == self.lines_before_fault and gate is not None:
+                self._wait_at(gate)
             if number and seconds_per_line:
                 self.server.stage.stopped.wait(seconds_per_line)
             self._send_chunk(self.encoded(line))
@@ -161,6 +169,10 @@ class StagedHandler(BaseHTTPRequestHandler, ABC):
             self._send_chunk(self.encoded(self.error_body(None, fault.message)))
         if fault.kind in {FaultKind.GARBAGE, FaultKind.ERROR_LINE, FaultKind.NO_FINAL_LINE}:
             self._end_stream()
+
+    def _wait_at(self, gate: threading.Event) -> None:
+        while not gate.wait(_LEAVE_POLL_S) and not self.server.stage.stopped.is_set():
+            continue
 
     def _wait_for_client_to_leave(self) -> None:
         self.connection.settimeout(_LEAVE_POLL_S)

@@ -61,13 +61,17 @@ class ScriptedModel:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """What to answer; every word is sent as one token, `seconds_per_token` apart."""
+    """What to answer; every word is sent as one token, `seconds_per_token` apart.
+
+    `gate` holds everything after the first token back until it is set.
+    """
 
     text: str
     thinking: str = ""
     done_reason: str = "stop"
     seconds_per_token: float = 0.0
     reports_figures: bool = True
+    gate: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)

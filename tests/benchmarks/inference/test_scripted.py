@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +13,7 @@ from benchmarks.inference.scripted import (
     SIMULATED_VERSION,
     Fault,
     FaultKind,
+    ScriptedAnswer,
     ScriptedModel,
     ScriptedOllama,
 )
@@ -55,6 +57,20 @@ class TestScriptedOllama:
 
         assert [line["message"]["content"] for line in lines] == ["Good", " day", " to", " you", ""]
         assert [line["done"] for line in lines] == [False] * 4 + [True]
+
+    def test_holds_back_what_follows_the_first_token_until_its_gate_opens(self) -> None:
+        gate = threading.Event()
+        body = {"model": "tiny:1b", "messages": [{"role": "user", "content": "Hello"}]}
+        with (
+            ScriptedOllama(
+                [ScriptedModel("tiny:1b")], answers=lambda *_: ScriptedAnswer("Good day", gate=gate)
+            ) as held,
+            httpx.stream("POST", f"{held.base_url}/api/chat", json=body) as response,
+        ):
+            lines = response.iter_lines()
+            assert "Good" in next(lines)
+            gate.set()
+            assert "day" in next(lines)
 
     @pytest.mark.parametrize("is_streamed", [True, False])
     def test_obeys_num_predict(self, http: httpx.Client, is_streamed: bool) -> None:
