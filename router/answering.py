@@ -6,7 +6,8 @@ No transaction and no query is open while a model generates, so that a slow answ
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +20,11 @@ from benchmarks.inference.base import (
     GenerationParameters,
     GenerationRequest,
     InferenceClient,
+    StreamBroken,
+    TextChunk,
 )
 from benchmarks.models import Deployment, InferenceServer
+from benchmarks.units import seconds_to_nanoseconds
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
@@ -38,27 +42,55 @@ class Caller:
     user_id: int | None = None
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Gateway:
-    """What answering needs of the outside."""
+    """What answering needs of the outside.
+
+    `claim` is called before the database is used, `release` before a wait that may be long; `is_interrupted` tells
+    whether the caller has left, so that the failure that this caused is none.
+    """
 
     embedder: Callable[[], Embedder]
     store: VectorStore
     connect: Callable[[InferenceServer], InferenceClient]
     clock: Callable[[], datetime]
     is_prompt_text_kept: bool
-    release: Callable[[], None]  # gives the database connection back before a generation
+    release: Callable[[], None]
+    claim: Callable[[], None] = _nothing
+    is_interrupted: Callable[[], bool] = bool
+
+
+class Interrupted(Exception):
+    """The caller left before the answer was whole; the rows say cancelled."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answered request; `route` is None where the caller named the model."""
+class Decided:
+    """One request whose model is decided; `route` is None where the caller named the model."""
 
     request: GatewayRequest
     decision: RoutingDecision
     deployment: Deployment
-    generation: Generation
     route: Route | None
+
+
+@dataclass(frozen=True)
+class Answer(Decided):
+    """One answered request."""
+
+    generation: Generation
+
+
+AnswerEvent = Decided | TextChunk | Answer
+
+
+def is_auto(requested_model: str) -> bool:
+    """Tell whether the router shall choose the model."""
+    return requested_model.removesuffix(":latest") == AUTO_MODEL
 
 
 def answer(
@@ -69,25 +101,56 @@ def answer(
     messages: tuple[ChatMessage, ...],
     parameters: GenerationParameters,
 ) -> Answer:
+    """Answer a conversation and return the answer whole; see `stream_answer`."""
+    events = stream_answer(
+        gateway=gateway, caller=caller, requested_model=requested_model, messages=messages, parameters=parameters
+    )
+    for event in events:
+        if isinstance(event, Answer):
+            return event
+    raise AssertionError("a stream of events ends with its answer or an error")
+
+
+def stream_answer(
+    *,
+    gateway: Gateway,
+    caller: Caller,
+    requested_model: str,
+    messages: tuple[ChatMessage, ...],
+    parameters: GenerationParameters,
+    stay_on_id: int | None = None,
+) -> Generator[AnswerEvent, None, None]:
     """Answer a conversation with the model that the caller named, or with the one that the router chooses.
 
-    The last message of the user is what is routed.
+    First comes the decision, then the pieces as they arrive, last the answer, whose rows are closed by then. The
+    last message of the user is what is routed; `stay_on_id` is the deployment that `auto` stays on. Closing the
+    generator early ends the generation, and the rows say cancelled.
 
     Raises:
         UnknownModel, RetiredModel: the named model cannot answer.
         EmptyPrompt, NoIndex, EmbedderMismatch, DimensionMismatch, IndexStoreError, NoCandidate: it cannot be routed.
         InferenceError: the chosen model's server failed. The row of the request says so each time.
+        Interrupted: the gateway was interrupted.
     """
     prompt_text = last_user_text(messages)
+    gateway.claim()
     request = _open_request(gateway, caller, requested_model, prompt_text)
     try:
-        chosen, decision, found = _decide(gateway, request, requested_model, prompt_text)
-        generation = _generate(gateway, request, chosen, messages, parameters)
-    except Exception as error:
-        _close_request(request, GatewayRequest.State.FAILED, gateway.clock(), error)
+        decided = _decide(gateway, request, requested_model, prompt_text, stay_on_id)
+        yield decided
+        generation = yield from _generate(gateway, decided, messages, parameters)
+    except GeneratorExit:
+        _close_request(gateway, request, GatewayRequest.State.CANCELLED)
         raise
-    _close_request(request, GatewayRequest.State.ANSWERED, gateway.clock())
-    return Answer(request, decision, chosen, generation, found)
+    except Exception as error:
+        if gateway.is_interrupted():
+            _close_request(gateway, request, GatewayRequest.State.CANCELLED)
+            raise Interrupted from error
+        _close_request(gateway, request, GatewayRequest.State.FAILED, error)
+        raise
+    _close_request(gateway, request, GatewayRequest.State.ANSWERED)
+    gateway.release()
+    yield Answer(decided.request, decided.decision, decided.deployment, decided.route, generation)
 
 
 def last_user_text(messages: tuple[ChatMessage, ...]) -> str:
@@ -114,49 +177,81 @@ def _open_request(gateway: Gateway, caller: Caller, requested_model: str, prompt
 
 
 def _decide(
-    gateway: Gateway, request: GatewayRequest, requested_model: str, prompt_text: str
-) -> tuple[Deployment, RoutingDecision, Route | None]:
-    if requested_model.removesuffix(":latest") == AUTO_MODEL:
-        found = route(prompt_text=prompt_text, embedder=gateway.embedder(), store=gateway.store)
-        return found.chosen, record_route(route=found, now=gateway.clock(), request_id=request.pk), found
+    gateway: Gateway, request: GatewayRequest, requested_model: str, prompt_text: str, stay_on_id: int | None
+) -> Decided:
+    if is_auto(requested_model):
+        found = route(prompt_text=prompt_text, embedder=gateway.embedder(), store=gateway.store, stay_on_id=stay_on_id)
+        decision = record_route(route=found, now=gateway.clock(), request_id=request.pk)
+        return Decided(request, decision, found.chosen, found)
     pinned = find_deployment(name=requested_model)
-    return pinned, record_pinned(deployment=pinned, now=gateway.clock(), request_id=request.pk), None
+    decision = record_pinned(deployment=pinned, now=gateway.clock(), request_id=request.pk)
+    return Decided(request, decision, pinned, None)
 
 
 def _generate(
-    gateway: Gateway,
-    request: GatewayRequest,
-    deployment: Deployment,
-    messages: tuple[ChatMessage, ...],
-    parameters: GenerationParameters,
-) -> Generation:
-    attempt = UpstreamAttempt.objects.create(request=request, deployment=deployment, started_at=gateway.clock())
+    gateway: Gateway, decided: Decided, messages: tuple[ChatMessage, ...], parameters: GenerationParameters
+) -> Generator[TextChunk, None, Generation]:
+    deployment = decided.deployment
+    attempt = UpstreamAttempt.objects.create(request=decided.request, deployment=deployment, started_at=gateway.clock())
+    generation: Generation | None = None
     try:
         client = gateway.connect(deployment.server)
         gateway.release()
-        generation = client.generate(GenerationRequest(deployment.language_model.name, messages, parameters))
-    except Exception as error:
-        attempt.outcome = UpstreamAttempt.Outcome.FAILED
-        attempt.error_kind = type(error).__name__
-        attempt.error = _storable(error)
-        attempt.finished_at = gateway.clock()
-        attempt.save()
+        request = GenerationRequest(deployment.language_model.name, messages, parameters)
+        with closing(client.stream(request)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, Generation):
+                    generation = piece
+                else:
+                    _note_piece(attempt, gateway.clock())
+                    yield piece
+        if generation is None:
+            raise StreamBroken("it ended without its last line")
+    except GeneratorExit:
+        _close_attempt(gateway, attempt, UpstreamAttempt.Outcome.CANCELLED)
         raise
-    attempt.outcome = UpstreamAttempt.Outcome.FINISHED
+    except Exception as error:
+        if gateway.is_interrupted():
+            _close_attempt(gateway, attempt, UpstreamAttempt.Outcome.CANCELLED)
+        else:
+            _close_attempt(gateway, attempt, UpstreamAttempt.Outcome.FAILED, error)
+        raise
     attempt.take_figures(generation)
-    attempt.finished_at = gateway.clock()
-    attempt.save()
+    _close_attempt(gateway, attempt, UpstreamAttempt.Outcome.FINISHED)
     return generation
 
 
-def _close_request(
-    request: GatewayRequest, state: GatewayRequest.State, now: datetime, error: Exception | None = None
+def _note_piece(attempt: UpstreamAttempt, now: datetime) -> None:
+    """Count a piece, so that an answer that breaks off leaves what is known: a piece is at least one token."""
+    if attempt.time_to_first_token_ns is None:
+        waited = now - attempt.started_at
+        attempt.time_to_first_token_ns = seconds_to_nanoseconds(waited.total_seconds())
+    attempt.output_token_count = (attempt.output_token_count or 0) + 1
+
+
+def _close_attempt(
+    gateway: Gateway,
+    attempt: UpstreamAttempt,
+    outcome: UpstreamAttempt.Outcome,
+    error: Exception | None = None,
 ) -> None:
+    gateway.claim()
+    attempt.outcome = outcome
+    attempt.error_kind = type(error).__name__ if error else ""
+    attempt.error = _storable(error) if error else ""
+    attempt.finished_at = gateway.clock()
+    attempt.save()
+
+
+def _close_request(
+    gateway: Gateway, request: GatewayRequest, state: GatewayRequest.State, error: Exception | None = None
+) -> None:
+    gateway.claim()
     with transaction.atomic():
         request.state = state
         request.error_code = type(error).__name__ if error else ""
         request.error = _storable(error) if error else ""
-        request.finished_at = now
+        request.finished_at = gateway.clock()
         request.save(update_fields=["state", "error_code", "error", "finished_at"])
 
 

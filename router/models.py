@@ -169,6 +169,7 @@ class RoutingDecision(models.Model):
             "No model answered the nearest prompt right: the cheapest one",
         )
         PINNED = "pinned", "The caller named the model"
+        CONVERSATION = "conversation", "The conversation stays on the model that it began with"
 
     request = models.OneToOneField(
         GatewayRequest,

@@ -97,6 +97,29 @@ def choose_nearest(evidence: Sequence[Evidence]) -> Choice:
     return Choice(chosen, reason, explanation, candidates)
 
 
+def stay_with(choice: Choice, deployment_id: int) -> Choice:
+    """Keep a conversation on the deployment that it began with, whatever its latest prompt alone would choose.
+
+    Where that one is the choice anyhow, or is not active any more, the choice stays as it is.
+    """
+    kept = next((one.evidence for one in choice.candidates if one.evidence.deployment_id == deployment_id), None)
+    if kept is None or kept is choice.chosen:
+        return choice
+    explanation = (
+        f"The conversation stays on {kept.model}, to which its first prompt went. Alone, this prompt would go to "
+        f"{choice.chosen.model}: {choice.explanation}"
+    )
+    reasons = {
+        kept.deployment_id: "The conversation stays on it.",
+        choice.chosen.deployment_id: "It would be chosen if this prompt began a conversation.",
+    }
+    candidates = tuple(
+        Candidate(one.evidence, one.evidence is kept, reasons.get(one.evidence.deployment_id, one.reason))
+        for one in choice.candidates
+    )
+    return Choice(kept, "conversation", explanation, candidates)
+
+
 def _amount(one: Evidence) -> str:
     return f"{grams_to_milligrams(one.sci_gco2e or 0.0):.3g} mgCO2e"
 

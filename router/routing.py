@@ -1,7 +1,7 @@
 """Decide which model answers a prompt, and record why."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from router.embedding import Embedder
 from router.index import VectorStore
 from router.indexing import current_index
 from router.models import PromptIndex, RoutingDecision
-from router.policy import Choice, choose_nearest
+from router.policy import Candidate, Choice, Evidence, choose_nearest, stay_with
 from router.vectors import Neighbour
 
 POLICY_NEAREST = "nearest"
@@ -44,9 +44,12 @@ def route(
     prompt_text: str,
     embedder: Embedder,
     store: VectorStore,
+    stay_on_id: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Route:
     """Choose a deployment for a prompt by the policy `nearest`; nothing is stored.
+
+    `stay_on_id` is the deployment that a conversation began with, and on which it stays while that is active.
 
     Raises:
         EmptyPrompt: the prompt is empty.
@@ -65,6 +68,8 @@ def route(
     prompts = Prompt.objects.select_related("category").in_bulk([one.prompt_id for one in neighbours])
     evidence = evidence_on([neighbours[0].prompt_id])
     choice = choose_nearest(evidence[neighbours[0].prompt_id])
+    if stay_on_id is not None:
+        choice = stay_with(choice, stay_on_id)
     chosen = Deployment.objects.select_related("language_model", "server").get(pk=choice.chosen.deployment_id)
     return Route(
         chosen=chosen,
@@ -142,3 +147,23 @@ def candidates_as_json(choice: Choice) -> list[dict[str, Any]]:
         }
         for one in choice.candidates
     ]
+
+
+def candidates_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Candidate, ...]:
+    """Return stored candidates as they were when the decision was made."""
+    return tuple(
+        Candidate(
+            Evidence(
+                deployment_id=row["deployment_id"],
+                model=row["model"],
+                sci_gco2e=row["sci_gco2e"],
+                quality=row["quality"],
+                is_correct=row["is_correct"],
+                response_count=row["response_count"],
+                sci_count=row.get("sci_count", 0),  # decisions of the first days lack it
+            ),
+            row["is_chosen"],
+            row["reason"],
+        )
+        for row in rows
+    )

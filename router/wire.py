@@ -22,7 +22,6 @@ _ROLES: dict[str, ChatRole] = {
 # fields that change the answer, with the values that ask for nothing special
 _REFUSED_UNLESS: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
-    "stream": (None, False),
     "tools": (None, []),
     "tool_choice": (None, "none", "auto"),
     "functions": (None, []),
@@ -68,6 +67,8 @@ class ChatRequest:
     model: str
     messages: tuple[ChatMessage, ...]
     parameters: GenerationParameters
+    is_streamed: bool = False
+    is_usage_included: bool = False  # in a chunk of its own, before the end of a stream
 
 
 def parse_chat_request(body: bytes) -> ChatRequest:
@@ -85,7 +86,28 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     model = record.get("model")
     if not isinstance(model, str) or not model.strip():
         raise WireError("'model' is missing; use 'auto' or a name of GET /v1/models.", param="model")
-    return ChatRequest(_storable(model.strip(), "model"), _messages(record.get("messages")), _parameters(record))
+    is_streamed = _flag(record.get("stream"), "stream")
+    return ChatRequest(
+        _storable(model.strip(), "model"),
+        _messages(record.get("messages")),
+        _parameters(record),
+        is_streamed=is_streamed,
+        is_usage_included=_is_usage_included(record.get("stream_options")) and is_streamed,
+    )
+
+
+def _is_usage_included(raw: object) -> bool:
+    if raw is None:
+        return False
+    if not isinstance(raw, Mapping):
+        raise WireError("'stream_options' must be an object.", param="stream_options")
+    return _flag(raw.get("include_usage"), "stream_options.include_usage")
+
+
+def _flag(raw: object, param: str) -> bool:
+    if raw is not None and not isinstance(raw, bool):
+        raise WireError(f"'{param}' must be true or false.", param=param)
+    return bool(raw)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -189,27 +211,45 @@ def chat_completion(
     *, request_id: str, created: int, model: str, generation: Generation, greenllm: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the body of an answer; `greenllm` is our own part (choice and carbon)."""
-    prompt_tokens = generation.prompt_token_count or 0
-    output_tokens = generation.output_token_count or 0
+    message: dict[str, Any] = {"role": "assistant", "content": generation.text, "refusal": None}
+    if generation.thinking:
+        message["reasoning_content"] = generation.thinking
     return {
-        "id": f"chatcmpl-{request_id.removeprefix('req_')}",
+        "id": completion_id(request_id),
         "object": "chat.completion",
         "created": created,
         "model": model,
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": generation.text, "refusal": None},
+                "message": message,
                 "logprobs": None,
-                "finish_reason": _FINISH_REASONS.get(generation.done_reason or "stop", "stop"),
+                "finish_reason": finish_reason(generation),
             }
         ],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": output_tokens,
-            "total_tokens": prompt_tokens + output_tokens,
-        },
+        "usage": usage(generation),
         "greenllm": dict(greenllm),
+    }
+
+
+def completion_id(request_id: str) -> str:
+    """Return the id of an answer, made of the id of its request."""
+    return f"chatcmpl-{request_id.removeprefix('req_')}"
+
+
+def finish_reason(generation: Generation) -> str:
+    """Return why an answer ended, in OpenAI's words."""
+    return _FINISH_REASONS.get(generation.done_reason or "stop", "stop")
+
+
+def usage(generation: Generation) -> dict[str, int]:
+    """Return the token counts; OpenAI's clients need a number, so that one that was not reported is 0."""
+    prompt_tokens = generation.prompt_token_count or 0
+    output_tokens = generation.output_token_count or 0
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": output_tokens,
+        "total_tokens": prompt_tokens + output_tokens,
     }
 
 

@@ -1,15 +1,17 @@
 """Put the router's parts together from the settings; only interfaces use this."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from django.conf import settings
 from django.utils import timezone
 
 from benchmarks.federating import Timeouts, connect, find_embedder
 from benchmarks.inference.base import InferenceClient
+from benchmarks.inference.interruption import Interruption
 from benchmarks.models import InferenceServer
 from router.answering import Gateway
+from router.connections import DatabasePlace
 from router.embedding import Embedder
 from router.index import VectorStore
 
@@ -19,9 +21,9 @@ def timeouts() -> Timeouts:
     return Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
 
 
-def connect_server(server: InferenceServer) -> InferenceClient:
+def connect_server(server: InferenceServer, *, interruption: Interruption | None = None) -> InferenceClient:
     """Return the client of a server with the time-outs of the settings."""
-    return connect(server=server, timeouts=timeouts())
+    return connect(server=server, timeouts=timeouts(), interruption=interruption)
 
 
 @lru_cache(maxsize=1)
@@ -34,14 +36,14 @@ def vector_store() -> VectorStore:
     )
 
 
-def embedder() -> Embedder:
+def embedder(*, interruption: Interruption | None = None) -> Embedder:
     """Return the embedder that the settings name.
 
     Raises:
         UnknownModel: it has not been added to the federation.
     """
     deployment = find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
-    return Embedder(deployment.language_model, connect_server(deployment.server))
+    return Embedder(deployment.language_model, connect_server(deployment.server, interruption=interruption))
 
 
 def keep_connection() -> None:
@@ -57,4 +59,18 @@ def gateway(*, release: Callable[[], None] = keep_connection) -> Gateway:
         clock=timezone.now,
         is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
         release=release,
+    )
+
+
+def interruptible_gateway(interruption: Interruption, place: DatabasePlace) -> Gateway:
+    """Return what answering needs in a thread whose caller may leave before the end."""
+    return Gateway(
+        embedder=partial(embedder, interruption=interruption),
+        store=vector_store(),
+        connect=partial(connect_server, interruption=interruption),
+        clock=timezone.now,
+        is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
+        release=place.release,
+        claim=place.claim,
+        is_interrupted=lambda: interruption.is_set,
     )

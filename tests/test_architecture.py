@@ -26,6 +26,7 @@ PURE = [
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",
+        "router/wire_chunks.py",
     )
 ]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))

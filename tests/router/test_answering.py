@@ -1,7 +1,7 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 import pytest
@@ -16,8 +16,22 @@ from benchmarks.inference.base import (
     InferenceError,
     RefusedForNow,
     ServerUnreachable,
+    StreamBroken,
+    StreamPiece,
+    TextChunk,
 )
-from router.answering import Answer, Caller, Gateway, answer, last_user_text, new_public_id
+from router.answering import (
+    Answer,
+    AnswerEvent,
+    Caller,
+    Decided,
+    Gateway,
+    Interrupted,
+    answer,
+    last_user_text,
+    new_public_id,
+    stream_answer,
+)
 from router.indexing import NoIndex
 from router.models import GatewayRequest, PromptIndex, RoutingDecision, UpstreamAttempt
 from tests import factories as make
@@ -35,12 +49,18 @@ class OneAnswer:
         self.events = events
         self.asked: list[GenerationRequest] = []
 
-    def generate(self, request: GenerationRequest) -> Generation:
+    def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
         self.events.append("generate")
         self.asked.append(request)
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
+        try:
+            yield TextChunk("Fi")
+            yield TextChunk("ve.")
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            yield self.outcome
+        except GeneratorExit:
+            self.events.append("closed")
+            raise
 
 
 @dataclasses.dataclass
@@ -59,6 +79,16 @@ class Desk:
             requested_model=model,
             messages=messages or (ChatMessage("user", QUESTION),),
             parameters=GenerationParameters(seed=1),
+        )
+
+    def stream(self, **options: Any) -> Generator[AnswerEvent, None, None]:
+        return stream_answer(
+            gateway=self.gateway,
+            caller=Caller(GatewayRequest.Surface.OPENAI),
+            requested_model="auto",
+            messages=(ChatMessage("user", QUESTION),),
+            parameters=GenerationParameters(),
+            **options,
         )
 
 
@@ -114,7 +144,7 @@ class TestAnswer:
     def test_gives_the_connection_back_before_it_generates(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         desk.answer()
-        assert desk.events == ["release", "generate"]
+        assert desk.events[:2] == ["release", "generate"]
 
 
 class TestRecord:
@@ -143,6 +173,77 @@ class TestRecord:
         open_desk().answer("auto", ChatMessage("user", "what is two plus seventyseven"))
         for model in (GatewayRequest, UpstreamAttempt, RoutingDecision):
             assert "seventyseven" not in str(list(model.objects.values()))
+
+
+class TestStreamAnswer:
+    def test_gives_the_decision_the_pieces_and_the_answer_with_its_rows_closed(self, open_desk: OpenDesk) -> None:
+        events = open_desk().stream()
+        decided = next(events)
+        assert isinstance(decided, Decided)
+        assert (decided.request.state, decided.deployment.language_model.name) == ("running", "small")
+        assert [next(events), next(events)] == [TextChunk("Fi"), TextChunk("ve.")]
+        assert GatewayRequest.objects.get().state == "running"
+        answered = next(events)
+        assert isinstance(answered, Answer)
+        assert answered.generation == FIVE
+        assert GatewayRequest.objects.get().state == "answered"
+        assert list(events) == []
+
+    def test_uses_the_database_only_between_claim_and_release(self, open_desk: OpenDesk) -> None:
+        desk = open_desk(claim=lambda: desk.events.append("claim"))
+        list(desk.stream())
+        assert desk.events == ["claim", "release", "generate", "claim", "claim", "release"]
+
+    @pytest.mark.parametrize(("read", "pieces"), [(2, 1), (3, 2)])
+    def test_closed_early_stops_the_model_and_records_what_came(
+        self, open_desk: OpenDesk, read: int, pieces: int
+    ) -> None:
+        desk = open_desk()
+        events = desk.stream()
+        for _ in range(read):
+            next(events)
+        events.close()
+        assert "closed" in desk.events
+        request = GatewayRequest.objects.get()
+        attempt = request.attempts.get()
+        assert (request.state, request.error, request.finished_at) == ("cancelled", "", make.NOW)
+        assert (attempt.outcome, attempt.error, attempt.finished_at) == ("cancelled", "", make.NOW)
+        assert (attempt.output_token_count, attempt.time_to_first_token_ns) == (pieces, 0)
+        assert (attempt.prompt_token_count, attempt.eval_duration_ns) == (None, None)
+
+    def test_closed_at_the_decision_generates_nothing(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        events = desk.stream()
+        next(events)
+        events.close()
+        assert GatewayRequest.objects.get().state == "cancelled"
+        assert "generate" not in desk.events
+        assert not UpstreamAttempt.objects.exists()
+
+    def test_takes_the_failure_that_an_interruption_caused_for_none(self, open_desk: OpenDesk) -> None:
+        desk = open_desk(StreamBroken("shut"), is_interrupted=lambda: True)
+        with pytest.raises(Interrupted):
+            list(desk.stream())
+        request = GatewayRequest.objects.get()
+        assert (request.state, request.error_code, request.attempts.get().outcome) == ("cancelled", "", "cancelled")
+
+    def test_keeps_what_came_before_a_failure(self, open_desk: OpenDesk) -> None:
+        with pytest.raises(StreamBroken):
+            list(open_desk(StreamBroken("gone")).stream())
+        attempt = UpstreamAttempt.objects.get()
+        assert (attempt.outcome, attempt.output_token_count) == ("failed", 2)
+
+    def test_stays_on_the_model_of_the_conversation(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        decided = next(desk.stream(stay_on_id=desk.federation.large.pk))
+        assert isinstance(decided, Decided)
+        assert decided.deployment == desk.federation.large
+        assert (decided.decision.reason, decided.decision.category) == (
+            "conversation",
+            desk.federation.math.category,
+        )
+        assert "stays on large" in decided.decision.explanation
+        assert decided.decision.predicted_sci_gco2e
 
 
 class TestFailure:

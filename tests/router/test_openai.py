@@ -10,7 +10,6 @@ from benchmarks.inference.scripted import ScriptedAnswer
 from benchmarks.models import Prompt
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 from router.wire import MAX_BODY_BYTES
-from router.wiring import gateway, keep_connection
 from tests import factories as make
 from tests.router.endpoint import CHAT, COMMITTED, LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint
 
@@ -150,7 +149,7 @@ class TestConnections:
 
         endpoint = open_endpoint(answers=answering)
         if not is_released:
-            monkeypatch.setattr("router.api.openai.gateway", lambda release: gateway(release=keep_connection))
+            monkeypatch.setattr("router.connections.connection.close", lambda: None)
         connection.close()  # the test's own
         assert endpoint.chat().status_code == 200
         assert counted == [expected]

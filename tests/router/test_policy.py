@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.policy import Candidate, Choice, Evidence, NoCandidate, choose_nearest
+from router.policy import Candidate, Choice, Evidence, NoCandidate, choose_nearest, stay_with
 
 NUMBERS = itertools.count(1)
 
@@ -196,3 +196,26 @@ class TestProperties:
     def test_the_order_of_the_evidence_does_not_matter(self, evidence: list[Evidence], random: object) -> None:
         shuffled = sorted(evidence, key=lambda _: random.random())  # type: ignore[attr-defined]
         assert choose_nearest(shuffled).chosen == choose_nearest(evidence).chosen
+
+
+class TestStaying:
+    def test_keeps_the_model_of_the_conversation_and_says_what_else_would_be(self) -> None:
+        choice = choose_nearest([known("cheap", 1.0, deployment=1), known("dear", 9.0, deployment=2, correct=False)])
+        stayed = stay_with(choice, 2)
+        assert (stayed.chosen.model, stayed.reason) == ("dear", "conversation")
+        assert "stays on dear" in stayed.explanation
+        assert "would go to cheap" in stayed.explanation
+        assert choice.explanation in stayed.explanation
+        assert [(one.evidence.model, one.is_chosen) for one in stayed.candidates] == [("cheap", False), ("dear", True)]
+        assert candidate(stayed, "dear").reason == "The conversation stays on it."
+        assert "began a conversation" in candidate(stayed, "cheap").reason
+
+    def test_keeps_a_model_without_an_sci(self) -> None:
+        choice = choose_nearest([known("cheap", 1.0, deployment=1), known("new", None, deployment=2)])
+        stayed = stay_with(choice, 2)
+        assert (stayed.chosen.model, stayed.chosen.sci_gco2e, stayed.chosen.quality) == ("new", None, "missing")
+
+    @pytest.mark.parametrize("deployment", [1, 99], ids=["is the choice anyhow", "is not active any more"])
+    def test_changes_nothing_where_there_is_nothing_to_keep(self, deployment: int) -> None:
+        choice = choose_nearest([known("cheap", 1.0, deployment=1), known("dear", 9.0, deployment=2)])
+        assert stay_with(choice, deployment) is choice

@@ -9,7 +9,7 @@ from benchmarks.models import Deployment
 from router.indexing import EmbedderMismatch, NoIndex
 from router.models import RoutingDecision
 from router.policy import NoCandidate
-from router.routing import Route, record_pinned, record_route, route
+from router.routing import Route, candidates_as_json, candidates_from_json, record_pinned, record_route, route
 from router.vectors import DimensionMismatch
 from tests import factories as make
 from tests.router.standins import Federation, MemoryStore, WordClient, make_embedder, make_federation
@@ -155,3 +155,14 @@ class TestDecision:
         decision = record_pinned(deployment=federation.large, now=make.NOW, request_id=request.pk)
         assert (decision.policy, decision.reason, decision.index) == ("fixed", "pinned", None)
         assert decision.explanation == "The caller asked for large by name."
+
+
+class TestStoredCandidates:
+    def test_come_back_as_they_were(self) -> None:
+        choice = ask(make_federation(), LIKE_MATH).choice
+        assert candidates_from_json(candidates_as_json(choice)) == choice.candidates
+
+    def test_of_the_first_days_have_no_sample_size(self) -> None:
+        [row, *_] = candidates_as_json(ask(make_federation(), LIKE_MATH).choice)
+        del row["sci_count"]
+        assert candidates_from_json([row])[0].evidence.sci_count == 0

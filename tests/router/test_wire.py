@@ -101,6 +101,20 @@ class TestChatRequest:
     def test_ignores_what_changes_nothing(self, fields: dict[str, Any]) -> None:
         assert parsed(**fields) == parsed()
 
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            pytest.param({"stream": True}, (True, False), id="a stream"),
+            pytest.param({"stream": True, "stream_options": None}, (True, False), id="options are null"),
+            pytest.param({"stream": True, "stream_options": {"include_usage": True}}, (True, True), id="with usage"),
+            pytest.param({"stream": True, "stream_options": {"include_usage": False}}, (True, False), id="without"),
+            pytest.param({"stream_options": {"include_usage": True}}, (False, False), id="no stream"),
+        ],
+    )
+    def test_reads_whether_to_stream(self, fields: dict[str, Any], expected: tuple[bool, bool]) -> None:
+        asked = parsed(**fields)
+        assert (asked.is_streamed, asked.is_usage_included) == expected
+
 
 class TestRefusal:
     @pytest.mark.parametrize(
@@ -177,6 +191,11 @@ class TestRefusal:
             pytest.param(body(stop=5), "stop", id="stop is a number"),
             pytest.param(body(stop=["a"] * 5), "stop", id="five stops"),
             pytest.param(body(stop=["a", ""]), "stop", id="empty stop"),
+            pytest.param(body(stream="yes"), "stream", id="stream is text"),
+            pytest.param(body(stream_options=[]), "stream_options", id="stream options are a list"),
+            pytest.param(
+                body(stream_options={"include_usage": 1}), "stream_options.include_usage", id="include_usage is 1"
+            ),
             pytest.param(body(stop=[None]), "stop", id="stop is null"),
             pytest.param(body(stop=["\ud800"]), "stop", id="stop is half a surrogate"),
             pytest.param(body(stop="\x00"), "stop", id="stop is NUL"),
@@ -191,7 +210,6 @@ class TestRefusal:
         ("field", "value"),
         [
             ("n", 2),
-            ("stream", True),
             ("tools", [{"type": "function", "function": {"name": "f"}}]),
             ("tool_choice", "required"),
             ("functions", [{"name": "f"}]),

@@ -1,0 +1,62 @@
+"""The bytes of a streamed chat completion on the OpenAI wire: server-sent events, a JSON chunk each. Pure.
+
+Source: the public OpenAI OpenAPI document; comments between events are ignored by every client.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.inference.base import Generation, TextChunk
+from router.wire import WireError, completion_id, finish_reason, usage
+
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True)
+class ChunkWriter:
+    """Writes the events of one answer; `greenllm` is our own part (choice and carbon), on the last chunk."""
+
+    request_id: str
+    created: int
+    model: str
+    is_usage_included: bool
+    greenllm: Mapping[str, Any]
+
+    def first(self) -> bytes:
+        """Return the chunk that names the role."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def piece(self, piece: TextChunk) -> bytes:
+        """Return a piece of the answer, or of the reasoning before it, which stays apart."""
+        return self._chunk({"reasoning_content" if piece.is_thinking else "content": piece.text})
+
+    def last(self, generation: Generation) -> bytes:
+        """Return all that follows the text: why it ended, the usage where it was asked for, and the end."""
+        ending = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish_reason(generation)}
+        own = {"greenllm": dict(self.greenllm)}
+        if not self.is_usage_included:
+            return self._event(choices=[ending], **own) + DONE
+        return (
+            self._event(choices=[ending], usage=None) + self._event(choices=[], usage=usage(generation), **own) + DONE
+        )
+
+    def _chunk(self, delta: Mapping[str, str]) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+        return self._event(choices=[choice], **({"usage": None} if self.is_usage_included else {}))
+
+    def _event(self, **fields: Any) -> bytes:
+        head = {"id": completion_id(self.request_id), "object": "chat.completion.chunk", "created": self.created}
+        return event({**head, "model": self.model, **fields})
+
+
+def event(record: Mapping[str, Any]) -> bytes:
+    """Return one server-sent event; JSON in ASCII, so that no line break of a text ends it early."""
+    return b"data: " + json.dumps(record).encode() + b"\n\n"
+
+
+def failure(error: WireError) -> bytes:
+    """Return the event that tells of a failure in the middle; clients raise from it, and nothing follows."""
+    return event(error.as_json())
