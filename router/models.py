@@ -201,3 +201,83 @@ class RoutingDecision(models.Model):
 
     def __str__(self) -> str:
         return f"decision {self.pk}: {self.chosen_id}"
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def of(self, *, owner_id: int | None, visitor: str) -> "ConversationQuerySet":
+        """Return a person's own: by account, or for an unnamed person by the word in the session; else none."""
+        if owner_id is not None:
+            return self.filter(owner_id=owner_id)
+        return self.filter(owner__isnull=True, visitor=visitor) if visitor else self.none()
+
+
+class Conversation(models.Model):
+    """One conversation of the chat page; its text is kept because its owner wants to come back to it."""
+
+    public_id = models.CharField(max_length=40, unique=True, help_text="Random, for the address.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="conversations"
+    )
+    visitor = models.CharField(
+        max_length=64, blank=True, help_text="Random word in the session of a person without an account."
+    )
+    title = models.CharField(max_length=100)
+    picked_model = models.CharField(max_length=200, help_text="auto, or the name of the model picked latest.")
+    settled = models.ForeignKey(
+        Deployment,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="conversations",
+        help_text="What auto chose for its first prompt, and stays on.",
+    )
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False, visitor="") | (Q(owner__isnull=True) & ~Q(visitor="")),
+                name="conversation_has_one_owner",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-updated_at"], name="conversation_of_owner"),
+            models.Index(fields=["visitor", "-updated_at"], name="conversation_of_visitor"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class Message(models.Model):
+    """One turn of a conversation; a second answer to the same prompt would be a second child of it."""
+
+    class Role(models.TextChoices):
+        USER = "user", "Person"
+        ASSISTANT = "assistant", "Model"
+
+    class State(models.TextChoices):
+        COMPLETE = "complete", "Complete"
+        CANCELLED = "cancelled", "Stopped"
+        FAILED = "failed", "Broken off"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    text = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.COMPLETE)
+    request = models.ForeignKey(
+        GatewayRequest, on_delete=models.SET_NULL, null=True, blank=True, related_name="messages"
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(role="assistant") | ~Q(text=""), name="message_of_person_has_text")
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk} of {self.conversation_id}"

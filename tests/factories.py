@@ -23,7 +23,7 @@ from benchmarks.scoring import apply_score, basis_of
 from benchmarks.studying import Parameters, create_study, start
 from greenllm.models import User
 from labeling.models import Grade, Label
-from router.models import GatewayRequest
+from router.models import Conversation, GatewayRequest, Message
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -157,3 +157,16 @@ def make_pending_study(base_url: str, *texts: str, models: Sequence[str] = ("tin
 def make_gateway_request(**fields: Any) -> GatewayRequest:
     values = {"public_id": f"req_{next(_numbers)}", "surface": "command", "requested_model": "auto", "started_at": NOW}
     return GatewayRequest.objects.create(**{**values, **fields})
+
+
+def make_conversation(**fields: Any) -> Conversation:
+    values = {
+        "public_id": f"conv_{next(_numbers)}", "title": "A question", "picked_model": "auto", "created_at": NOW,
+        "updated_at": NOW,
+    }  # fmt: skip
+    return Conversation.objects.create(**{**values, **fields})
+
+
+def make_message(conversation: Conversation, text: str = "A question", **fields: Any) -> Message:
+    values = {"role": Message.Role.USER, "text": text, "created_at": NOW}
+    return Message.objects.create(conversation=conversation, **{**values, **fields})

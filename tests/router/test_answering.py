@@ -47,14 +47,14 @@ class OneAnswer:
     def __init__(self, outcome: Generation | Exception, events: list[str]) -> None:
         self.outcome = outcome
         self.events = events
+        self.pieces: tuple[TextChunk, ...] = (TextChunk("Fi"), TextChunk("ve."))
         self.asked: list[GenerationRequest] = []
 
     def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
         self.events.append("generate")
         self.asked.append(request)
         try:
-            yield TextChunk("Fi")
-            yield TextChunk("ve.")
+            yield from self.pieces
             if isinstance(self.outcome, Exception):
                 raise self.outcome
             yield self.outcome
