@@ -1,0 +1,260 @@
+"""The chat's addresses from outside: who may do what, and what comes back."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
+from greenllm.models import User
+from router.models import Conversation, GatewayRequest, Message, RoutingDecision
+from tests import factories as make
+from tests.benchmarks.inference.asking import eventually
+from tests.browsing import served, session_of
+from tests.router.endpoint import LIKE_MATH, OpenEndpoint
+from tests.router.test_streaming import connection_count
+
+pytestmark = pytest.mark.django_db
+
+SEND = "/chat/send/"
+PATIENCE_S = 10.0
+
+
+def text_of(response: Any) -> str:
+    return str(response.content.decode())
+
+
+class TestDoor:
+    def test_asks_a_stranger_to_sign_in(self, client: Client) -> None:
+        conversation = make.make_conversation(owner=make.make_user())
+        for path in ("/chat/", f"/chat/{conversation.public_id}/", f"/chat/{conversation.public_id}/thread/"):
+            response = client.get(path)
+            assert (response.status_code, response["Location"]) == (302, f"/account/sign-in/?next={path}")
+        assert client.post(f"/chat/{conversation.public_id}/delete/").status_code == 302
+        assert client.post(SEND, {"prompt": "x"}).status_code == 302
+        assert client.post(SEND, {"prompt": "x"}, headers={"Accept": "application/x-ndjson"}).status_code == 403
+        assert Conversation.objects.exists()
+        assert not GatewayRequest.objects.exists()
+
+    def test_is_open_on_this_machine_where_switched_on(self, client: Client, settings: Settings) -> None:
+        settings.ANONYMOUS_ACCESS = "loopback"
+        assert client.get("/chat/").status_code == 200
+        assert client.get("/chat/", headers={"X-Forwarded-For": "1.2.3.4"}).status_code == 302
+
+    def test_takes_changes_by_post_only(self, client: Client) -> None:
+        client.force_login(make.make_user())
+        conversation = make.make_conversation(owner=make.make_user())
+        assert client.get(SEND).status_code == 405
+        assert client.get(f"/chat/{conversation.public_id}/delete/").status_code == 405
+        assert client.post("/chat/").status_code == 405
+
+    def test_is_shut_to_other_sites(self) -> None:
+        client, person = Client(enforce_csrf_checks=True), make.make_user()
+        client.force_login(person)
+        conversation = make.make_conversation(owner=person)
+        assert client.post(SEND, {"prompt": "x"}).status_code == 403
+        assert client.post(f"/chat/{conversation.public_id}/delete/").status_code == 403
+        assert Conversation.objects.exists()
+
+
+class TestOwnership:
+    def test_hides_a_conversation_from_everybody_else(self, client: Client, settings: Settings) -> None:
+        settings.ANONYMOUS_ACCESS = "loopback"
+        owner = make.make_user()
+        theirs = [make.make_conversation(owner=owner), make.make_conversation(visitor="word")]
+        for is_signed_in in (False, True):
+            if is_signed_in:
+                client.force_login(make.make_user(is_staff=True, is_superuser=True))
+            for conversation in theirs:
+                path = f"/chat/{conversation.public_id}/"
+                assert client.get(path).status_code == 404
+                assert client.get(f"{path}thread/").status_code == 404
+                assert client.post(f"{path}delete/").status_code == 404
+                sent = client.post(SEND, {"prompt": "x", "conversation": conversation.public_id})
+                assert sent.status_code == 404
+                assert conversation.title not in text_of(client.get("/chat/"))
+        assert Conversation.objects.count() == 2
+        assert not Message.objects.exists()
+
+    def test_shows_a_person_their_own(self, client: Client) -> None:
+        owner = make.make_user()
+        conversation = make.make_conversation(owner=owner, title="About pears")
+        make.make_message(conversation, "How many <b>pears</b>?")
+        client.force_login(owner)
+        assert "About pears" in text_of(client.get("/chat/"))
+        assert "How many &lt;b&gt;pears&lt;/b&gt;?" in text_of(client.get(f"/chat/{conversation.public_id}/"))
+        assert client.post(f"/chat/{conversation.public_id}/delete/").status_code == 302
+        assert not Conversation.objects.exists()
+
+    def test_tells_unnamed_sessions_apart(self, client: Client, settings: Settings) -> None:
+        settings.ANONYMOUS_ACCESS = "loopback"
+        session = client.session
+        session["chat_visitor"] = "word"
+        session.save()
+        own, other = make.make_conversation(visitor="word"), make.make_conversation(visitor="another word")
+        assert client.get(f"/chat/{own.public_id}/").status_code == 200
+        assert client.get(f"/chat/{other.public_id}/").status_code == 404
+        client.force_login(make.make_user())
+        assert client.get(f"/chat/{own.public_id}/").status_code == 404
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("prompt", "said"),
+        [
+            pytest.param("  ", "The prompt is empty", id="empty"),
+            pytest.param("x" * 20_001, "20,001 characters; at most 20,000", id="too long"),
+            pytest.param("a\x00b", "NUL character", id="NUL"),
+        ],
+    )
+    def test_is_told_and_kept(self, client: Client, prompt: str, said: str) -> None:
+        client.force_login(make.make_user())
+        page = client.post(SEND, {"prompt": prompt})
+        assert page.status_code == 400
+        assert said in text_of(page)
+        assert f">{prompt}</textarea>" in text_of(page)
+        streamed = client.post(SEND, {"prompt": prompt}, headers={"Accept": "application/x-ndjson"})
+        assert streamed.status_code == 400
+        assert said in json.loads(streamed.content)["problem"]
+
+
+class TestQueries:
+    @pytest.mark.parametrize("count", [1, 6])
+    def test_are_as_many_however_long_the_conversation(
+        self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        person = make.make_user()
+        client.force_login(person)
+        conversation = make.make_conversation(owner=person, settled=make.make_deployment())
+        prompt = make.make_prompt()
+        for _ in range(count):
+            request = make.make_gateway_request()
+            RoutingDecision.objects.create(
+                request=request, policy="nearest", chosen=conversation.settled, reason="cheapest_correct",
+                category=prompt.category, decided_at=make.NOW,
+                neighbours=[{"prompt_id": prompt.pk, "category": "math", "squared_distance": 0.5}],
+            )  # fmt: skip
+            question = make.make_message(conversation)
+            make.make_message(conversation, "An answer", role="assistant", parent=question, request=request)
+            make.make_conversation(owner=person)
+        with django_assert_num_queries(12):
+            page = client.get(f"/chat/{conversation.public_id}/")
+        assert text_of(page).count("An answer</p>") == count
+
+    def test_page_the_list(self, client: Client) -> None:
+        person = make.make_user()
+        client.force_login(person)
+        for number in range(31):
+            make.make_conversation(owner=person, title=f"Question {number}")
+        first, second = (text_of(client.get(f"/chat/?page={page}")) for page in (1, 2))
+        assert (first.count("Question "), second.count("Question ")) == (30, 1)
+        assert "Page 1 of 2" in first
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True, available_apps=None)
+class TestSending:
+    @pytest.fixture
+    def address(self, transactional_db: None) -> Iterator[str]:
+        with served() as address:
+            yield address
+        connections.close_all()
+
+    @staticmethod
+    @contextmanager
+    def visit(address: str, user: User | None = None) -> Iterator[httpx.Client]:
+        cookies = {"sessionid": session_of(user)} if user else {}
+        with httpx.Client(base_url=address, cookies=cookies, timeout=PATIENCE_S) as visitor:
+            page = visitor.get("/chat/").text
+            found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+            assert found
+            visitor.headers["X-CSRFToken"] = found[1]
+            yield visitor
+
+    @staticmethod
+    def stream(visitor: httpx.Client, **fields: str) -> list[dict[str, Any]]:
+        response = visitor.post(SEND, data=fields, headers={"Accept": "application/x-ndjson"})
+        assert response.headers["content-type"] == "application/x-ndjson"
+        assert response.headers["x-accel-buffering"] == "no"
+        return [json.loads(line) for line in response.iter_lines() if line]
+
+    def test_streams_the_decision_the_pieces_and_the_shown_answer(
+        self, open_endpoint: OpenEndpoint, address: str
+    ) -> None:
+        open_endpoint(answers={LIKE_MATH: "It is **five**."})
+        with self.visit(address, make.make_user()) as visitor:
+            begun, *pieces, finished = self.stream(visitor, prompt=LIKE_MATH, model="auto")
+        assert (begun["kind"], begun["model"]) == ("begun", "small")
+        assert "".join(piece["text"] for piece in pieces) == "It is **five**."
+        assert "<strong>five</strong>" in finished["html"]
+        assert GatewayRequest.objects.get().surface == "page"
+
+    def test_lets_an_unnamed_person_come_back(
+        self, open_endpoint: OpenEndpoint, address: str, settings: Settings
+    ) -> None:
+        settings.ANONYMOUS_ACCESS = "loopback"
+        open_endpoint()
+        with self.visit(address) as visitor, self.visit(address) as other:
+            begun = self.stream(visitor, prompt=LIKE_MATH)[0]
+            self.stream(visitor, prompt=LIKE_MATH, conversation=begun["conversation"])
+            assert visitor.get(begun["url"]).text.count('class="said"') == 3  # one is the template's
+            assert other.get(begun["url"]).status_code == 404
+            sent = other.post(
+                SEND, data={"prompt": "x", "conversation": begun["conversation"]},
+                headers={"Accept": "application/x-ndjson"},
+            )  # fmt: skip
+            assert (sent.status_code, "gone" in sent.json()["problem"]) == (404, True)
+        assert Conversation.objects.count() == 1
+
+    def test_tells_a_conversation_that_is_too_long_with_the_remedy(
+        self, open_endpoint: OpenEndpoint, address: str
+    ) -> None:
+        open_endpoint()
+        with self.visit(address, make.make_user()) as visitor:
+            sent = visitor.post(
+                SEND, data={"prompt": "word " * 3000, "model": "large"}, headers={"Accept": "application/x-ndjson"}
+            )
+        assert sent.status_code in {200, 400}
+        assert "start a new one" in sent.text
+        assert not Conversation.objects.exists()
+
+    def test_without_a_script_waits_and_shows_the_conversation(self, open_endpoint: OpenEndpoint, address: str) -> None:
+        open_endpoint(answers={LIKE_MATH: "It is **five**."})
+        with self.visit(address, make.make_user()) as visitor:
+            response = visitor.post(SEND, data={"prompt": LIKE_MATH, "model": "nobody"})
+            assert (response.status_code, "no model &#x27;nobody&#x27;" in response.text) == (404, True)
+            assert f">{LIKE_MATH}</textarea>" in response.text
+            response = visitor.post(SEND, data={"prompt": LIKE_MATH, "model": "auto"}, follow_redirects=True)
+            assert "<strong>five</strong>" in response.text
+
+    def test_holds_no_database_connection_while_a_model_generates(
+        self, open_endpoint: OpenEndpoint, address: str
+    ) -> None:
+        counted: list[int] = []
+
+        def answering(_model: str, _prompt: str) -> ScriptedAnswer:
+            counted.append(-1 if not eventually(lambda: connection_count() == 0) else 0)
+            return ScriptedAnswer("Five.")
+
+        open_endpoint(answers=answering)
+        with self.visit(address, make.make_user()) as visitor:
+            connection.close()
+            self.stream(visitor, prompt=LIKE_MATH)
+        assert counted == [0]
+
+    def test_ends_the_generation_of_a_form_that_nobody_waits_for(
+        self, open_endpoint: OpenEndpoint, address: str
+    ) -> None:
+        endpoint = open_endpoint(Fault(FaultKind.HANG, model="small"))
+        with self.visit(address, make.make_user()) as visitor, pytest.raises(httpx.ReadTimeout):
+            visitor.post(SEND, data={"prompt": LIKE_MATH}, timeout=httpx.Timeout(PATIENCE_S, read=1.0))
+        assert eventually(lambda: endpoint.server.cancelled_count == 1)
+        assert eventually(lambda: Message.objects.filter(role="assistant", state="cancelled").exists())

@@ -1,0 +1,105 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from router.chat.rendering import render_markdown
+
+# what has got through sanitisers: written as Markdown, as HTML, and as both
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<style>body{display:none}</style>",
+    "<form action=/account/sign-out/><button>go</button></form>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    '<noscript><p title="</noscript><img src=x onerror=alert(1)>">',
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](\x01javascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "[x](vbscript:msgbox(1))",
+    "[x](file:///etc/passwd)",
+    "<javascript:alert(1)>",
+    "![x](javascript:alert(1))",
+    "![x](http://elsewhere/pixel.png)",
+    "![x](data:image/svg+xml;base64,PHN2Zz4=)",
+    '[x](http://a "onmouseover=alert(1)")',
+    "[x](http://a'onmouseover='alert(1))",
+    '[x](http://a"onmouseover="alert(1))',
+    "[x]: javascript:alert(1)\n\n[x]",
+    "```html\n<script>alert(1)</script>\n```",
+    '``` "><script>alert(1)</script>\nx\n```',
+    "`<script>alert(1)</script>`",
+    "# <script>alert(1)</script>",
+    "| <script>alert(1)</script> |\n|:-:|\n| <img src=x onerror=alert(1)> |",
+    "> <script>alert(1)</script>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<!--><script>alert(1)</script>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<div style='position:fixed;inset:0'>x</div>",
+    "<base href='http://elsewhere/'>",
+    "<meta http-equiv=refresh content='0;url=http://elsewhere/'>",
+    "<template data-text hx-get='/account/sign-out/' hx-trigger='load'></template>",
+]
+ALLOWED_ATTRIBUTES = {"href", "rel", "start"}
+ALLOWED_TAGS = {
+    "a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong",
+    "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+
+
+class Seen(HTMLParser):
+    """What a browser would make of the HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+        self.addresses += [value or "" for name, value in attrs if name == "href"]
+
+
+class TestRenderMarkdown:
+    @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+    def test_lets_nothing_through_that_can_act(self, text: str) -> None:
+        seen = Seen(render_markdown(text))
+        assert seen.tags <= ALLOWED_TAGS
+        assert seen.attributes <= ALLOWED_ATTRIBUTES
+        assert all(re.match(r"https?:|mailto:", address) for address in seen.addresses)
+
+    @pytest.mark.parametrize(
+        ("text", "html"),
+        [
+            ("**bold** and *slanted*", "<p><strong>bold</strong> and <em>slanted</em></p>\n"),
+            ("# Title", "<h3>Title</h3>\n"),
+            ("- one\n- two", "<ul>\n<li>one</li>\n<li>two</li>\n</ul>\n"),
+            ("3. third", '<ol start="3">\n<li>third</li>\n</ol>\n'),
+            ("one\ntwo", "<p>one<br>\ntwo</p>\n"),
+            ("```python\nif 1 < 2:\n    pass\n```", "<pre><code>if 1 &lt; 2:\n    pass\n</code></pre>\n"),
+            (
+                "[there](https://example.org/a?b=1&c=2)",
+                '<p><a href="https://example.org/a?b=1&amp;c=2" rel="noopener noreferrer nofollow">there</a></p>\n',
+            ),
+            ("", ""),
+            ("2 < 3 & 4 > 1", "<p>2 &lt; 3 &amp; 4 &gt; 1</p>\n"),
+        ],
+    )
+    def test_writes_what_markdown_means(self, text: str, html: str) -> None:
+        assert render_markdown(text) == html
+
+    def test_writes_tables(self) -> None:
+        assert {"table", "thead", "th", "tbody", "td"} <= Seen(render_markdown("| a | b |\n|--:|---|\n| 1 | 2 |")).tags
+
+    @pytest.mark.parametrize("text", ["> " * 5000, "[" * 5000, "*" * 5000, "- " * 3000, "`" * 5000])
+    def test_takes_the_depths_of_a_model_that_repeats_itself(self, text: str) -> None:
+        assert isinstance(render_markdown(text), str)
