@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from benchmarks.meters.base import Meter
-from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration
+from benchmarks.meters.configuration import DEFAULT_PERIOD_MS, ConfigurationError, MeterConfiguration
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 
 def make_meter(configuration: MeterConfiguration) -> Meter:
@@ -11,7 +12,7 @@ def make_meter(configuration: MeterConfiguration) -> Meter:
 
     Each kind is imported only when it is asked for, which keeps the sampler small.
     """
-    makers = {"estimate": _make_estimate, "replay": _make_replay}
+    makers = {"estimate": _make_estimate, "replay": _make_replay, "mcp": _make_mcp}
     maker = makers.get(configuration.kind)
     if maker is None:
         raise ConfigurationError(f"no meter is of kind {configuration.kind!r}; known: {', '.join(makers)}")
@@ -30,9 +31,10 @@ class _Options:
     def __init__(self, configuration: MeterConfiguration) -> None:
         self._kind = configuration.kind
         self._rest = dict(configuration.options)
+        self.period_ms = DEFAULT_PERIOD_MS if configuration.period_ms is None else configuration.period_ms
 
-    def number(self, name: str) -> float:
-        value = self._rest.pop(name, None)
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self._rest.pop(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(name, "a number")
         return float(value)
@@ -48,6 +50,21 @@ class _Options:
         if not isinstance(value, bool):
             raise self._wrong(name, "true or false")
         return value
+
+    def whole(self, name: str, default: int | None) -> int | None:
+        value = self._rest.pop(name, default)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self._wrong(name, "a whole number")
+        return value
+
+    def wholes(self, name: str, default: Sequence[int]) -> list[int]:
+        value = self._rest.pop(name, default)
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise self._wrong(name, "a list of whole numbers")
+        wholes = [one for one in value if isinstance(one, int) and not isinstance(one, bool)]
+        if len(wholes) < len(value):
+            raise self._wrong(name, "a list of whole numbers")
+        return wholes
 
     def moment(self, name: str) -> int | None:
         value = self._rest.pop(name, None)
@@ -94,4 +111,25 @@ def _make_replay(options: _Options) -> Meter:
         channel=options.text("channel", "machine"),
         is_repeated=options.truth("is_repeated", default=True),
         begins_at_ns=options.moment("begins_at_ns"),
+    )
+
+
+def _make_mcp(options: _Options) -> Meter:
+    from benchmarks.meters.mcp import McpMeter
+    from benchmarks.meters.mcp_options import McpOptions
+
+    usual = McpOptions()
+    return McpMeter(
+        McpOptions(
+            port=options.text("port", usual.port),
+            outlets=options.wholes("outlets", usual.outlets),
+            channel=options.text("channel", usual.channel),
+            accumulation_interval=options.whole("accumulation_interval", None),
+            is_simulated=options.truth("is_simulated", default=False),
+            voltage_range=options.whole("voltage_range", usual.voltage_range) or 0,
+            current_range=options.whole("current_range", usual.current_range) or 0,
+            power_unit_mw=options.number("power_unit_mw", usual.power_unit_mw),
+            current_unit_ma=options.number("current_unit_ma", usual.current_unit_ma),
+        ),
+        period_ns=options.period_ms * NANOSECONDS_PER_MILLISECOND,
     )

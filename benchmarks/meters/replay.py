@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from benchmarks.meters.base import Boundary, Channel, MeterError, Quality, Quantity, Reading
+from benchmarks.meters.base import Boundary, Channel, Fact, MeterError, Quality, Quantity, Reading
 from benchmarks.units import MILLIWATTS_PER_WATT, NANOSECONDS_PER_SECOND
 
 
@@ -82,6 +82,10 @@ class ReplayMeter:
     def channels(self) -> tuple[Channel, ...]:
         """Return the one channel, the machine."""
         return (self._channel,)
+
+    def facts(self) -> Mapping[str, Fact]:
+        """Return nothing: there is no device."""
+        return {}
 
     def open(self) -> None:
         """Begin to play; a later `open` goes on where the course is by now."""

@@ -14,11 +14,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
-from benchmarks.meters.base import Meter, MeterError, MeterUnavailable
+from benchmarks.meters.base import Fact, Meter, MeterError, MeterUnavailable
 from benchmarks.meters.configuration import ConfigurationError, SamplerConfiguration
 from benchmarks.meters.kinds import make_meter
 from benchmarks.meters.reading_loop import ReadingLoop
@@ -74,17 +75,19 @@ def _sample(configuration: SamplerConfiguration, parent_pid: int) -> int:
     with ExitStack() as stack:
         meters = []
         for wanted in configuration.meters:
-            meter = make_meter(wanted)
+            period_ms = configuration.period_ms_of(wanted)
+            meter = make_meter(replace(wanted, period_ms=period_ms))
             meter.open()
             stack.callback(meter.close)
-            period_ns = configuration.period_ms_of(wanted) * NANOSECONDS_PER_MILLISECOND
+            period_ns = period_ms * NANOSECONDS_PER_MILLISECOND
             meters.append(_OpenMeter(wanted.kind, meter, period_ns))
+        facts = {channel.name: dict(entry.meter.facts()) for entry in meters for channel in entry.meter.channels}
         _check_names(meters)
         directory = RingDirectory(configuration.ring_directory)
         directory.claim()
         stack.callback(directory.release)
         loops = _loops(meters, directory)
-        _announce(error="", remedy="")
+        _announce(error="", remedy="", facts=facts)
         return _run(loops, parent_pid)
 
 
@@ -139,8 +142,11 @@ def _wait_for_stop(threads: Sequence[threading.Thread], parent_pid: int) -> bool
     return False
 
 
-def _announce(*, error: str, remedy: str, is_busy: bool = False) -> None:
-    sys.stdout.write(json.dumps({"error": error, "remedy": remedy, "is_busy": is_busy}) + "\n")
+def _announce(
+    *, error: str, remedy: str, is_busy: bool = False, facts: Mapping[str, Mapping[str, Fact]] | None = None
+) -> None:
+    announcement = {"error": error, "remedy": remedy, "is_busy": is_busy, "facts": facts or {}}
+    sys.stdout.write(json.dumps(announcement) + "\n")
     sys.stdout.flush()
 
 

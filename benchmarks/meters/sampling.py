@@ -7,14 +7,14 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 import benchmarks
-from benchmarks.meters.base import Channel, MeterUnavailable, Reading
+from benchmarks.meters.base import Channel, Fact, MeterUnavailable, Reading
 from benchmarks.meters.configuration import SamplerConfiguration
 from benchmarks.meters.ring import RecordSpan, RingError, RingHeader, RingReader, RingVanished
 from benchmarks.meters.ring_directory import RING_SUFFIX, remove_stale, ring_path
@@ -69,6 +69,7 @@ class SamplerProcess:
         self._child: subprocess.Popen[str] | None = None
         self._process: psutil.Process | None = None
         self._channel_names: list[str] = []
+        self._facts: dict[str, dict[str, Fact]] = {}
 
     @property
     def directory(self) -> Path:
@@ -79,6 +80,11 @@ class SamplerProcess:
     def pid(self) -> int | None:
         """Return the sampler's process number, None when it was not started."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def facts(self) -> Mapping[str, Mapping[str, Fact]]:
+        """Return what the meter of each channel said of its device when it was opened; empty before the start."""
+        return self._facts
 
     def start(self) -> None:
         """Start the sampler and wait until it samples; do nothing when it runs already.
@@ -219,6 +225,7 @@ class SamplerProcess:
             raise SamplerBusy(announcement["error"])
         if announcement["error"]:
             raise SamplerGone(announcement["error"])
+        self._facts = announcement["facts"]
 
     def _reap(self) -> None:
         """Wait for a sampler that is ending, so that no zombie stays behind."""

@@ -17,6 +17,13 @@ class TestSamplerConfiguration:
 
         assert [configuration.period_ms_of(meter) for meter in configuration.meters] == [99, 250]
 
+    def test_reads_a_wall_meter_as_often_as_its_windows_come(self) -> None:
+        meters = (ESTIMATE, MeterConfiguration("mcp"), MeterConfiguration("mcp", period_ms=99))
+
+        for period_ms, periods_ms in ((99, [99, 30, 99]), (20, [20, 20, 99])):
+            configuration = SamplerConfiguration(meters, period_ms=period_ms)
+            assert [configuration.period_ms_of(meter) for meter in meters] == periods_ms
+
     def test_uses_the_directory_it_is_given(self) -> None:
         assert str(SamplerConfiguration((ESTIMATE,), directory="/mnt/rings").ring_directory) == "/mnt/rings"
 

@@ -334,7 +334,7 @@ class TestSamplerProgram:
             process.terminate()
 
             assert process.wait(5) == 0
-        assert announced == {"error": "", "remedy": "", "is_busy": False}
+        assert announced == {"error": "", "remedy": "", "is_busy": False, "facts": {"machine": {}}}
         assert not (tmp_path / "rings").exists()
 
     def test_ends_with_an_error_when_it_cannot_start(self) -> None:
