@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -21,6 +21,7 @@ from benchmarks.inference.base import (
     InferenceError,
 )
 from benchmarks.locking import MachineBusy, machine_lock
+from benchmarks.meters.base import Fact
 from benchmarks.models import (
     ChannelReading,
     EnergyTrace,
@@ -196,7 +197,7 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
     generation = measured.generation
     with transaction.atomic():
         measurement.save()
-        _save_channels(measurement, channels)
+        _save_channels(measurement, channels, {one.channel.name: one.facts for one in measured.channels})
         EnergyTrace.objects.bulk_create(
             _trace_row(measurement, record, trace)
             for record, trace in zip(measured.channels, measured.traces, strict=True)
@@ -224,7 +225,8 @@ def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
             record.readings,
             start_ns=measured.start_ns,
             stop_ns=measured.stop_ns,
-            period_ns=record.period_ns,
+            # Readings cannot come more often than the windows of a device, however often it is asked.
+            period_ns=max(record.period_ns, record.channel.window_ns),
             quantity=record.channel.quantity,
         ),
     )
@@ -252,7 +254,9 @@ def _measurement(
     return measurement
 
 
-def _save_channels(measurement: Measurement, channels: Sequence[IntegratedChannel]) -> None:
+def _save_channels(
+    measurement: Measurement, channels: Sequence[IntegratedChannel], facts: Mapping[str, Mapping[str, Fact]]
+) -> None:
     counted = draw_boundary(channels).counted
     ChannelReading.objects.bulk_create(
         ChannelReading(
@@ -267,6 +271,7 @@ def _save_channels(measurement: Measurement, channels: Sequence[IntegratedChanne
             gap_count=one.integration.gap_count,
             quality=one.quality if one.integration.energy_j is not None else "missing",
             missing_reason=one.integration.reason,
+            meter_facts=dict(facts[one.name]),
         )
         for one in channels
     )

@@ -1,10 +1,10 @@
 """Ask the machine's sampler what its channels saw between two marks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from benchmarks.meters.base import Channel, MeterUnavailable, Reading
+from benchmarks.meters.base import Channel, Fact, MeterUnavailable, Reading
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
 from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerBusy, SamplerGone, SamplerProcess
 from benchmarks.models import Machine
@@ -28,12 +28,16 @@ class RecorderBusy(RecordingError):
 
 @dataclass(frozen=True)
 class ChannelRecord:
-    """What one channel saw: its readings from the last one before the start to the first one after the stop."""
+    """What one channel saw: its readings from the last one before the start to the first one after the stop.
+
+    `facts` are what its meter says of its device: version, ranges, settings.
+    """
 
     meter: str
     channel: Channel
     period_ns: int
     readings: tuple[Reading, ...]
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 class EnergyRecorder(Protocol):
@@ -102,6 +106,7 @@ class SamplerRecorder:
                     channel=sampled.channel,
                     period_ns=sampled.period_ns,
                     readings=tuple(self._sampler.readings(sampled.channel.name, start_ns, stop_ns)),
+                    facts=self._sampler.facts.get(sampled.channel.name, {}),
                 )
                 for sampled in self._channels
             )

@@ -108,6 +108,9 @@ class ChannelReading(models.Model):
     gap_count = models.PositiveIntegerField(default=0)
     quality = models.CharField(max_length=10, choices=Quality.choices)
     missing_reason = models.TextField(blank=True)
+    meter_facts = models.JSONField(
+        default=dict, blank=True, help_text="What the meter said of its device: version, ranges, window, settings."
+    )
 
     class Meta:
         constraints = [
