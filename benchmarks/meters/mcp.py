@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from benchmarks.meters.base import Channel, Fact, MeterError, MeterUnavailable, Reading
 from benchmarks.meters.mcp_frames import ACCUMULATION_INTERVAL, RANGE_1, RANGE_2, SYSTEM_CONFIGURATION
 from benchmarks.meters.mcp_link import BoardLink, NoAnswer
-from benchmarks.meters.mcp_options import BoardSettings, McpOptions, tell_facts
+from benchmarks.meters.mcp_options import BoardSettings, McpOptions, require_known_ranges, tell_facts, tell_ranges
 from benchmarks.meters.mcp_port import Port, PortLost, SerialPort, find_board
 from benchmarks.meters.mcp_refresh import RefreshTracker
 from benchmarks.meters.mcp_registers import (
-    MAX_POWER_RANGE,
     OUTPUTS,
     OUTPUTS_COUNT,
     SIMULATED_VERSION,
@@ -24,10 +23,10 @@ from benchmarks.meters.mcp_registers import (
 )
 from benchmarks.units import MILLIWATTS_PER_WATT, NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 
-_OPEN_NS = 2 * NANOSECONDS_PER_SECOND
+_OPEN_NS = 600 * NANOSECONDS_PER_MILLISECOND  # a sampler that is silent for a second counts as dead
 _OPEN_ATTEMPTS = 10
 _READ_ATTEMPTS = 3
-_MIN_READ_NS = 50 * NANOSECONDS_PER_MILLISECOND
+_MIN_READ_NS = 60 * NANOSECONDS_PER_MILLISECOND
 _RESTORE_NS = 100 * NANOSECONDS_PER_MILLISECOND
 _SETTINGS_CHECK_NS = 5 * NANOSECONDS_PER_SECOND
 _CLOSER_LOOK_NS = 30 * NANOSECONDS_PER_SECOND
@@ -47,7 +46,7 @@ class McpMeter:
 
     A reading is one accumulation of the board: its window ends where the board finished it, as far as the polls
     can tell (`mcp_refresh`), and no accumulation is told twice, however often it is read. A read gives up after
-    `period_ns`, or 50 ms where that is longer; then there is a gap. Every few seconds the settings are read
+    `period_ns`, or 60 ms where that is longer; then there is a gap. Every few seconds the settings are read
     again, because another program may have changed them or the board may have lost its power.
     """
 
@@ -78,7 +77,7 @@ class McpMeter:
         return self._channels
 
     def facts(self) -> Mapping[str, Fact]:
-        """Return the board's version, ranges, windows and settings as they were when it was opened."""
+        """Return the board's version and settings as they were found, and the ranges that are used."""
         return dict(self._facts)
 
     def open(self) -> None:
@@ -147,7 +146,7 @@ class McpMeter:
         frequency_hz = self._require_line_frequency(outputs)
         configuration = self._read(SYSTEM_CONFIGURATION, 4, deadline_ns, _OPEN_ATTEMPTS)
         found = self._read_settings(deadline_ns, _OPEN_ATTEMPTS)
-        self._require_known_ranges(found.ranges)
+        require_known_ranges(self._options, found.ranges)
         if self._former_exponent is None:
             self._former_exponent = found.exponent
         wanted = self._options.accumulation_interval or exponent_for(self._period_ns, frequency_hz)
@@ -155,11 +154,8 @@ class McpMeter:
         self._version, self._line_frequency_hz = outputs.version, frequency_hz
         if self._channels[0].window_ns == 0:  # kept when the board is opened again: a ring has one window
             self._channels = self._options.channels(window_ns(wanted, frequency_hz))
-        self._facts = {
-            "port": path,
-            "window_ns": self._channels[0].window_ns,
-            **tell_facts(self._options, outputs, configuration, found, self._settings),
-        }
+        board_facts = tell_facts(self._options, outputs, configuration, found, self._settings)
+        self._facts = {"port": path, "window_ns": self._channels[0].window_ns, **board_facts}
         self._settled_at_ns = self._clock()
         if wanted != found.exponent:
             self._write_exponent(wanted, deadline_ns, _OPEN_ATTEMPTS)
@@ -187,18 +183,6 @@ class McpMeter:
         if not low_hz <= outputs.line_frequency_hz <= high_hz:
             raise MeterError(f"the board sees mains of {outputs.line_frequency_hz:g} Hz: is its inlet connected?")
         return outputs.line_frequency_hz
-
-    def _require_known_ranges(self, ranges: Ranges) -> None:
-        currents = {ranges.currents[outlet - 1] for outlet in self._options.outlets}
-        powers = {ranges.powers[outlet - 1] for outlet in self._options.outlets}
-        if ranges.voltage != self._options.voltage_range or currents != {self._options.current_range}:
-            raise MeterUnavailable(
-                f"the board's voltage range is {ranges.voltage} and its current ranges are {ranges.currents}, "
-                f"not {self._options.voltage_range} and {self._options.current_range}",
-                remedy="switch the board off and on, or name its ranges and units in the meter's options",
-            )
-        if max(powers) > MAX_POWER_RANGE:
-            raise MeterUnavailable(f"no power range is {max(powers)}", remedy="switch the board off and on")
 
     def _settle_after(self, former_exponent: int, frequency_hz: float) -> None:
         """Say when the board will show a window of the new length: it may end one of the former length first."""
@@ -259,11 +243,12 @@ class McpMeter:
             return
         if found != self._settings:
             logger.warning("the settings of the board changed from %s to %s", self._settings, found)
-            self._require_known_ranges(found.ranges)
+            require_known_ranges(self._options, found.ranges)
             if found.exponent != self._settings.exponent:
                 self._write_exponent(self._settings.exponent, deadline_ns, _READ_ATTEMPTS)
                 self._settle_after(found.exponent, self._line_frequency_hz)
             self._settings = BoardSettings(self._settings.exponent, found.ranges)
+            self._facts.update(tell_ranges(found.ranges))
             self._refresh = RefreshTracker()
             raise MeterError("the settings of the board had been changed; they are followed from now on")
         self._settings_checked_at_ns = self._clock()

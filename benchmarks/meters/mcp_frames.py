@@ -12,6 +12,7 @@ bytes once more.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 MAX_FRAME_LENGTH = 35
 MAX_READ_COUNT = 32
@@ -123,6 +124,7 @@ def build_frame(commands: Sequence[Command], *, may_write_ranges: bool = False) 
     return frame
 
 
+@lru_cache(maxsize=64)
 def read_request(address: int, count: int) -> bytes:
     """Build the request to read `count` bytes from an address."""
     return build_frame((SetAddress(address), ReadRegisters(count)))
@@ -144,6 +146,7 @@ def write_range(address: int, *, voltage: int, current: int, power: int, may_wri
     return build_frame((SetAddress(address), WriteRegisters(content)), may_write_ranges=may_write_ranges)
 
 
+@lru_cache(maxsize=64)  # what is refused is looked at each time
 def require_harmless(frame: bytes, *, may_write_ranges: bool = False) -> None:
     """Raise `ForbiddenFrame` unless the bytes are the ping or a frame of the commands that may be sent.
 

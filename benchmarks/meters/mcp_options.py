@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.meters.base import SINCE_PREVIOUS, Boundary, Channel, Fact, Quality, Quantity
+from benchmarks.meters.base import SINCE_PREVIOUS, Boundary, Channel, Fact, MeterUnavailable, Quality, Quantity
 from benchmarks.meters.mcp_registers import (
     CURRENT_UNIT_MA,
     MAX_EXPONENT,
+    MAX_POWER_RANGE,
     MIN_EXPONENT,
     OUTLETS,
     POWER_UNIT_MW,
@@ -78,11 +79,32 @@ def tell_facts(
         "accumulation_interval": used.exponent,
         "accumulation_interval_found": found.exponent,
         "line_frequency_hz": round(outputs.line_frequency_hz, 3),
-        "voltage_range": used.ranges.voltage,
-        "current_range_1": used.ranges.currents[0],
-        "current_range_2": used.ranges.currents[1],
-        "power_range_1": used.ranges.powers[0],
-        "power_range_2": used.ranges.powers[1],
+        **tell_ranges(used.ranges),
         "power_unit_mw": options.power_unit_mw,
         "current_unit_ma": options.current_unit_ma,
     }
+
+
+def tell_ranges(ranges: Ranges) -> dict[str, Fact]:
+    """Return the ranges as facts."""
+    return {
+        "voltage_range": ranges.voltage,
+        "current_range_1": ranges.currents[0],
+        "current_range_2": ranges.currents[1],
+        "power_range_1": ranges.powers[0],
+        "power_range_2": ranges.powers[1],
+    }
+
+
+def require_known_ranges(options: McpOptions, ranges: Ranges) -> None:
+    """Raise `MeterUnavailable` for ranges whose units nobody named; any power range is understood."""
+    currents = {ranges.currents[outlet - 1] for outlet in options.outlets}
+    if ranges.voltage != options.voltage_range or currents != {options.current_range}:
+        raise MeterUnavailable(
+            f"the board's voltage range is {ranges.voltage} and its current ranges are {ranges.currents}, "
+            f"not {options.voltage_range} and {options.current_range}",
+            remedy="switch the board off and on, or name its ranges and units in the meter's options",
+        )
+    powers = {ranges.powers[outlet - 1] for outlet in options.outlets}
+    if max(powers) > MAX_POWER_RANGE:
+        raise MeterUnavailable(f"no power range is {max(powers)}", remedy="switch the board off and on")

@@ -62,16 +62,16 @@ class BoardLine:
         for reply in self.board.receive(content, self.clock()):
             self._reply(reply)
 
-    def read(self, count: int, deadline_ns: int) -> bytes:
+    def receive(self, limit: int, deadline_ns: int) -> bytes:
         self._require_there()
-        taken = [entry for entry in self._arriving[:count] if entry[0] <= deadline_ns]
+        taken = [entry for entry in self._arriving[:limit] if entry[0] <= deadline_ns]
         del self._arriving[: len(taken)]
-        until_ns = taken[-1][0] if len(taken) == count else deadline_ns
+        until_ns = taken[-1][0] if taken else deadline_ns
         self.clock.now_ns = max(self.clock.now_ns, until_ns)
         return bytes(byte for _, byte in taken)
 
     def drain(self, deadline_ns: int) -> None:
-        while self.read(64, min(deadline_ns, self.clock() + 3 * MS)):
+        while self.receive(64, min(deadline_ns, self.clock() + 3 * MS)):
             pass
 
     def close(self) -> None:

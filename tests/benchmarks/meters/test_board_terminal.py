@@ -173,12 +173,13 @@ class TestPort:
 
         port = SerialPort(serve().path)
 
-        def broken(content: bytes) -> None:
+        def broken() -> None:
             raise termios.error(5, "Input/output error")
 
-        monkeypatch.setattr(port._serial, "write", broken)
-        with pytest.raises(PortLost):
-            port.write(b"")
+        monkeypatch.setattr(port._serial, "fileno", broken)
+        for use in (lambda: port.write(b""), lambda: port.receive(1, 0), lambda: port.drain(2**62)):
+            with pytest.raises(PortLost):
+                use()
         port.close()
 
     def test_imports_pyserial_only_when_a_board_is_opened(self) -> None:
