@@ -215,6 +215,7 @@ def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
             period_ns=record.period_ns,
             quantity=record.channel.quantity,
         ),
+        is_shared=record.channel.is_shared,
     )
 
 
@@ -234,6 +235,7 @@ def _measurement(
         missing_reason=bounded.missing_reason,
         boundary=bounded.boundary[:200],
         is_low_precision=bounded.is_low_precision,
+        is_shared=bounded.is_shared,
     )
     intensity = study.carbon_intensity_gco2e_per_kwh
     apply_score(measurement, basis_of(machine, intensity if intensity is not None else intensity_for(machine)))

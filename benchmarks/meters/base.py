@@ -12,10 +12,15 @@ CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")  # becomes a file 
 
 
 class Boundary(StrEnum):
-    """What a channel sees: the whole machine at its plug, or one component, which is never added to it."""
+    """What a channel sees.
+
+    The whole machine at its plug; one component, which is never added to it; or a part of what another
+    component already holds (the cores of a package), which is shown and never added to anything.
+    """
 
     MACHINE = "machine"
     COMPONENT = "component"
+    PART = "part"
 
 
 class Quality(StrEnum):
@@ -53,7 +58,8 @@ class Channel:
 
     `window_ns` is the time that one value averages over where the device fixes it, otherwise
     `SINCE_PREVIOUS`. Readings of a `SINCE_PREVIOUS` channel adjoin: after a failed read the next one covers
-    the lost time too.
+    the lost time too, and only a counter that started anew breaks the row. `is_shared` says that others
+    use the thing at the same time and the value does not tell whose energy it is.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Channel:
     quality: Quality
     quantity: Quantity
     window_ns: int = SINCE_PREVIOUS
+    is_shared: bool = False
 
     def __post_init__(self) -> None:
         if CHANNEL_NAME.fullmatch(self.name) is None:
@@ -104,9 +111,10 @@ class Meter(Protocol):
     def open(self) -> None:
         """Take hold of the device, also again after `close`; raise `MeterUnavailable` or `MeterError`."""
 
-    def read(self) -> Mapping[str, Reading]:
+    def read(self) -> Mapping[str, Reading | None]:
         """Return the new reading of each channel by name; a channel left out has none, which is a gap.
 
+        None says that the device works and has nothing new yet: its next value will reach back to the latest.
         Raises `MeterError` when no channel could be read or the meter is not open. A failure is never told
         as a value of 0.
         """

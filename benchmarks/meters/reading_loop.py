@@ -73,9 +73,10 @@ class ReadingLoop:
         self._failure_count = self._reopen_count = 0
         now_ns = self._clock()
         for name, ring in self._rings.items():
-            reading = readings.get(name)
-            if reading is None:
+            if name not in readings:
                 ring.write_gap(f"the meter gave no reading of {name}", now_ns=now_ns)
+            elif (reading := readings[name]) is None:
+                ring.beat(now_ns)
             else:
                 ring.write_reading(reading, now_ns=now_ns)
 

@@ -131,6 +131,29 @@ class TestEnergyIncrements:
         assert result.energy_j == pytest.approx(1.1)  # 30 ms of 10 W and 20 ms of 40 W
         assert result.is_low_precision
 
+    def test_of_a_counter_that_is_renewed_slowly_are_no_gaps(self) -> None:
+        # read every 20 ms, renewed every 100 ms: 1.6 J each, so 16 W
+        increments = readings(*((100 * k, 100, 1_600_000) for k in range(1, 12)))
+
+        result = integrate(increments, 50 * MS, 1050 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert result.energy_j == pytest.approx(16.0)
+        assert result.is_low_precision  # nine intervals, however often it was asked
+
+    def test_of_such_a_counter_that_fell_silent_are_missing(self) -> None:
+        increments = readings(*((100 * k, 100, 1_600_000) for k in (1, 2, 3, 4, 5, 9, 10, 11)))
+
+        result = integrate(increments, 50 * MS, 1050 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert (result.energy_j, result.longest_gap_ns) == (None, 400 * MS)
+
+    def test_do_not_stretch_the_limit_beyond_what_counters_do(self) -> None:
+        increments = readings((2_000, 2_000, 1), (4_000, 2_000, 1), (6_000, 2_000, 1))
+
+        result = integrate(increments, 0, 6_000 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert result.reason == "no reading for 2 s (at most 0.75 s can be bridged)"
+
 
 class TestGap:
     def test_of_three_periods_is_bridged(self) -> None:
