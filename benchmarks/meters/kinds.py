@@ -1,6 +1,7 @@
 """The kinds of meters that a configuration can name."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.meters.base import Meter
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration
@@ -11,7 +12,7 @@ def make_meter(configuration: MeterConfiguration) -> Meter:
 
     Each kind is imported only when it is asked for, which keeps the sampler small.
     """
-    makers = {"estimate": _make_estimate, "replay": _make_replay}
+    makers = {"estimate": _make_estimate, "replay": _make_replay, "rapl": _make_rapl}
     maker = makers.get(configuration.kind)
     if maker is None:
         raise ConfigurationError(f"no meter is of kind {configuration.kind!r}; known: {', '.join(makers)}")
@@ -31,8 +32,8 @@ class _Options:
         self._kind = configuration.kind
         self._rest = dict(configuration.options)
 
-    def number(self, name: str) -> float:
-        value = self._rest.pop(name, None)
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self._rest.pop(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(name, "a number")
         return float(value)
@@ -94,4 +95,15 @@ def _make_replay(options: _Options) -> Meter:
         channel=options.text("channel", "machine"),
         is_repeated=options.truth("is_repeated", default=True),
         begins_at_ns=options.moment("begins_at_ns"),
+    )
+
+
+def _make_rapl(options: _Options) -> Meter:
+    from benchmarks.meters.powercap import DEFAULT_ROOT
+    from benchmarks.meters.rapl import MAX_POWER_W, RaplMeter
+
+    return RaplMeter(
+        root=Path(options.text("root", str(DEFAULT_ROOT))),
+        is_psys_preferred=options.truth("psys", default=False),
+        max_power_w=options.number("max_power_w", MAX_POWER_W),
     )

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration
 from benchmarks.meters.estimate import EstimateMeter
 from benchmarks.meters.kinds import make_meter
-from benchmarks.meters.replay import ReplayMeter
+from benchmarks.meters.replay import ReplayMeter, Step
+from benchmarks.meters.simulated_powercap import SimulatedPowercap, SimulatedZone
 
 
 class TestMakeMeter:
@@ -20,10 +23,18 @@ class TestMakeMeter:
 
         assert isinstance(make_meter(MeterConfiguration("replay", options)), ReplayMeter)
 
+    def test_makes_a_rapl_meter(self, tmp_path: Path) -> None:
+        SimulatedPowercap(tmp_path, [SimulatedZone("intel-rapl:0", "package-0", [Step(1, 10)])], begins_at_ns=0)
+
+        meter = make_meter(MeterConfiguration("rapl", {"root": str(tmp_path), "psys": True, "max_power_w": 400}))
+        meter.open()
+
+        assert [channel.name for channel in meter.channels] == ["cpu-package-0"]
+
     @pytest.mark.parametrize(
         ("kind", "options", "message"),
         [
-            ("guess", {}, "known: estimate, replay"),
+            ("guess", {}, "known: estimate, replay, rapl"),
             ("estimate", {"tdp_w": 95}, "idle_power_w must be a number"),
             ("estimate", {"tdp_w": True, "idle_power_w": 30}, "tdp_w must be a number"),
             ("estimate", {"tdp_w": 95, "idle_power_w": 30, "tpd_w": 95}, "has no option tpd_w"),
@@ -35,6 +46,8 @@ class TestMakeMeter:
             ("replay", {"steps": [[1, 10, 100]]}, "steps must be a list"),
             ("replay", {"steps": []}, "at least one step"),
             ("replay", {"steps": [[1, 10]], "is_repeated": 1}, "is_repeated must be true or false"),
+            ("rapl", {"psys": "yes"}, "psys must be true or false"),
+            ("rapl", {"max_power_w": -1}, "max_power_w is -1"),
             ("replay", {"steps": [[1, 10]], "begins_at_ns": 1.5}, "begins_at_ns must be a whole number"),
         ],
     )
