@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+Fact = str | int | float | bool
+
 SINCE_PREVIOUS = 0  # a channel's nominal window where each reading reaches back to the reading before it
 
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")  # becomes a file name in the ring directory
@@ -107,6 +109,12 @@ class Meter(Protocol):
     @property
     def channels(self) -> tuple[Channel, ...]:
         """Return what the meter sees; known once it is open."""
+
+    def facts(self) -> Mapping[str, Fact]:
+        """Return what the device says of itself and how it is set, to be kept with its readings.
+
+        It is asked once the meter is open, and may be empty.
+        """
 
     def open(self) -> None:
         """Take hold of the device, also again after `close`; raise `MeterUnavailable` or `MeterError`."""

@@ -9,6 +9,8 @@ from benchmarks.meters.ring_directory import default_directory
 
 DEFAULT_PERIOD_MS = 99  # not 100: sampling must not run in step with what happens every 10 or 100 ms
 MIN_PERIOD_MS = 10
+# Where the default sees too little of a second, or its edges too coarsely; docs/measuring-machine.md has the figures.
+USUAL_PERIODS_MS = {"rapl": 49, "nvml": 11, "simulated_nvml": 11}
 
 
 class ConfigurationError(Exception):
@@ -57,8 +59,10 @@ class SamplerConfiguration:
         return default_directory(self.name) if self.directory is None else Path(self.directory)
 
     def period_ms_of(self, meter: MeterConfiguration) -> int:
-        """Return a meter's period (ms): its own or the sampler's."""
-        return self.period_ms if meter.period_ms is None else meter.period_ms
+        """Return a meter's period (ms): its own, or the sampler's, or the shorter one that its kind needs."""
+        if meter.period_ms is not None:
+            return meter.period_ms
+        return min(self.period_ms, USUAL_PERIODS_MS.get(meter.kind, self.period_ms))
 
     def to_json(self) -> str:
         """Write the configuration as JSON."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.meters.base import Boundary, Channel, MeterError, Quality, Quantity, Reading
+from benchmarks.meters.base import Boundary, Channel, Fact, MeterError, Quality, Quantity, Reading
 from benchmarks.units import MILLIWATTS_PER_WATT
 
 
@@ -60,6 +60,10 @@ class EstimateMeter:
     def channels(self) -> tuple[Channel, ...]:
         """Return the one channel, the machine."""
         return (self._channel,)
+
+    def facts(self) -> Mapping[str, Fact]:
+        """Return nothing: there is no device."""
+        return {}
 
     def open(self) -> None:
         """Take the first look at the processor times; a later `open` keeps it, so that readings adjoin."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.meters.base import Boundary, Channel, MeterError, MeterUnavailable, Quality, Quantity, Reading
+from benchmarks.meters.base import Boundary, Channel, Fact, MeterError, MeterUnavailable, Quality, Quantity, Reading
 from benchmarks.meters.counting import CounterGap, EnergyCounter
 from benchmarks.meters.powercap import (
     DEFAULT_ROOT,
@@ -78,6 +78,13 @@ class RaplMeter:
     def channels(self) -> tuple[Channel, ...]:
         """Return a channel for each zone; they stay the same once the meter was open."""
         return self._channels
+
+    def facts(self) -> Mapping[str, Fact]:
+        """Return where each channel's counter is, and which of them is counted."""
+        return {
+            name: f"{counted.zone.path} ({counted.zone.name}, {counted.boundary})"
+            for name, counted in self._zones.items()
+        }
 
     def open(self) -> None:
         """Find the zones and look at each counter; a later `open` goes on from the latest looks.

@@ -23,9 +23,11 @@ from benchmarks.units import NANOSECONDS_PER_SECOND
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 PATIENCE_PERIODS = 5
-MIN_PATIENCE_NS = 250_000_000  # a GPU renews its counter every 100 ms, however often it is asked
 HEARTBEAT_PERIODS = 10
 MIN_HEARTBEAT_NS = NANOSECONDS_PER_SECOND  # a machine whose cores are all at work may hold a thread back
+MIN_PATIENCE_NS = (
+    NANOSECONDS_PER_SECOND  # so it may, and a GPU renews its counter every 100 ms however often it is asked
+)
 
 
 class SamplerGone(Exception):

@@ -58,6 +58,11 @@ class TestChannels:
             (Quality.COMPONENT, Quantity.ENERGY_UJ)
         }
 
+    def test_say_where_they_are_found(self, tree: Tree, clock: Clock) -> None:
+        facts = opened(tree, clock).facts()
+
+        assert facts["cpu-package-0-core"] == f"{tree.root}/intel-rapl:0:0 (core, part)"
+
 
 class TestRead:
     def test_gives_the_energy_of_each_zone_since_the_previous_reading(self, tree: Tree, clock: Clock) -> None:

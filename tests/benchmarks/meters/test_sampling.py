@@ -153,7 +153,7 @@ class TestReadings:
         with pytest.raises(ReadingsMissing, match="in time"):
             sampler.readings("machine", called_at_ns, called_at_ns + 10**12)
 
-        assert time.monotonic_ns() - called_at_ns < 50 * PERIOD_NS
+        assert time.monotonic_ns() - called_at_ns < 300 * PERIOD_NS
 
     def test_of_no_time_are_refused(self, start: Starter) -> None:
         with pytest.raises(ValueError, match="empty"):
