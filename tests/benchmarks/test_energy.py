@@ -178,6 +178,16 @@ class TestGap:
         assert result.energy_j is None
         assert (result.gap_count, result.longest_gap_ns) == (1, 301 * MS)
 
+    @pytest.mark.parametrize(("gap_ms", "is_missing"), [(150, False), (151, True)])
+    def test_of_a_meter_that_is_read_often_is_bridged_up_to_a_fixed_length(self, gap_ms: int, is_missing: bool) -> None:
+        moments = [*range(10, 101, 10), *range(100 + gap_ms, 401, 10)]
+        often = readings(*((at, 10, 20_000) for at in moments))
+
+        result = integrate(often, 0, moments[-1] * MS, 10 * MS)
+
+        assert (result.energy_j is None) is is_missing
+        assert result.coverage == pytest.approx(1 - (gap_ms - 10) / moments[-1])
+
     def test_that_began_before_the_start_counts_only_from_there(self) -> None:
         late_start = readings((-900, 100, 1_000), (200, 100, 1_000), (300, 100, 1_000))
 
