@@ -90,7 +90,8 @@ class ResponseAttemptInline(admin.TabularInline[models.ResponseAttempt, models.R
     extra = 0
     can_delete = False
     readonly_fields = [
-        "number", "outcome", "error_kind", "error", "worker", "started_at", "ended_at",
+        "number", "outcome", "error_kind", "error", "worker", "cooldown_s", "start_temperature_c", "cooldown_note",
+        "started_at", "ended_at",
     ]  # fmt: skip
 
 

@@ -4,15 +4,17 @@ import logging
 import os
 import socket
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from django.conf import settings
 from django.utils import timezone
 
+from benchmarks.cooldown import Cooldown, CooldownRule, cool_down
 from benchmarks.federating import Timeouts, connect, wait_for_server
 from benchmarks.inference.base import InferenceClient
 from benchmarks.measuring import Lab, Outcome, abandon
 from benchmarks.measuring import measure_response as measure
+from benchmarks.meters.temperature import HwmonThermometer, NvmlThermometer, TemperatureReader, read_all
 from benchmarks.models import Machine, Response
 from benchmarks.queueing import enqueue_again
 from benchmarks.recording import SamplerRecorder, recorder_for
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 _PATIENCE_S = 120.0
 _PAUSES_S = (0.0, 1.0, 5.0)  # before the second, third and later attempts
 _BUSY_PAUSE_S = 5.0
+_COOLDOWN_TIMEOUT_S = 300.0  # with the other waits below the time that the queue gives a job
+_COOLDOWN_INTERVAL_S = 1.0
 
 
 def measure_response(response_id: int) -> str:
@@ -69,13 +73,27 @@ def _lab(machine: Machine) -> Lab:
         recorder=process_recorder(machine.pk),
         connect=_connect,
         now=timezone.now,
+        cool_down=_cool_down,
         worker_name=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def _cool_down(limit_c: float) -> Cooldown:
+    rule = CooldownRule(limit_c=limit_c, timeout_s=_COOLDOWN_TIMEOUT_S, interval_s=_COOLDOWN_INTERVAL_S)
+    return cool_down(
+        read=partial(read_all, process_thermometers()), rule=rule, clock_s=time.monotonic, sleep=time.sleep
     )
 
 
 def _connect(response: Response) -> InferenceClient:
     timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
     return connect(server=response.deployment.server, timeouts=timeouts)
+
+
+@lru_cache(maxsize=1)
+def process_thermometers() -> tuple[TemperatureReader, ...]:
+    """Return the thermometers of this worker process; the GPUs' library stays loaded as long as the worker lives."""
+    return (HwmonThermometer(), NvmlThermometer())
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """Measure one response: load, generate between two marks, integrate the samples, store all of it at once."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from django.db.models import Value
 from django.db.models.functions import Greatest
 
 from benchmarks.boundary import IntegratedChannel, draw_boundary
+from benchmarks.cooldown import Cooldown, Ending
 from benchmarks.energy import integrate
 from benchmarks.inference.base import (
     ChatMessage,
@@ -37,6 +39,8 @@ from benchmarks.studying import generation_parameters_of, intensity_for
 from benchmarks.traces import PackedTrace, TraceError, pack
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
 
+logger = logging.getLogger(__name__)
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 
 
@@ -61,6 +65,7 @@ class Lab:
     connect: Callable[[Response], InferenceClient]
     now: Callable[[], datetime]
     monotonic_ns: Callable[[], int] = time.monotonic_ns
+    cool_down: Callable[[float], Cooldown] | None = None  # given the limit (°C); None: temperatures are not asked for
     worker_name: str = ""
 
 
@@ -74,6 +79,7 @@ class Measured:
     stop_ns: int
     channels: tuple[ChannelRecord, ...]
     traces: tuple[PackedTrace, ...]  # one for each channel
+    cooldown: Cooldown | None
 
 
 def measure_response(*, response_id: int, lab: Lab) -> Outcome:
@@ -181,6 +187,9 @@ def _measure(response: Response, lab: Lab) -> Measured:
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
     client.load(model, parameters)  # before the start mark: loading is not part of the answer
+    cooldown = _cool_down(response.study, lab)
+    if cooldown is not None and cooldown.waited_s > 0:
+        client.load(model, parameters)  # a server may have put it away meanwhile; otherwise this does nothing
     lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
     started_at = lab.now()
     start_ns = lab.monotonic_ns()
@@ -188,7 +197,17 @@ def _measure(response: Response, lab: Lab) -> Measured:
     stop_ns = lab.monotonic_ns()
     channels = lab.recorder.records(start_ns=start_ns, stop_ns=stop_ns)
     traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
-    return Measured(generation, started_at, start_ns, stop_ns, channels, traces)
+    return Measured(generation, started_at, start_ns, stop_ns, channels, traces, cooldown)
+
+
+def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
+    """Wait until the machine is cool enough; a limit of 0 asks for no wait."""
+    if lab.cool_down is None or study.cooldown_limit_c <= 0:
+        return None
+    cooldown = lab.cool_down(study.cooldown_limit_c)
+    if cooldown.ending in {Ending.TIMED_OUT, Ending.UNKNOWN}:
+        logger.info("study %s goes on: %s", study.pk, cooldown.reason)
+    return cooldown
 
 
 def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
@@ -212,7 +231,11 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
         response.save()
         attempt.outcome = ResponseAttempt.Outcome.FINISHED
         attempt.ended_at = max(now, attempt.started_at)
-        attempt.save(update_fields=["outcome", "ended_at"])
+        if measured.cooldown is not None:
+            attempt.cooldown_s = measured.cooldown.waited_s
+            attempt.start_temperature_c = measured.cooldown.hottest_after_c
+            attempt.cooldown_note = measured.cooldown.reason
+        attempt.save()
 
 
 def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
@@ -229,6 +252,7 @@ def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
             period_ns=max(record.period_ns, record.channel.window_ns),
             quantity=record.channel.quantity,
         ),
+        is_shared=record.channel.is_shared,
     )
 
 
@@ -248,6 +272,7 @@ def _measurement(
         missing_reason=bounded.missing_reason,
         boundary=bounded.boundary[:200],
         is_low_precision=bounded.is_low_precision,
+        is_shared=bounded.is_shared,
     )
     intensity = study.carbon_intensity_gco2e_per_kwh
     apply_score(measurement, basis_of(machine, intensity if intensity is not None else intensity_for(machine)))

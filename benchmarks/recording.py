@@ -6,8 +6,10 @@ from typing import Protocol
 
 from benchmarks.meters.base import Channel, Fact, MeterUnavailable, Reading
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
+from benchmarks.meters.replay import steps_of
 from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerBusy, SamplerGone, SamplerProcess
-from benchmarks.models import Machine
+from benchmarks.models import EnergyTrace, Machine
+from benchmarks.traces import unpack
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 
@@ -139,10 +141,34 @@ def meters_of(machine: Machine) -> list[MeterConfiguration]:
         configured = [MeterConfiguration(**meter) for meter in machine.meters or [{"kind": "estimate"}]]
     except (TypeError, ConfigurationError) as error:
         raise RecordingError(f"meters of the machine {machine}: {error}", is_retryable=False) from error
-    facts = {"tdp_w": machine.thermal_design_power_w, "idle_power_w": machine.idle_power_w}
-    return [
-        MeterConfiguration(meter.kind, {**facts, **meter.options}, meter.period_ms)
-        if meter.kind == "estimate"
-        else meter
-        for meter in configured
-    ]
+    return [_with_what_the_database_knows(meter, machine) for meter in configured]
+
+
+def _with_what_the_database_knows(meter: MeterConfiguration, machine: Machine) -> MeterConfiguration:
+    """Give the estimate its powers and the replay its recording: the sampler knows no database."""
+    options: dict[str, object] = dict(meter.options)
+    if meter.kind == "estimate":
+        powers = {"tdp_w": machine.thermal_design_power_w, "idle_power_w": machine.idle_power_w}
+        return MeterConfiguration(meter.kind, {**powers, **options}, meter.period_ms)
+    if meter.kind == "replay" and "measurement" in options:
+        options["steps"] = _recorded_steps(options.pop("measurement"), options.pop("trace_channel", "machine"))
+        return MeterConfiguration(meter.kind, options, meter.period_ms)
+    return meter
+
+
+def _recorded_steps(measurement: object, channel: object) -> list[tuple[float, float]]:
+    """Return the steps (s, W) of a stored trace."""
+    row = None
+    if isinstance(measurement, int) and isinstance(channel, str):
+        row = EnergyTrace.objects.filter(measurement_id=measurement, channel=channel).first()
+    if row is None:
+        raise RecordingError(
+            f"meter replay: there is no trace of channel {channel!r} of measurement {measurement!r}",
+            is_retryable=False,
+        )
+    trace = row.packed()
+    try:
+        steps = steps_of(unpack(trace), quantity=trace.quantity)
+    except ValueError as error:
+        raise RecordingError(f"meter replay: {row} cannot be played: {error}", is_retryable=False) from error
+    return [(step.duration_s, step.power_w) for step in steps]

@@ -114,7 +114,9 @@ def _check_readings(readings: Sequence[Reading], period_ns: int, window_ns: int)
         if later.at_ns <= earlier.at_ns:
             raise TraceError(f"the reading at {later.at_ns} ns follows the one at {earlier.at_ns} ns")
         if window_ns == SINCE_PREVIOUS and later.begins_at_ns != earlier.at_ns:
-            raise TraceError(f"the window of the reading at {later.at_ns} ns does not adjoin")
+            raise TraceError(
+                f"the window of the reading at {later.at_ns} ns does not adjoin: a counter began anew before it"
+            )
     for reading in readings:
         if not _INT32_MIN <= reading.value <= _INT32_MAX:
             raise TraceError(f"the value {reading.value} does not fit 32 bits")

@@ -137,6 +137,9 @@ def ensure_study(
         parameters=PARAMETERS,
         server_versions=versions,
     )
+    # No waiting for a cool machine: an estimate knows no temperature, and a warm laptop would wait before every answer.
+    study.cooldown_limit_c = 0
+    study.save(update_fields=["cooldown_limit_c"])
     for deployment in deployments:
         begin_evaluation(deployment=deployment, now=now)
     return study

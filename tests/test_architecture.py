@@ -23,6 +23,8 @@ PURE = [
         "benchmarks/traces.py",
         "benchmarks/intervals.py",
         "benchmarks/boundary.py",
+        "benchmarks/spread.py",
+        "benchmarks/cooldown.py",
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",

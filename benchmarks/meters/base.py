@@ -14,10 +14,15 @@ CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")  # becomes a file 
 
 
 class Boundary(StrEnum):
-    """What a channel sees: the whole machine at its plug, or one component, which is never added to it."""
+    """What a channel sees.
+
+    The whole machine at its plug; one component, which is never added to it; or a part of what another
+    component already holds (the cores of a package), which is shown and never added to anything.
+    """
 
     MACHINE = "machine"
     COMPONENT = "component"
+    PART = "part"
 
 
 class Quality(StrEnum):
@@ -55,7 +60,8 @@ class Channel:
 
     `window_ns` is the time that one value averages over where the device fixes it, otherwise
     `SINCE_PREVIOUS`. Readings of a `SINCE_PREVIOUS` channel adjoin: after a failed read the next one covers
-    the lost time too.
+    the lost time too, and only a counter that started anew breaks the row. `is_shared` says that others
+    use the thing at the same time and the value does not tell whose energy it is.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Channel:
     quality: Quality
     quantity: Quantity
     window_ns: int = SINCE_PREVIOUS
+    is_shared: bool = False
 
     def __post_init__(self) -> None:
         if CHANNEL_NAME.fullmatch(self.name) is None:

@@ -9,8 +9,9 @@ from benchmarks.meters.ring_directory import default_directory
 
 DEFAULT_PERIOD_MS = 99  # not 100: sampling must not run in step with what happens every 10 or 100 ms
 MIN_PERIOD_MS = 10
-# Where the default sees too little of a second: a wall meter's windows of 40 ms, each of them read.
-USUAL_PERIODS_MS = {"mcp": 30}
+# Where the default sees too little of a second, or its edges too coarsely: docs/measuring-machine.md has the figures.
+# Of a wall meter each window of 40 ms is read.
+USUAL_PERIODS_MS = {"mcp": 30, "rapl": 49, "nvml": 11, "simulated_nvml": 11}
 
 
 class ConfigurationError(Exception):

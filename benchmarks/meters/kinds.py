@@ -1,6 +1,7 @@
 """The kinds of meters that a configuration can name."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.meters.base import Meter
 from benchmarks.meters.configuration import DEFAULT_PERIOD_MS, ConfigurationError, MeterConfiguration
@@ -12,7 +13,14 @@ def make_meter(configuration: MeterConfiguration) -> Meter:
 
     Each kind is imported only when it is asked for, which keeps the sampler small.
     """
-    makers = {"estimate": _make_estimate, "replay": _make_replay, "mcp": _make_mcp}
+    makers = {
+        "estimate": _make_estimate,
+        "replay": _make_replay,
+        "mcp": _make_mcp,
+        "rapl": _make_rapl,
+        "nvml": _make_nvml,
+        "simulated_nvml": _make_simulated_nvml,
+    }
     maker = makers.get(configuration.kind)
     if maker is None:
         raise ConfigurationError(f"no meter is of kind {configuration.kind!r}; known: {', '.join(makers)}")
@@ -44,6 +52,12 @@ class _Options:
         if not isinstance(value, str):
             raise self._wrong(name, "text")
         return value
+
+    def texts(self, name: str) -> list[str]:
+        value = self._rest.pop(name, [])
+        if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(one, str) for one in value):
+            raise self._wrong(name, "a list of texts")
+        return list(value)
 
     def truth(self, name: str, *, default: bool) -> bool:
         value = self._rest.pop(name, default)
@@ -104,10 +118,14 @@ def _make_estimate(options: _Options) -> Meter:
 
 
 def _make_replay(options: _Options) -> Meter:
+    from benchmarks.meters.recorded import read_steps
     from benchmarks.meters.replay import ReplayMeter, Step
 
+    path = options.text("file", "")
     return ReplayMeter(
-        steps=[Step(duration_s, power_w) for duration_s, power_w in options.number_pairs("steps")],
+        steps=read_steps(Path(path))
+        if path
+        else [Step(duration_s, power_w) for duration_s, power_w in options.number_pairs("steps")],
         channel=options.text("channel", "machine"),
         is_repeated=options.truth("is_repeated", default=True),
         begins_at_ns=options.moment("begins_at_ns"),
@@ -133,3 +151,40 @@ def _make_mcp(options: _Options) -> Meter:
         ),
         period_ns=options.period_ms * NANOSECONDS_PER_MILLISECOND,
     )
+
+
+def _make_rapl(options: _Options) -> Meter:
+    from benchmarks.meters.powercap import DEFAULT_ROOT
+    from benchmarks.meters.rapl import MAX_POWER_W, RaplMeter
+
+    return RaplMeter(
+        root=Path(options.text("root", str(DEFAULT_ROOT))),
+        is_psys_preferred=options.truth("psys", default=False),
+        max_power_w=options.number("max_power_w", MAX_POWER_W),
+    )
+
+
+def _make_nvml(options: _Options) -> Meter:
+    from benchmarks.meters.nvml import NvmlMeter
+
+    window_ms = options.number("power_window_ms", 0)
+    return NvmlMeter(
+        uuids=options.texts("uuids"),
+        is_counter_used=options.truth("counter", default=True),
+        power_window_ns=round(window_ms * NANOSECONDS_PER_MILLISECOND) if window_ms else None,
+    )
+
+
+def _make_simulated_nvml(options: _Options) -> Meter:
+    from benchmarks.meters.base import Quality
+    from benchmarks.meters.nvml import NvmlMeter
+    from benchmarks.meters.replay import Step
+    from benchmarks.meters.simulated_nvml import SimulatedGpu, SimulatedNvml
+
+    gpu = SimulatedGpu(
+        uuid=options.text("uuid", "GPU-simulated"),
+        steps=[Step(duration_s, power_w) for duration_s, power_w in options.number_pairs("steps")],
+        has_counter=options.truth("has_counter", default=True),
+        is_shared=options.truth("is_shared", default=False),
+    )
+    return NvmlMeter(library=SimulatedNvml([gpu]), quality=Quality.SIMULATED)

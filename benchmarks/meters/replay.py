@@ -2,12 +2,15 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from statistics import median_low
 
 from benchmarks.meters.base import Boundary, Channel, Fact, MeterError, Quality, Quantity, Reading
-from benchmarks.units import MILLIWATTS_PER_WATT, NANOSECONDS_PER_SECOND
+from benchmarks.units import MICROJOULES_PER_JOULE, MILLIWATTS_PER_WATT, NANOSECONDS_PER_SECOND
+
+MAX_DISTANCES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,29 @@ class Step:
             raise ValueError(f"a step of {self.duration_s} s at {self.power_w} W cannot be played")
 
 
-def steps_of(readings: Iterable[Reading]) -> list[Step]:
-    """Turn recorded power readings (mW) into steps; each step reaches from one reading to the next."""
-    return [
-        Step((later.at_ns - earlier.at_ns) / NANOSECONDS_PER_SECOND, later.value / MILLIWATTS_PER_WATT)
-        for earlier, later in pairwise(readings)
-    ]
+def steps_of(readings: Sequence[Reading], *, quantity: Quantity = Quantity.POWER_MW) -> list[Step]:
+    """Turn recorded readings into steps; each step reaches from one reading to the next.
+
+    Raises `ValueError` where one is more than three times as far from the next as they usually are: what the
+    machine did meanwhile was not recorded.
+    """
+    pairs = list(pairwise(readings))
+    if not pairs:
+        raise ValueError("a recording needs two readings at least")
+    limit_ns = MAX_DISTANCES * median_low(later.at_ns - earlier.at_ns for earlier, later in pairs)
+    steps = []
+    for earlier, later in pairs:
+        distance_ns = later.at_ns - earlier.at_ns
+        if distance_ns > limit_ns:
+            raise ValueError(f"nothing was recorded for {distance_ns / NANOSECONDS_PER_SECOND:.3g} s")
+        steps.append(Step(distance_ns / NANOSECONDS_PER_SECOND, _power_w(later, quantity)))
+    return steps
+
+
+def _power_w(reading: Reading, quantity: Quantity) -> float:
+    if quantity is Quantity.POWER_MW:
+        return reading.value / MILLIWATTS_PER_WATT
+    return reading.value / MICROJOULES_PER_JOULE * NANOSECONDS_PER_SECOND / reading.window_ns
 
 
 class PowerCourse:

@@ -23,7 +23,7 @@ MAGIC = b"GLLMRING"
 VERSION = 1
 KEPT_NS = 3600 * NANOSECONDS_PER_SECOND  # longer than any single answer is allowed to take
 
-_HEADER = struct.Struct("<8sHHIQqi4xqqq24s64s16s16s16s120s")
+_HEADER = struct.Struct("<8sHHIQqiB3xqqq24s64s16s16s16s120s")
 _RECORD = struct.Struct("<QqqqH2x")
 _CHECKSUM = struct.Struct("<I")
 _COUNT = struct.Struct("<Q")
@@ -205,9 +205,11 @@ class RingReader:
     def header(self) -> RingHeader:
         """Return what the ring says about itself now."""
         fields = _HEADER.unpack_from(self._map)
-        period_ns, window_ns, started_at_ns = fields[7:10]
-        meter, name, boundary, quality, quantity, error = (_text(field) for field in fields[10:])
-        channel = Channel(name, Boundary(boundary), Quality(quality), Quantity(quantity), window_ns)
+        is_shared, period_ns, window_ns, started_at_ns = fields[7:11]
+        meter, name, boundary, quality, quantity, error = (_text(field) for field in fields[11:])
+        channel = Channel(
+            name, Boundary(boundary), Quality(quality), Quantity(quantity), window_ns, is_shared=bool(is_shared)
+        )
         return RingHeader(
             identity=RingIdentity(meter, channel, period_ns, pid=fields[6], started_at_ns=started_at_ns),
             capacity=self._capacity,
@@ -275,7 +277,7 @@ class RingReader:
 def _header_fields(identity: RingIdentity, capacity: int) -> tuple[object, ...]:
     channel = identity.channel
     counts = (MAGIC, VERSION, RECORD_SIZE, capacity, 0, identity.started_at_ns, identity.pid)
-    times = (identity.period_ns, channel.window_ns, identity.started_at_ns)
+    times = (channel.is_shared, identity.period_ns, channel.window_ns, identity.started_at_ns)
     names = (identity.meter, channel.name, channel.boundary, channel.quality, channel.quantity, "")
     return (*counts, *times, *(name.encode() for name in names))
 

@@ -25,6 +25,9 @@ STOP_TIMEOUT_S = 5.0
 PATIENCE_PERIODS = 5
 HEARTBEAT_PERIODS = 10
 MIN_HEARTBEAT_NS = NANOSECONDS_PER_SECOND  # a machine whose cores are all at work may hold a thread back
+MIN_PATIENCE_NS = (
+    NANOSECONDS_PER_SECOND  # so it may, and a GPU renews its counter every 100 ms however often it is asked
+)
 
 
 class SamplerGone(Exception):
@@ -247,7 +250,8 @@ def _patience_ns(header: RingHeader, timeout_s: float | None) -> int:
     if timeout_s is not None:
         return round(timeout_s * NANOSECONDS_PER_SECOND)
     # A device's averages lag by up to their window, so its readings at the stop come that much later.
-    return PATIENCE_PERIODS * header.identity.period_ns + 2 * header.identity.channel.window_ns
+    periods_ns = PATIENCE_PERIODS * header.identity.period_ns
+    return max(periods_ns, MIN_PATIENCE_NS) + 2 * header.identity.channel.window_ns
 
 
 def _lateness(header: RingHeader, span: RecordSpan, stop_ns: int) -> str:

@@ -4,7 +4,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from benchmarks.meters.base import Quantity as SampledQuantity
 from benchmarks.models.machine import Machine
+from benchmarks.traces import PackedTrace
 
 
 class Quality(models.TextChoices):
@@ -156,3 +158,16 @@ class EnergyTrace(models.Model):
 
     def __str__(self) -> str:
         return f"trace of {self.channel}, measurement {self.measurement_id}"
+
+    def packed(self) -> PackedTrace:
+        """Return the trace in the form that `benchmarks.traces.unpack` reads."""
+        return PackedTrace(
+            quantity=SampledQuantity(self.quantity),
+            period_ns=self.period_ns,
+            window_ns=self.window_ns,
+            first_at_ns=self.first_at_ns,
+            offset_unit_ns=self.offset_unit_ns,
+            offsets=tuple(self.offsets),
+            values=tuple(self.values),
+            format_version=self.format_version,
+        )

@@ -214,6 +214,13 @@ class ResponseAttempt(models.Model):
     error_kind = models.CharField(max_length=100, blank=True)
     error = models.TextField(blank=True)
     worker = models.CharField(max_length=200, blank=True)
+    cooldown_s = models.FloatField(
+        "wait for the machine to cool (s)", null=True, blank=True, help_text="Empty: temperatures were not asked for."
+    )
+    start_temperature_c = models.FloatField(
+        "hottest sensor at the start (°C)", null=True, blank=True, help_text="Empty: no sensor could be read."
+    )
+    cooldown_note = models.TextField(blank=True, help_text="Why measuring went on after the wait.")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -226,6 +233,10 @@ class ResponseAttempt(models.Model):
             models.CheckConstraint(
                 condition=Q(outcome="running") | Q(ended_at__gte=F("started_at")),
                 name="response_attempt_ends_after_start",
+            ),
+            models.CheckConstraint(
+                condition=Q(cooldown_s__isnull=True) | Q(cooldown_s__gte=0),
+                name="response_attempt_cooldown_not_negative",
             ),
         ]
 

@@ -1,6 +1,12 @@
 import pytest
 
-from benchmarks.boundary import IntegratedChannel, draw_boundary
+from benchmarks.boundary import (
+    MAX_WORDS_LENGTH,
+    IdleBaseline,
+    IntegratedChannel,
+    draw_boundary,
+    energy_net_of_idle_j,
+)
 from benchmarks.energy import Integration
 
 
@@ -12,12 +18,14 @@ def channel(
     quality: str = "measured",
     meter: str = "plug",
     is_low_precision: bool = False,
+    is_shared: bool = False,
 ) -> IntegratedChannel:
     return IntegratedChannel(
         name=name,
         meter=meter,
         scope=scope,
         quality=quality,
+        is_shared=is_shared,
         integration=Integration(
             energy_j=energy_j,
             mean_power_mw=energy_j,
@@ -47,7 +55,7 @@ class TestDrawBoundary:
         drawn = draw_boundary([CPU, GPU])
 
         assert (drawn.energy_j, drawn.quality) == (14.0, "component")
-        assert drawn.boundary == "sum of components: cpu by rapl, gpu by nvml"
+        assert drawn.boundary == "sum of components (no wall meter): cpu by rapl, gpu by nvml"
 
     def test_prefers_the_better_of_two_that_see_the_machine(self) -> None:
         guess = channel("a-guess", 99.0, quality="estimated", meter="estimate")
@@ -90,3 +98,95 @@ class TestDrawBoundary:
         gpu = channel("gpu", scope="component", is_low_precision=is_low_precision)
 
         assert draw_boundary([CPU, gpu]).is_low_precision is is_low_precision
+
+    @pytest.mark.parametrize("is_shared", [False, True])
+    def test_is_shared_where_any_channel_in_it_is(self, is_shared: bool) -> None:
+        gpu = channel("gpu", scope="component", is_shared=is_shared)
+
+        assert draw_boundary([CPU, gpu]).is_shared is is_shared
+        assert not draw_boundary([channel(), gpu]).is_shared
+
+    def test_says_how_many_channels_where_their_names_are_too_long(self) -> None:
+        gpus = [
+            channel(f"gpu-GPU-5f9a0d3c-6f1b-4c7e-9d55-2f2a6d8f1b1{n}", scope="component", meter="nvml")
+            for n in range(4)
+        ]
+
+        drawn = draw_boundary([CPU, *gpus])
+
+        assert drawn.boundary == "sum of components (no wall meter): 4 by nvml, 1 by rapl"
+        assert len(drawn.boundary) <= MAX_WORDS_LENGTH
+
+
+DRAM = channel("dram", 2.0, scope="component", quality="component", meter="rapl")
+CPU_2 = channel("cpu-2", 4.0, scope="component", quality="component", meter="rapl")
+CORE = channel("core", 3.0, scope="part", quality="component", meter="rapl")
+PSYS = channel("psys", 11.0, scope="part", quality="component", meter="rapl")
+GUESS = channel("guess", 30.0, quality="estimated", meter="estimate")
+TWIN = channel("twin", 25.0, quality="simulated", meter="replay")
+SILENT = channel("machine", None)
+SILENT_GPU = channel("gpu", None, scope="component", quality="component", meter="nvml")
+
+
+class TestTableOfBoundaries:
+    @pytest.mark.parametrize(
+        ("channels", "energy_j", "quality", "counted"),
+        [
+            ([channel(), CPU, DRAM, CORE, GPU], 20.0, "measured", {"machine"}),
+            ([CPU, DRAM, CORE, GPU], 16.0, "component", {"cpu", "dram", "gpu"}),
+            ([CPU, CPU_2, DRAM], 11.0, "component", {"cpu", "cpu-2", "dram"}),
+            ([CPU, PSYS, CORE], 5.0, "component", {"cpu"}),
+            ([GUESS], 30.0, "estimated", {"guess"}),
+            ([GUESS, CPU, GPU], 14.0, "component", {"cpu", "gpu"}),
+            ([GUESS, channel("gpu", 9.0, scope="component", quality="simulated")], 30.0, "estimated", {"guess"}),
+            ([TWIN, CPU], 25.0, "simulated", {"twin"}),
+            ([SILENT, CPU, GPU], None, "missing", {"machine"}),
+            ([SILENT, GUESS], None, "missing", {"machine"}),
+            ([CPU, SILENT_GPU], None, "missing", {"cpu", "gpu"}),
+            ([GUESS, CPU, SILENT_GPU], None, "missing", {"cpu", "gpu"}),
+            ([channel(), SILENT_GPU], 20.0, "measured", {"machine"}),
+            ([CORE, PSYS], None, "missing", set()),
+        ],
+        ids=[
+            "a wall meter is the machine",
+            "package, memory and GPU are added, cores are not",
+            "two sockets are added",
+            "the platform is not added to its package",
+            "an estimate alone",
+            "meters of components go before an estimate",
+            "a twin of a component does not",
+            "the twin of a wall meter stands where the wall meter would",
+            "a silent wall meter is missing, whatever the components say",
+            "a silent wall meter is missing, whatever the estimate says",
+            "a silent component is missing",
+            "a silent component is missing, whatever the estimate says",
+            "a silent component below a wall meter does no harm",
+            "parts alone are nothing",
+        ],
+    )
+    def test_holds(
+        self, channels: list[IntegratedChannel], energy_j: float | None, quality: str, counted: set[str]
+    ) -> None:
+        drawn = draw_boundary(channels)
+
+        assert (drawn.energy_j, drawn.quality, drawn.counted) == (energy_j, quality, counted)
+        assert bool(drawn.missing_reason) is (energy_j is None)
+
+
+class TestEnergyNetOfIdle:
+    @pytest.mark.parametrize(
+        ("channels", "baseline", "net_j"),
+        [
+            ([channel()], IdleBaseline(3_500, frozenset({"machine"})), 13.0),
+            ([CPU, GPU], IdleBaseline(2_000, frozenset({"cpu", "gpu"})), 10.0),
+            ([channel()], IdleBaseline(12_000, frozenset({"machine"})), -4.0),
+            ([channel()], IdleBaseline(2_000, frozenset({"cpu", "gpu"})), None),
+            ([channel()], None, None),
+            ([SILENT], IdleBaseline(3_500, frozenset({"machine"})), None),
+        ],
+        ids=["machine", "components", "below idle", "baseline of other channels", "no baseline", "missing"],
+    )
+    def test_is_gross_less_idle_power_times_time(
+        self, channels: list[IntegratedChannel], baseline: IdleBaseline | None, net_j: float | None
+    ) -> None:
+        assert energy_net_of_idle_j(draw_boundary(channels), duration_s=2.0, baseline=baseline) == net_j

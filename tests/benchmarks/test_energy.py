@@ -131,6 +131,29 @@ class TestEnergyIncrements:
         assert result.energy_j == pytest.approx(1.1)  # 30 ms of 10 W and 20 ms of 40 W
         assert result.is_low_precision
 
+    def test_of_a_counter_that_is_renewed_slowly_are_no_gaps(self) -> None:
+        # read every 20 ms, renewed every 100 ms: 1.6 J each, so 16 W
+        increments = readings(*((100 * k, 100, 1_600_000) for k in range(1, 12)))
+
+        result = integrate(increments, 50 * MS, 1050 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert result.energy_j == pytest.approx(16.0)
+        assert result.is_low_precision  # nine intervals, however often it was asked
+
+    def test_of_such_a_counter_that_fell_silent_are_missing(self) -> None:
+        increments = readings(*((100 * k, 100, 1_600_000) for k in (1, 2, 3, 4, 5, 9, 10, 11)))
+
+        result = integrate(increments, 50 * MS, 1050 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert (result.energy_j, result.longest_gap_ns) == (None, 400 * MS)
+
+    def test_do_not_stretch_the_limit_beyond_what_counters_do(self) -> None:
+        increments = readings((2_000, 2_000, 1), (4_000, 2_000, 1), (6_000, 2_000, 1))
+
+        result = integrate(increments, 0, 6_000 * MS, 20 * MS, quantity=Quantity.ENERGY_UJ)
+
+        assert result.reason == "no reading for 2 s (at most 0.75 s can be bridged)"
+
 
 class TestGap:
     def test_of_three_periods_is_bridged(self) -> None:
@@ -154,6 +177,16 @@ class TestGap:
 
         assert result.energy_j is None
         assert (result.gap_count, result.longest_gap_ns) == (1, 301 * MS)
+
+    @pytest.mark.parametrize(("gap_ms", "is_missing"), [(150, False), (151, True)])
+    def test_of_a_meter_that_is_read_often_is_bridged_up_to_a_fixed_length(self, gap_ms: int, is_missing: bool) -> None:
+        moments = [*range(10, 101, 10), *range(100 + gap_ms, 401, 10)]
+        often = readings(*((at, 10, 20_000) for at in moments))
+
+        result = integrate(often, 0, moments[-1] * MS, 10 * MS)
+
+        assert (result.energy_j is None) is is_missing
+        assert result.coverage == pytest.approx(1 - (gap_ms - 10) / moments[-1])
 
     def test_that_began_before_the_start_counts_only_from_there(self) -> None:
         late_start = readings((-900, 100, 1_000), (200, 100, 1_000), (300, 100, 1_000))

@@ -68,6 +68,27 @@ def states_of(study: Study) -> list[str]:
 
 
 class TestMeasureResponse:
+    def test_looks_at_the_temperatures_before_each_answer(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Hot at the first look, so it waits one interval of the rule, which is a moment here."""
+        looks = iter([71.0, 50.0, 52.0])
+        thermometers = (lambda: {"cpu": next(looks)}, lambda: {"gpu A": None})
+        monkeypatch.setattr(jobs, "process_thermometers", lambda: thermometers)
+        monkeypatch.setattr(jobs, "_COOLDOWN_INTERVAL_S", 0.001)
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            Study.objects.filter(pk=study.pk).update(cooldown_limit_c=60)
+            enqueue_study(study=study)
+            work(study)
+
+        first, second = ResponseAttempt.objects.order_by("started_at")
+        assert study.state == "finished"
+        assert first.cooldown_note == "cooled from 71 °C to 50 °C in 0 s; not readable: gpu A"
+        assert first.cooldown_s is not None
+        assert first.cooldown_s > 0
+        assert (second.cooldown_s, second.start_temperature_c) == (0.0, 52.0)
+
     def test_runs_a_study_to_its_end_each_model_in_one_go(self, machine: Machine) -> None:
         with serve() as server:
             study = make_study(server.base_url, machine, models=("tiny", "large"))

@@ -3,7 +3,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection
 
+from benchmarks.cooldown import Cooldown, Ending
 from benchmarks.federating import Timeouts, connect
 from benchmarks.inference.base import InferenceClient
 from benchmarks.inference.scripted import (
@@ -132,6 +133,41 @@ def attempts_of(response: Response) -> list[tuple[int, str, str]]:
     return list(response.attempts.order_by("number").values_list("number", "outcome", "error_kind"))
 
 
+class TestCooldown:
+    COOLED = Cooldown(Ending.COOLED, 12.5, 71.0, 54.0, ("gpu A",))
+
+    def measure_with(self, study: Study, asked_c: list[float]) -> ResponseAttempt:
+        def cool_down(limit_c: float) -> Cooldown:
+            asked_c.append(limit_c)
+            return self.COOLED
+
+        lab = replace(ten_seconds(), cool_down=cool_down)
+        assert measure_response(response_id=only_response(study).pk, lab=lab) is Outcome.FINISHED
+        return only_response(study).attempts.get()
+
+    def test_is_waited_for_at_the_studys_limit_and_kept_with_the_attempt(self, serve: Serve) -> None:
+        asked_c: list[float] = []
+
+        study = make_pending_study(serve().base_url, QUESTION)
+        Study.objects.filter(pk=study.pk).update(cooldown_limit_c=57.5)
+
+        attempt = self.measure_with(study, asked_c)
+
+        assert asked_c == [57.5]
+        assert (attempt.cooldown_s, attempt.start_temperature_c) == (12.5, 54.0)
+        assert attempt.cooldown_note == "cooled from 71 °C to 54 °C in 12 s; not readable: gpu A"
+        assert Measurement.objects.get().time_reserved_s == pytest.approx(10.59)
+
+    def test_is_not_waited_for_with_a_limit_of_0(self, serve: Serve) -> None:
+        study = make_pending_study(serve().base_url, QUESTION)
+        asked_c: list[float] = []
+
+        attempt = self.measure_with(study, asked_c)
+
+        assert asked_c == []
+        assert (attempt.cooldown_s, attempt.start_temperature_c, attempt.cooldown_note) == (None, None, "")
+
+
 class TestFinishedResponse:
     def test_has_the_papers_score_for_the_papers_energy(self, serve: Serve) -> None:
         study = make_pending_study(serve().base_url, QUESTION)
@@ -161,6 +197,15 @@ class TestFinishedResponse:
         assert response.finished_at == NOW
         assert attempts_of(response) == [(1, "finished", "")]
         assert response.attempts.get().worker == "bench:1"
+
+    @pytest.mark.parametrize("is_shared", [False, True])
+    def test_says_whether_others_used_its_channel(self, serve: Serve, is_shared: bool) -> None:
+        study = make_pending_study(serve().base_url, QUESTION)
+        recorder = ScriptedRecorder(((replace(PLUG, is_shared=is_shared), 220.0),))
+
+        measure_response(response_id=only_response(study).pk, lab=ten_seconds(recorder))
+
+        assert Measurement.objects.get().is_shared is is_shared
 
     def test_keeps_each_channel_and_its_samples(self, serve: Serve) -> None:
         study = make_pending_study(serve().base_url, QUESTION)

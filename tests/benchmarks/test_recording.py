@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from benchmarks.meters.base import Quality
+from benchmarks.meters.base import SINCE_PREVIOUS, Quality, Quantity, Reading
 from benchmarks.meters.configuration import MeterConfiguration
-from benchmarks.models import Machine
+from benchmarks.models import EnergyTrace, Machine, Measurement
 from benchmarks.recording import RecordingError, SamplerRecorder, meters_of, recorder_for
+from benchmarks.traces import pack
 
 MS = 1_000_000
 ESTIMATE = MeterConfiguration("estimate", {"tdp_w": 65.0, "idle_power_w": 10.0})
@@ -29,6 +30,27 @@ def recorder() -> Iterator[Record]:
     yield making
     for one in made:
         one.stop()
+
+
+def trace_of(readings: list[Reading], *, channel: str = "machine") -> Measurement:
+    """Store a measurement with a trace of counted energies."""
+    measurement = Measurement.objects.create(
+        purpose=Measurement.Purpose.CALIBRATION, quality="missing", missing_reason="only its trace matters"
+    )
+    trace = pack(readings, 100 * MS, SINCE_PREVIOUS, Quantity.ENERGY_UJ)
+    EnergyTrace.objects.create(
+        measurement=measurement,
+        channel=channel,
+        quantity=trace.quantity,
+        period_ns=trace.period_ns,
+        window_ns=trace.window_ns,
+        first_at_ns=trace.first_at_ns,
+        offset_unit_ns=trace.offset_unit_ns,
+        sample_count=trace.sample_count,
+        offsets=list(trace.offsets),
+        values=list(trace.values),
+    )
+    return measurement
 
 
 def sampler_pids() -> list[int]:
@@ -137,6 +159,36 @@ class TestMetersOf:
             MeterConfiguration("replay", {"steps": [[1, 7]]}, 50),
             MeterConfiguration("estimate", {"tdp_w": 20, "idle_power_w": 10.0, "channel": "guess"}),
         ]
+
+    @pytest.mark.django_db
+    def test_play_the_trace_of_a_stored_measurement(self) -> None:
+        """Counted energies: 1 J in 0.1 s and 3 J in 0.1 s."""
+        readings = [Reading(at * 100 * MS, 100 * MS, value) for at, value in ((1, 5), (2, 1_000_000), (3, 3_000_000))]
+        measurement = trace_of(readings, channel="cpu-package-0")
+        options = {"measurement": measurement.pk, "trace_channel": "cpu-package-0", "is_repeated": False}
+
+        (meter,) = meters_of(Machine(name="bench", meters=[{"kind": "replay", "options": options}]))
+
+        assert meter == MeterConfiguration("replay", {"is_repeated": False, "steps": [(0.1, 10.0), (0.1, 30.0)]})
+
+    @pytest.mark.django_db
+    def test_do_not_play_a_trace_with_a_hole(self) -> None:
+        measurement = trace_of(
+            [Reading(at * 100 * MS, 100 * MS, 5) for at in (1, 2, 3)]
+            + [Reading(900 * MS, 600 * MS, 5), Reading(1_000 * MS, 100 * MS, 5)]
+        )
+
+        with pytest.raises(RecordingError, match=r"cannot be played: nothing was recorded for 0\.6 s"):
+            meters_of(Machine(meters=[{"kind": "replay", "options": {"measurement": measurement.pk}}]))
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        "options", [{"measurement": 0}, {"measurement": "x"}, {"measurement": 1, "trace_channel": 3}]
+    )
+    def test_name_a_trace_that_is_not_there(self, options: dict[str, object]) -> None:
+        with pytest.raises(RecordingError, match="there is no trace of channel") as caught:
+            meters_of(Machine(meters=[{"kind": "replay", "options": options}]))
+        assert not caught.value.is_retryable
 
     @pytest.mark.parametrize(
         "meters",

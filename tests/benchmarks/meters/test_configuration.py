@@ -24,6 +24,16 @@ class TestSamplerConfiguration:
             configuration = SamplerConfiguration(meters, period_ms=period_ms)
             assert [configuration.period_ms_of(meter) for meter in meters] == periods_ms
 
+    def test_reads_a_device_as_often_as_it_needs_unless_it_is_told_how_often(self) -> None:
+        often, seldom, paper = (
+            MeterConfiguration("nvml"),
+            MeterConfiguration("nvml", period_ms=200),
+            MeterConfiguration("rapl", period_ms=99),
+        )
+
+        assert [SamplerConfiguration((one,)).period_ms_of(one) for one in (often, seldom, paper)] == [11, 200, 99]
+        assert SamplerConfiguration((often,), period_ms=10).period_ms_of(often) == 10
+
     def test_uses_the_directory_it_is_given(self) -> None:
         assert str(SamplerConfiguration((ESTIMATE,), directory="/mnt/rings").ring_directory) == "/mnt/rings"
 

@@ -25,7 +25,7 @@ class ScriptedMeter:
 
     channels = CHANNELS
 
-    def __init__(self, *script: Mapping[str, Reading] | MeterError) -> None:
+    def __init__(self, *script: Mapping[str, Reading | None] | MeterError) -> None:
         self.script = list(script)
         self.open_count = 0
         self.is_openable = True
@@ -35,7 +35,7 @@ class ScriptedMeter:
         if not self.is_openable:
             raise MeterError("no such port")
 
-    def read(self) -> Mapping[str, Reading]:
+    def read(self) -> Mapping[str, Reading | None]:
         step = self.script.pop(0) if self.script else MeterError("silence")
         if isinstance(step, MeterError):
             raise step
@@ -107,6 +107,15 @@ class TestTick:
 
         assert [record.is_reading for record in records(tmp_path, "one")] == [False]
         assert [record.is_reading for record in records(tmp_path, "two")] == [True]
+
+    def test_records_nothing_where_the_device_has_nothing_new(
+        self, tmp_path: Path, rings: dict[str, RingWriter]
+    ) -> None:
+        loop_of(ScriptedMeter({"one": None, "two": Reading(100, 40, 7)}), rings).tick()
+
+        assert records(tmp_path, "one") == []
+        with RingReader(tmp_path / "one.ring") as ring:
+            assert (ring.header().heartbeat_at_ns, ring.header().latest_error) == (1_000, "")
 
     def test_opens_a_silent_meter_again_and_goes_on(self, tmp_path: Path, rings: dict[str, RingWriter]) -> None:
         failures = [MeterError("timeout")] * FAILURES_BEFORE_REOPEN

@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from benchmarks.meters.base import MeterError, Quality, Reading
+from benchmarks.meters.base import MeterError, Quality, Quantity, Reading
 from benchmarks.meters.replay import PowerCourse, ReplayMeter, Step, steps_of
 
 MS = 1_000_000
@@ -84,6 +84,21 @@ class TestReplayMeter:
 
 
 class TestStepsOf:
+    def test_of_a_counter_have_its_energy(self) -> None:
+        recorded = [Reading(0, 99, 1), Reading(100 * MS, 100 * MS, 2_500_000), Reading(300 * MS, 200 * MS, 10_000_000)]
+
+        assert steps_of(recorded, quantity=Quantity.ENERGY_UJ) == [Step(0.1, 25.0), Step(0.2, 50.0)]
+
+    def test_are_not_invented_where_nothing_was_recorded(self) -> None:
+        recorded = [Reading(at * 100 * MS, 99, 1) for at in (1, 2, 3, 7, 8)]
+
+        with pytest.raises(ValueError, match=r"nothing was recorded for 0\.4 s"):
+            steps_of(recorded)
+
+    def test_need_two_readings(self) -> None:
+        with pytest.raises(ValueError, match="two readings"):
+            steps_of([Reading(100, 99, 1)])
+
     def test_reach_from_one_reading_to_the_next(self) -> None:
         recorded = [Reading(0, 99, 1), Reading(100 * MS, 99, 25_000), Reading(300 * MS, 99, 50_000)]
 

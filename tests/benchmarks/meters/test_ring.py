@@ -1,5 +1,6 @@
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,13 @@ class TestHeader:
         assert content[88:95] == b"machine"
         assert struct.unpack_from("<QqqqH", content, HEADER_SIZE + RECORD_SIZE) == (1, 200, 40, 2, 0)
         assert len(content) == HEADER_SIZE + CAPACITY * RECORD_SIZE
+
+    def test_tells_that_a_channel_is_shared(self, tmp_path: Path) -> None:
+        shared = replace(CHANNEL, is_shared=True)
+        RingWriter(tmp_path / "shared.ring", replace(IDENTITY, channel=shared), capacity=CAPACITY).close()
+
+        with RingReader(tmp_path / "shared.ring") as ring:
+            assert ring.header().identity.channel == shared
 
     def test_cuts_a_long_error(self, path: Path, writer: RingWriter) -> None:
         writer.write_gap("x" * 500, now_ns=100)

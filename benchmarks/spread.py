@@ -1,0 +1,152 @@
+"""How far repeated measurements lie apart: of one prompt, of a cell of many prompts, and over time. Pure.
+
+Repeats are few (3 to 10), so intervals are Student's: a bootstrap of so few values is too narrow. Outliers
+are marked and stay in every figure; who wants a figure that they do not move looks at the median.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+
+MAX_MODIFIED_Z = 3.5  # Iglewicz and Hoaglin, How to detect and handle outliers (1993)
+MIN_COUNT_FOR_OUTLIERS = 5
+
+_MAD_TO_DEVIATION = 0.6745  # 0.75 quantile of the standard normal distribution
+_MEAN_DEVIATION_TO_DEVIATION = 1.253314  # the square root of pi / 2
+_Z_975 = 1.959963984540054
+# 0.975 quantiles of Student's t for 1 to 30 degrees of freedom
+_T_975 = (
+    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281,
+    2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860,
+    2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Repeats of one thing; `variation` (standard deviation by mean) and the 95 % interval need two values.
+
+    `outliers` are positions in the values given.
+    """
+
+    n: int
+    mean: float
+    median: float
+    variation: float | None
+    low: float | None
+    high: float | None
+    outliers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellSpread:
+    """A cell of several prompts, each counted once however often it was repeated.
+
+    `between_prompts` is the spread of the prompts' means and has the cell's figures; `variation_of_repeats`
+    is the root mean square of the variations within prompts, None without repeats.
+    """
+
+    value_count: int
+    between_prompts: Spread
+    variation_of_repeats: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The slope of a control workload: change per hour as a share of its mean, with its 95 % interval."""
+
+    n: int
+    share_per_hour: float
+    low: float
+    high: float
+
+    @property
+    def is_seen(self) -> bool:
+        """Tell whether the interval leaves out 0: the machine changed while it measured."""
+        return self.low > 0 or self.high < 0
+
+
+def spread_of(values: Sequence[float]) -> Spread | None:
+    """Return the spread of repeats; None where there is no value. Missing values do not belong in them."""
+    if not values:
+        return None
+    mean = fmean(values)
+    if len(values) == 1:
+        return Spread(1, mean, mean, None, None, None, ())
+    deviation = stdev(values)
+    half = t_quantile_975(len(values) - 1) * deviation / math.sqrt(len(values))
+    return Spread(
+        n=len(values),
+        mean=mean,
+        median=median(values),
+        variation=deviation / abs(mean) if mean else None,
+        low=mean - half,
+        high=mean + half,
+        outliers=outliers_of(values),
+    )
+
+
+def cell_spread_of(repeats: Mapping[object, Sequence[float]]) -> CellSpread | None:
+    """Return the spread of a cell from each prompt's repeats; None where no prompt has a value."""
+    spreads = [spread for values in repeats.values() if (spread := spread_of(values)) is not None]
+    between = spread_of([spread.mean for spread in spreads])
+    if between is None:
+        return None
+    variations = [spread.variation for spread in spreads if spread.variation is not None]
+    return CellSpread(
+        value_count=sum(spread.n for spread in spreads),
+        between_prompts=between,
+        variation_of_repeats=math.sqrt(fmean(one * one for one in variations)) if variations else None,
+    )
+
+
+def outliers_of(values: Sequence[float]) -> tuple[int, ...]:
+    """Return the positions of values far from the median by the modified z-score; none among fewer than five.
+
+    Where more than half the values are the same, their mean absolute deviation is the scale.
+    """
+    if len(values) < MIN_COUNT_FOR_OUTLIERS:
+        return ()
+    middle = median(values)
+    distances = [abs(value - middle) for value in values]
+    scale = median(distances) / _MAD_TO_DEVIATION or fmean(distances) * _MEAN_DEVIATION_TO_DEVIATION
+    return tuple(index for index, one in enumerate(distances) if scale and one / scale > MAX_MODIFIED_Z)
+
+
+def drift_of(hours: Sequence[float], values: Sequence[float]) -> Drift | None:
+    """Return the drift of a control workload that was run at `hours`, by least squares.
+
+    None with fewer than three runs, runs at one moment, or a mean of 0. Raises `ValueError` for lists of
+    unlike length.
+    """
+    if len(hours) != len(values):
+        raise ValueError(f"{len(hours)} moments do not fit {len(values)} values")
+    if len(values) < 3:
+        return None
+    mean_hour, mean_value = fmean(hours), fmean(values)
+    squares = math.fsum((hour - mean_hour) ** 2 for hour in hours)
+    if squares == 0 or mean_value == 0:
+        return None
+    products = math.fsum((hour - mean_hour) * (value - mean_value) for hour, value in zip(hours, values, strict=True))
+    slope = products / squares
+    residues = math.fsum(
+        (value - mean_value - slope * (hour - mean_hour)) ** 2 for hour, value in zip(hours, values, strict=True)
+    )
+    freedom = len(values) - 2
+    half = t_quantile_975(freedom) * math.sqrt(residues / freedom / squares)
+    scale = abs(mean_value)
+    return Drift(len(values), slope / scale, (slope - half) / scale, (slope + half) / scale)
+
+
+def t_quantile_975(freedom: int) -> float:
+    """Return the 0.975 quantile of Student's t; from a table up to 30 degrees of freedom, then by series.
+
+    The series is Abramowitz and Stegun 26.7.5, right to four digits there.
+    """
+    if freedom < 1:
+        raise ValueError(f"{freedom} degrees of freedom")
+    if freedom <= len(_T_975):
+        return _T_975[freedom - 1]
+    z = _Z_975
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
