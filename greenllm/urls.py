@@ -7,6 +7,7 @@ from greenllm.health import health
 
 urlpatterns = [
     path("", include("greenllm.dashboards.urls")),
+    path("label/", include("labeling.urls")),
     path("v1/", include("router.api.urls")),
     path("chat/", include("router.chat.urls")),
     path("account/", include("greenllm.account.urls")),

@@ -22,3 +22,21 @@ class LabelAdmin(ReadOnlyAdmin):
     list_display = ["id", "response", "verdict", "source", "labeler", "is_current", "created_at"]
     list_filter = ["source", "verdict", "is_current"]
     list_select_related = ["response", "labeler"]
+
+
+@admin.register(models.Lease)
+class LeaseAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "slot", "annotator", "claimed_at", "expires_at"]
+    list_select_related = ["response", "annotator"]
+
+
+@admin.register(models.Skip)
+class SkipAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "annotator", "skipped_at"]
+    list_select_related = ["response", "annotator"]
+
+
+@admin.register(models.Annotator)
+class AnnotatorAdmin(ReadOnlyAdmin):
+    list_display = ["id", "person", "order_seed"]
+    list_select_related = ["person"]

@@ -1,8 +1,8 @@
-"""Judgements: people's labels, graders' suggestions and the guidelines that people followed."""
+"""Judgements: people's labels, graders' suggestions, the guidelines that people followed, and who holds what."""
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
 
@@ -70,6 +70,13 @@ class LabelQuerySet(models.QuerySet["Label"]):
         """Return the labels that no later label of the same judge replaced and nobody voided."""
         return self.filter(is_current=True, voided_at__isnull=True)
 
+    def of_people(self) -> "LabelQuerySet":
+        return self.filter(source=Label.Source.PERSON)
+
+    def by(self, person_id: int) -> "LabelQuerySet":
+        """Return what one person judged."""
+        return self.of_people().filter(labeler_id=person_id)
+
 
 class Label(models.Model):
     """One judgement of one answer. Labels are superseded or voided, never changed or deleted."""
@@ -124,7 +131,60 @@ class Label(models.Model):
                 nulls_distinct=False,
             ),
         ]
-        indexes = [models.Index(fields=["response", "is_current"], name="label_response_current")]
+        indexes = [
+            models.Index(fields=["response", "is_current"], name="label_response_current"),
+            models.Index(fields=["labeler", "created_at"], name="label_labeler_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.source} on response {self.response_id}"
+
+
+class Annotator(models.Model):
+    """What the queue keeps of one person: the seed of the order in which they see the answers."""
+
+    person = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="annotator")
+    order_seed = models.BigIntegerField(help_text="With it, the order that the person saw can be worked out again.")
+
+    def __str__(self) -> str:
+        return f"annotator {self.person_id}"
+
+
+class Lease(models.Model):
+    """One answer held for one person until they judge or skip it, or until it expires.
+
+    An answer that wants n judgements has the slots 1 to n. The unique slot, not the reader's good luck, is what keeps
+    two people off one answer; an expired lease is taken over in place.
+    """
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="leases")
+    slot = models.PositiveSmallIntegerField(default=1)
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="leases")
+    claimed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    returned_at = models.DateTimeField(null=True, blank=True, help_text="When undo brought the answer back.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["response", "slot"], name="lease_slot_once"),
+            models.UniqueConstraint(fields=["response", "annotator"], name="lease_once_per_person"),
+            models.CheckConstraint(condition=Q(slot__gte=1), name="lease_slot_positive"),
+            models.CheckConstraint(condition=Q(expires_at__gt=F("claimed_at")), name="lease_expires_after_claim"),
+        ]
+
+    def __str__(self) -> str:
+        return f"response {self.response_id} held by {self.annotator_id}"
+
+
+class Skip(models.Model):
+    """One answer that one person left for later: it rests for a while, then comes back to them last."""
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="skips")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="skips")
+    skipped_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["response", "annotator"], name="skip_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"response {self.response_id} skipped by {self.annotator_id}"

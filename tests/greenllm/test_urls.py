@@ -13,6 +13,8 @@ class TestUrls:
             ("dashboards:home", "/"),
             ("dashboards:study", "/dashboards/study"),
             ("dashboards:ask", "/ask"),
+            ("labeling:next", "/label/"),
+            ("labeling:history", "/label/history/"),
             ("openai:chat-completions", "/v1/chat/completions"),
             ("openai:models", "/v1/models"),
             ("account:sign-in", "/account/sign-in/"),

@@ -19,6 +19,7 @@ from greenllm import demo
 from greenllm.comparison_table import comparison_lines
 from greenllm.management.telling import StackCommand
 from greenllm.running import Stack
+from labeling.guiding import ensure_guidelines
 from labeling.suggesting import accept_suggestions, suggest
 from labeling.wiring import graders
 from router.evaluating import compare
@@ -89,6 +90,7 @@ class Command(StackCommand):
         key = demo.ensure_api_key(key_path)
         self._tell(f"API key {key}, kept in {key_path}" if key else f"The API key is in {key_path}")
         self._tell(f"{demo.ensure_prompts()} new prompts in the data set {demo.DATASET}")
+        self._tell(f"{ensure_guidelines()} new guidelines for annotators")
         study = self._measure()
         self._label(study)
         self._index(study)

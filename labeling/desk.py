@@ -1,0 +1,124 @@
+"""What the labeling page shows: the answer on the desk, the one behind it, and how far the person has come."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.db.models import Exists, OuterRef
+from django.http import QueryDict
+
+from benchmarks.models import Category, Response, Study
+from labeling.assigning import Reader, hold_answers, order_seed_of
+from labeling.guiding import guidelines_in_force
+from labeling.models import Guideline, Lease
+from labeling.tickets import Ticket
+from labeling.waiting import Progress, QueueFilter, Remainder, progress_in, remainder_in
+
+
+@dataclass(frozen=True)
+class ShownAnswer:
+    """One answer as its judge sees it: nothing in it says which model gave it, at what cost, or what graders think."""
+
+    response_id: int
+    ticket: str
+    category: str
+    prompt: str
+    reference: str
+    text: str
+    guideline: Guideline | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sentence to the person about what they just did."""
+
+    text: str
+    is_problem: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The filter as the address has it: what it means, how it is kept, and what in it was not understood."""
+
+    chosen: QueueFilter
+    query: str
+    problem: str = ""
+
+
+def read_choice(query: QueryDict) -> Choice:
+    """Read study and category from the address; what does not exist is told and left out."""
+    study_name, category_name = query.get("study", "").strip(), query.get("category", "").strip()
+    study = Study.objects.filter(name=study_name).first() if _is_name(study_name) else None
+    category = Category.objects.filter(name=category_name).first() if _is_name(category_name) else None
+    problems = []
+    if study_name and study is None:
+        problems.append(f"There is no study “{study_name[:80]}”, so that answers of all studies are shown.")
+    if category_name and category is None:
+        problems.append(f"There is no category “{category_name[:80]}”, so that answers of all categories are shown.")
+    kept = {"study": study.name if study else "", "category": category.name if category else ""}
+    address = urlencode({key: value for key, value in kept.items() if value})
+    return Choice(QueueFilter(study, category), f"?{address}" if address else "", " ".join(problems))
+
+
+def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, object]:
+    """Hold answers for a person and return all that the fragment of the page needs."""
+    seed = order_seed_of(person_id=person_id, fresh_seed=secrets.randbits(62))
+    reader = Reader(person_id=person_id, order_seed=seed, chosen=choice.chosen)
+    leases = hold_answers(reader=reader, now=now)
+    progress = progress_in(
+        chosen=choice.chosen, person_id=person_id, since=now.replace(hour=0, minute=0, second=0, microsecond=0)
+    )
+    remainder = None if leases else remainder_in(chosen=choice.chosen, person_id=person_id, now=now)
+    return {
+        "answers": _shown(leases, person_id=person_id, now=now),
+        "progress": progress,
+        "remainder": remainder,
+        "emptiness": _emptiness(progress, remainder),
+        "choice": choice,
+        "query": choice.query,
+    }
+
+
+def filters() -> dict[str, object]:
+    """Return what the form of the filter offers: studies with finished answers, and every category."""
+    finished = Response.objects.finished().filter(study=OuterRef("pk"))
+    return {
+        "studies": Study.objects.filter(Exists(finished)).order_by("-pk"),
+        "categories": Category.objects.order_by("name"),
+    }
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and "\x00" not in text
+
+
+def _emptiness(progress: Progress, remainder: Remainder | None) -> str:
+    """Say in one word why there is nothing to judge; empty where there is something."""
+    if remainder is None:
+        return ""
+    if progress.total_count == 0:
+        return "unmeasured"
+    if remainder.left_count == 0:
+        return "done"
+    return "resting" if remainder.skipped_count else "held"
+
+
+def _shown(leases: list[Lease], *, person_id: int, now: datetime) -> list[ShownAnswer]:
+    responses = [lease.response for lease in leases]
+    guidelines = guidelines_in_force(response.prompt.category_id for response in responses)
+    return [_answer(response, guidelines.get(response.prompt.category_id), person_id, now) for response in responses]
+
+
+def _answer(response: Response, guideline: Guideline | None, person_id: int, now: datetime) -> ShownAnswer:
+    ticket = Ticket(response.pk, person_id, guideline.pk if guideline else None, now)
+    category = response.prompt.category
+    return ShownAnswer(
+        response_id=response.pk,
+        ticket=ticket.signed(),
+        category=category.title or category.name,
+        prompt=response.prompt.text,
+        reference=response.prompt.reference,
+        text=response.text,
+        guideline=guideline,
+    )

@@ -1,0 +1,32 @@
+"""Who may judge: people with the permission to add labels, and nobody unnamed."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+JUDGE_ANSWERS = "labeling.add_label"
+_View = Callable[..., HttpResponseBase]
+
+
+def judges_only(view: _View) -> _View:
+    """Open a view to signed-in people who may judge; a script gets a status instead of the sign-in page."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            is_fragment = getattr(request, "htmx", False)
+            return HttpResponse(status=403) if is_fragment else redirect_to_login(_way_back(request))
+        if not request.user.has_perm(JUDGE_ANSWERS):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def _way_back(request: HttpRequest) -> str:
+    """Return where to go after signing in: a view that takes only POST is no place to come back to."""
+    return request.get_full_path() if request.method in {"GET", "HEAD"} else "/label/"

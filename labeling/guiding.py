@@ -1,0 +1,29 @@
+"""The guidelines that annotators follow: which one is in force, and the ones that come with GreenLLM."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.db.models import Q
+
+from benchmarks.models import Category
+from labeling.models import Guideline
+
+_TEXTS = Path(__file__).parent / "guideline_texts"
+
+
+def guidelines_in_force(category_ids: Iterable[int]) -> dict[int, Guideline]:
+    """Return the latest guideline of each category, in one query; the one for every category stands in."""
+    wanted = set(category_ids)
+    rows = Guideline.objects.filter(Q(category_id__in=wanted) | Q(category__isnull=True)).order_by("version", "pk")
+    latest = {guideline.category_id: guideline for guideline in rows}
+    general = latest.get(None)
+    found = {category_id: latest.get(category_id, general) for category_id in wanted}
+    return {category_id: guideline for category_id, guideline in found.items() if guideline is not None}
+
+
+def ensure_guidelines() -> int:
+    """Give each category that has no guideline the one that comes with GreenLLM; return how many are new."""
+    texts = {path.stem: path.read_text(encoding="utf8").strip() for path in sorted(_TEXTS.glob("*.txt"))}
+    lacking = Category.objects.filter(name__in=texts, guidelines__isnull=True).order_by("name")
+    made = [Guideline(category=category, version=1, text=texts[category.name]) for category in lacking]
+    return len(Guideline.objects.bulk_create(made, ignore_conflicts=True))

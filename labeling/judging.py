@@ -1,0 +1,151 @@
+"""A person's judgements: stored, taken back and changed. Nothing that was said is ever deleted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from django.db import transaction
+
+from benchmarks.models import Response
+from labeling.assigning import release, return_answer
+from labeling.models import Label, Skip, Verdict
+from labeling.waiting import REQUIRED_JUDGEMENTS, SESSION, is_waiting
+
+TAKEN_BACK = "taken back by its judge"
+MAX_ACTIVE_SECONDS = 120.0  # whoever takes longer went for a coffee
+
+
+class LabelNotCurrent(ValueError):
+    """The label is another person's, or was changed or taken back already."""
+
+
+class Outcome(Enum):
+    """What became of a vote."""
+
+    SAVED = "saved"
+    REPEATED = "repeated"  # the same vote had arrived already
+    CONFLICTING = "conflicting"  # the person had judged it otherwise, in another window
+    KEPT = "kept"  # the lease was gone, but nobody had judged the answer
+    TOO_LATE = "too late"  # the lease was gone, and somebody else had judged the answer
+
+
+class Undone(Enum):
+    """What undo brought back."""
+
+    VOTE = "vote"
+    SKIP = "skip"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a person says of one answer, and how long they looked at it."""
+
+    response_id: int
+    verdict: Verdict
+    guideline_id: int | None
+    shown_at: datetime
+    active_seconds: float
+
+
+@dataclass(frozen=True)
+class Return:
+    """What undo did; `is_held` is false where somebody else looks at the answer by now."""
+
+    undone: Undone
+    is_held: bool = True
+
+
+def judge(*, person_id: int, vote: Vote, required: int = REQUIRED_JUDGEMENTS) -> Outcome:
+    """Store a vote of somebody who holds, or held, the answer; the caller has made sure that they did.
+
+    A vote without a lease is kept as long as the answer still waits: only what would be one too many is left out.
+    """
+    with transaction.atomic():
+        Response.objects.select_for_update(no_key=True).get(pk=vote.response_id)  # votes on one answer take turns
+        earlier = Label.objects.current().by(person_id).filter(response_id=vote.response_id).first()
+        has_lease = release(person_id=person_id, response_id=vote.response_id)
+        if earlier is not None:
+            return Outcome.REPEATED if earlier.verdict == vote.verdict else Outcome.CONFLICTING
+        if not has_lease and not is_waiting(response_id=vote.response_id, required=required):
+            return Outcome.TOO_LATE
+        Label.objects.create(
+            response_id=vote.response_id,
+            verdict=vote.verdict,
+            source=Label.Source.PERSON,
+            labeler_id=person_id,
+            guideline_id=vote.guideline_id,
+            shown_at=vote.shown_at,
+            active_seconds=min(max(vote.active_seconds, 0.0), MAX_ACTIVE_SECONDS),
+        )
+        Skip.objects.filter(response_id=vote.response_id, annotator_id=person_id).delete()
+    return Outcome.SAVED if has_lease else Outcome.KEPT
+
+
+def take_back_latest(*, person_id: int, now: datetime, required: int = REQUIRED_JUDGEMENTS) -> Return:
+    """Take back the latest vote or skip of this sitting and hold its answer for the person again."""
+    since = now - SESSION
+    with transaction.atomic():
+        votes = Label.objects.current().by(person_id).filter(created_at__gt=since)
+        label = votes.select_for_update(of=("self",)).order_by("-created_at", "-pk").first()
+        skips = Skip.objects.filter(annotator_id=person_id, skipped_at__gt=since)
+        skip = skips.select_for_update(of=("self",)).order_by("-skipped_at", "-pk").first()
+        if skip is not None and (label is None or skip.skipped_at > label.created_at):
+            response_id, undone = skip.response_id, Undone.SKIP
+            skip.delete()
+        elif label is not None:
+            response_id, undone = label.response_id, Undone.VOTE
+            _void(label, now)
+        else:
+            return Return(Undone.NOTHING)
+        is_held = return_answer(person_id=person_id, response_id=response_id, now=now, required=required)
+    return Return(undone, is_held)
+
+
+def take_back(*, label_id: int, person_id: int, now: datetime) -> Label:
+    """Void one of a person's own labels; its answer waits again, for anybody.
+
+    Raises:
+        LabelNotCurrent: it is not theirs, or no longer counts.
+    """
+    with transaction.atomic():
+        label = _own_current(label_id, person_id)
+        _void(label, now)
+    return label
+
+
+def change_verdict(*, label_id: int, person_id: int, verdict: Verdict) -> Label:
+    """Supersede one of a person's own labels by another verdict; return the label that counts now.
+
+    Raises:
+        LabelNotCurrent: it is not theirs, or no longer counts.
+    """
+    with transaction.atomic():
+        label = _own_current(label_id, person_id)
+        if label.verdict == verdict:
+            return label
+        label.is_current = False
+        label.save(update_fields=["is_current"])
+        return Label.objects.create(
+            response_id=label.response_id,
+            verdict=verdict,
+            source=Label.Source.PERSON,
+            labeler_id=person_id,
+            guideline_id=label.guideline_id,
+            comment=label.comment,
+            supersedes=label,
+        )
+
+
+def _own_current(label_id: int, person_id: int) -> Label:
+    own = Label.objects.current().by(person_id).select_for_update(of=("self",))
+    label = own.filter(pk=label_id).first()
+    if label is None:
+        raise LabelNotCurrent("This verdict is not yours, or it was changed or taken back already.")
+    return label
+
+
+def _void(label: Label, now: datetime) -> None:
+    label.voided_at = now
+    label.void_reason = TAKEN_BACK
+    label.save(update_fields=["voided_at", "void_reason"])

@@ -1,0 +1,59 @@
+"""Answers that wait and people who judge, for the tests of the queue."""
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from benchmarks.models import Category, Response, Study
+from greenllm.models import User
+from greenllm.roles import Role, grant_role
+from labeling.assigning import Reader
+from labeling.waiting import QueueFilter
+from tests import factories as make
+
+NOW = make.NOW
+
+
+def make_annotator(username: str = "") -> User:
+    user = make.make_user(username)
+    grant_role(user=user, role=Role.ANNOTATOR)
+    return user
+
+
+def make_answers(count: int, *, category: str = "math", study: Study | None = None) -> list[Response]:
+    """Make finished answers of one model in one study."""
+    study = study or make.make_study()
+    deployment = make.make_deployment(f"model-of-{study.name}-{category}")
+    return [
+        make.make_response(make.make_prompt(category=category), deployment, study=study, text=f"Answer {number}.")
+        for number in range(count)
+    ]
+
+
+def reader_of(user: User, *, seed: int = 1, study: Study | None = None, category: Category | None = None) -> Reader:
+    return Reader(person_id=user.pk, order_seed=seed, chosen=QueueFilter(study, category))
+
+
+def make_many_answers(count: int) -> None:
+    """Make so many finished answers of one model to ten prompts, by SQL: each is a repeat."""
+    study = make.make_study("many")
+    deployment = make.make_deployment("many")
+    prompts = [make.make_prompt(reference="Four.", category=name) for name in ("math", "code") for _ in range(5)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO benchmarks_response (study_id, deployment_id, prompt_id, parameter_set_id, repeat, sequence,
+                state, error, text, thinking_text, finished_at, done_reason)
+            SELECT %s, %s, prompt, %s, number, number, 'finished', '', 'Answer ' || number || '.', '', %s, ''
+            FROM generate_series(1, %s) AS number, unnest(%s::bigint[]) AS prompt
+            """,
+            [
+                study.pk, deployment.pk, study.parameter_sets.get().pk, NOW, count // len(prompts),
+                [prompt.pk for prompt in prompts],
+            ],
+        )  # fmt: skip
+        cursor.execute("ANALYZE")
+
+
+def moment(**delta: float) -> datetime:
+    return NOW + timedelta(**delta)
