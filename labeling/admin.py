@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.http import HttpRequest
 
 from benchmarks.admin import ReadOnlyAdmin
 from labeling import models
@@ -8,6 +9,10 @@ from labeling import models
 class GuidelineAdmin(admin.ModelAdmin[models.Guideline]):
     list_display = ["category", "version", "created_at"]
     list_select_related = ["category"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Guideline | None = None) -> list[str]:
+        """Keep a version that labels point to as their judges read it; a new text is a new version."""
+        return ["category", "version", "text"] if obj is not None and obj.labels.exists() else []
 
 
 @admin.register(models.Grade)

@@ -11,7 +11,7 @@ from labeling.models import Annotator, Lease, Skip
 from labeling.waiting import REQUIRED_JUDGEMENTS, SESSION, QueueFilter, is_waiting
 
 LEASE_DURATION = timedelta(minutes=10)
-HELD_COUNT = 2  # the answer on the screen and the next one, which is there before it is needed
+HELD_COUNT = 3  # the answer on the screen and the next two, which are there before they are needed
 _Values = Mapping[str, int | datetime | None]
 _ATTEMPTS = 20  # each lost to somebody who claimed the same answer in the same instant
 

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from benchmarks.models import Category, Response
 from greenllm.models import User
 from labeling.assigning import (
+    HELD_COUNT,
     LEASE_DURATION,
     Reader,
     claim_answer,
@@ -155,11 +156,11 @@ class TestExpiry:
 
 @pytest.mark.django_db
 class TestHold:
-    def test_gives_the_answer_and_the_one_behind_it_again_and_again(self, ada: User) -> None:
+    def test_gives_the_answer_and_those_behind_it_again_and_again(self, ada: User) -> None:
         make_answers(5)
         first = hold_answers(reader=reader_of(ada), now=NOW)
         again = hold_answers(reader=reader_of(ada), now=moment(minutes=1))
-        assert len(first) == 2
+        assert len(first) == HELD_COUNT
         assert [lease.pk for lease in again] == [lease.pk for lease in first]
 
     def test_gives_up_what_the_filter_no_longer_lets_through(self, ada: User, bob: User) -> None:
@@ -177,7 +178,7 @@ class TestHold:
         assert return_answer(person_id=ada.pk, response_id=first, now=moment(seconds=1))
         assert return_answer(person_id=ada.pk, response_id=second, now=moment(seconds=2))
         leases = hold_answers(reader=reader_of(ada), now=moment(seconds=3))
-        assert [lease.response_id for lease in leases] == [second, first]
+        assert [lease.response_id for lease in leases][:2] == [second, first]
 
 
 @pytest.mark.django_db

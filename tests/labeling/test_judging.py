@@ -113,7 +113,7 @@ class TestJudge:
 class TestUndo:
     def test_voids_the_vote_and_brings_the_answer_back_first(self, ada: User) -> None:
         make_answers(3)
-        first, _ = hold_answers(reader=reader_of(ada), now=timezone.now())
+        first = hold_answers(reader=reader_of(ada), now=timezone.now())[0]
         judge(person_id=ada.pk, vote=vote_on(first.response_id))
         undone = take_back_latest(person_id=ada.pk, now=timezone.now())
         assert (undone.undone, undone.is_held) == (Undone.VOTE, True)

@@ -261,11 +261,10 @@ class TestTrouble:
         wait_saved(page, 2)
 
     def test_what_somebody_else_took_meanwhile_goes_from_the_screen(self, site: Site, ada: User) -> None:
-        make_answers(3)
+        make_answers(4)
         page = site.open("/label/", user=ada)
         page.wait_for_selector(READY)
-        second = Lease.objects.order_by("claimed_at", "pk").last()
-        assert second is not None
+        second = Lease.objects.order_by("claimed_at", "pk")[1]
         Lease.objects.filter(pk=second.pk).update(annotator=make_annotator())
         press(page, "a")
         expect(page.locator("#told")).to_contain_text("somebody else has it now")
@@ -308,6 +307,8 @@ class TestSpeed:
         page = site.open("/label/", user=ada)
         for number in range(60):
             press(page, "ax"[number % 2])
+            # as a reader would: the next press comes when the vote before has been answered
+            expect(page.locator("#progress")).to_contain_text(f"{number + 1} of 10000 judged", timeout=20_000)
         wait_saved(page, 60)
         durations = page.evaluate("performance.getEntriesByName('labeling-next').map((entry) => entry.duration)")
         assert len(durations) == 60

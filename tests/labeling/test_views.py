@@ -90,14 +90,14 @@ class TestPage:
         make_answers(5)
         pages = [shown_in(page_of(client.get("/label/"))) for _ in range(3)]
         assert pages[0] == pages[1] == pages[2]
-        assert len(pages[0]) == 2, "the answer, and the next one in a template"
+        assert len(pages[0]) == 3, "the answer, and the next two in a template"
 
     def test_shows_two_people_different_answers(self, client: Client, ada: User) -> None:
-        make_answers(4)
+        make_answers(6)
         first = shown_in(page_of(client.get("/label/")))
         client.force_login(make_annotator("bob"))
         second = shown_in(page_of(client.get("/label/")))
-        assert len(set(first + second)) == 4
+        assert len(set(first + second)) == 6
 
     def test_shows_prompt_reference_answer_category_and_guideline(self, client: Client, ada: User) -> None:
         prompt = make.make_prompt("Add 2\n  and 2.", category="math", reference="4\n")
@@ -185,7 +185,7 @@ class TestVote:
     def test_is_saved_at_once_and_hands_out_what_comes_next(self, client: Client, ada: User) -> None:
         make_answers(4)
         page = page_of(client.get("/label/"))
-        first, second = shown_in(page)
+        first, second, _ = shown_in(page)
         sent = {"ticket": ticket_in(page), "verdict": "incorrect", "elapsed_ms": "1", "active_ms": "1"}
         fragment = page_of(client.post("/label/vote/", sent, headers=HTMX))
         label = Label.objects.get()
@@ -246,13 +246,13 @@ class TestVote:
         assert not Label.objects.exists()
 
     def test_is_refused_without_the_ticket_of_the_person(self, client: Client, ada: User) -> None:
-        make_answers(4)
+        make_answers(6)
         theirs = ticket_in(page_of(client.get("/label/")))
         client.force_login(make_annotator("bob"))
         for ticket in ("", "1", theirs):
             fragment = page_of(client.post("/label/vote/", {"ticket": ticket, "verdict": "correct"}, headers=HTMX))
             assert "Nothing was saved" in fragment
-            assert len(shown_in(fragment)) == 2
+            assert len(shown_in(fragment)) == 3
         assert not Label.objects.exists()
 
     def test_after_somebody_else_judged_it_is_told_and_counts_not(self, client: Client, ada: User) -> None:

@@ -24,7 +24,8 @@
   const helpButton = document.getElementById("help-button");
   const keysSwitch = document.getElementById("keys-switch");
 
-  let ahead = document.getElementById("ahead").content.querySelector("article");
+  let ahead = [...document.getElementById("ahead").content.querySelectorAll("article")];
+  let awaitedSince = null; // when the key was pressed whose next answer was not here yet
   let isReady = false; // whether the answer on the screen may be judged
   let showing = 0; // counts what was shown, so that a late paint readies nothing else
   let shownAt = 0;
@@ -65,14 +66,14 @@
     element.dataset.ready = "";
   }
 
-  function showWaiting(pressedAt) {
+  function showWaiting() {
     const waiting = document.createElement("section");
     waiting.className = "card";
     const heading = document.createElement("h2");
     heading.tabIndex = -1;
     heading.textContent = "The next answer is on its way…";
     waiting.append(heading);
-    show(waiting, { pressedAt });
+    show(waiting);
   }
 
   function startTimer() {
@@ -183,20 +184,21 @@
     if (job.isUndo) isUndoing = false;
     const onScreen = idOf(current());
     if (!job.isUndo && onScreen && held.some((one) => idOf(one) === onScreen)) {
-      ahead = held.find((one) => idOf(one) !== onScreen) ?? null;
+      ahead = held.filter((one) => idOf(one) !== onScreen);
       return;
     }
     if (onScreen && !job.isUndo && !message?.classList.contains("problem")) sayGone();
     const empty = part("empty");
-    ahead = held[1] ?? null;
-    if (held[0]) show(held[0], { pressedAt: job.isUndo ? job.pressedAt : null });
+    ahead = held.slice(1);
+    if (held[0]) show(held[0], { pressedAt: job.isUndo ? job.pressedAt : awaitedSince });
     else if (empty && queue.length === 0) show(empty);
+    if (held[0]) awaitedSince = null;
   }
 
   function sayGone() {
     const note = document.createElement("p");
     note.className = "note";
-    note.textContent = "Your time for the answer on the screen had run out and somebody else has it now. Here is the next one.";
+    note.textContent = "Your time for the answer on the screen had run out and somebody else has it now.";
     tell(note);
   }
 
@@ -210,11 +212,14 @@
     data.set("elapsed_ms", String(Math.round(performance.now() - shownAt)));
     data.set("active_ms", String(activeMs()));
     tell(null);
-    const next = ahead;
-    ahead = null;
+    const next = ahead.shift();
     const job = { url: button.getAttribute("formaction") ?? judgeForm.action, data, answer: idOf(article), isUndo: false };
-    if (next) show(next, { pressedAt });
-    else showWaiting(pressedAt);
+    if (next) {
+      show(next, { pressedAt });
+    } else {
+      awaitedSince = pressedAt;
+      showWaiting();
+    }
     said.textContent = `${button.dataset.said} ${next ? `Next: ${next.dataset.category}.` : ""}`;
     enqueue(job);
   }
