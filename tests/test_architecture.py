@@ -26,6 +26,8 @@ PURE = [
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",
+        "greenllm/dashboards/figures.py",
+        "greenllm/dashboards/sheets.py",
     )
 ]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
