@@ -93,7 +93,6 @@ def _study_context(study: Study) -> dict[str, object]:
         return {"tables": tables, "is_empty": True}
     context: dict[str, object] = {"tables": tables, "qualities": tables.total.qualities}
     if tables.cells:
-        context["verdicts_by"] = charting.words_of(tables.total.sources)
         context["accuracy_chart"] = charting.accuracy_against_sci(tables)
         context["category_chart"] = charting.sci_by_category(tables)
     return context | _comparison_context(study, tables.models)

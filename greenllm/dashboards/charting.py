@@ -11,13 +11,6 @@ from router.evaluating import Comparison, ComparisonRow
 
 ALL = "all"
 
-_SOURCES = {"person": "people", "imported": "imported", "grader": "graders"}
-
-
-def words_of(sources: tuple[str, ...]) -> str:
-    """Return whose word the verdicts are, for people to read."""
-    return ", ".join(_SOURCES.get(source, source) for source in sources)
-
 
 def figure_2(comparison: Comparison, models: tuple[str, ...] = ()) -> Chart:
     """Return the paper's Figure 2: every model, the router and the oracle over the validation prompts."""

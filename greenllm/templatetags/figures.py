@@ -1,5 +1,7 @@
 """How figures are written on pages: three significant digits, a unit, and a dash where there is none."""
 
+from collections.abc import Iterable
+
 from django import template
 
 from benchmarks.intervals import Interval
@@ -8,6 +10,7 @@ from benchmarks.units import grams_to_milligrams
 register = template.Library()
 
 NONE = "\u2013"
+_SOURCES = {"person": "people", "imported": "import", "grader": "graders"}
 _ORDINARY_DIGITS = 7  # up to millions, down to millionths
 
 
@@ -54,3 +57,9 @@ def milligrams_interval(interval: Interval | None) -> str:
 def seconds(duration_s: float | None) -> str:
     """Write a duration in seconds."""
     return NONE if duration_s is None else f"{significant(duration_s)}\u00a0s"
+
+
+@register.filter
+def whose_word(sources: Iterable[str]) -> str:
+    """Write whose word verdicts are."""
+    return ", ".join(_SOURCES.get(source, source) for source in sources)
