@@ -14,12 +14,12 @@ class ServerForm(forms.Form):
     """A server of the federation, or the address of a new one with its kind and the machine it runs on."""
 
     server = forms.ModelChoiceField(
-        InferenceServer.objects.order_by("name"), required=False, empty_label="A new server, at the address below"
+        InferenceServer.objects.order_by("name"), required=False, empty_label="New: address beside"
     )
     address = forms.CharField(max_length=200, required=False, strip=True)
     kind = forms.ChoiceField(choices=InferenceServer.Kind.choices, required=False)
     machine = forms.ModelChoiceField(
-        Machine.objects.order_by("name"), required=False, empty_label="The one that this installation measures on"
+        Machine.objects.order_by("name"), required=False, empty_label="This installation's own"
     )
 
     def clean_address(self) -> str:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 
+from benchmarks.inference.base import ModelDescription
 from benchmarks.intervals import Interval
+from benchmarks.models import LanguageModel
 from benchmarks.units import grams_to_milligrams
 
 register = template.Library()
@@ -63,3 +66,16 @@ def seconds(duration_s: float | None) -> str:
 def whose_word(sources: Iterable[str]) -> str:
     """Write whose word verdicts are."""
     return ", ".join(_SOURCES.get(source, source) for source in sources)
+
+
+@register.filter
+def weights(model: LanguageModel | ModelDescription) -> str:
+    """Write what is known of a model's weights: parameters, quantisation, size, context and the digest's beginning."""
+    facts = (
+        model.parameter_size,
+        model.quantization,
+        "" if model.size_bytes is None else filesizeformat(model.size_bytes),
+        f"context {model.context_length}" if model.context_length else "",
+        model.digest[:12],
+    )
+    return ", ".join(fact for fact in facts if fact) or "the server tells nothing more"
