@@ -166,7 +166,7 @@ def identify_server(*, base_url: str, machine: Machine, kind: str = "", api_key_
     if kind and known.kind != kind:
         raise OtherKind(
             f"{known.base_url} is known as the server {known} of the kind {known.kind!r}, not {kind!r}. "
-            f"Leave --kind out, or correct the server in the admin."
+            f"Leave the kind out or give that one, or correct the server in the admin."
         )
     known.api_key_variable = api_key_variable or known.api_key_variable
     return known

@@ -10,6 +10,7 @@ urlpatterns = [
     path("label/", include("labeling.urls")),
     path("v1/", include("router.api.urls")),
     path("chat/", include("router.chat.urls")),
+    path("federation/", include("greenllm.federation.urls")),
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),
     path("admin/", admin.site.urls),

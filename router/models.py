@@ -179,6 +179,14 @@ class RoutingDecision(models.Model):
         related_name="decision",
         help_text="Empty where a person only asked for the route.",
     )
+    prompt = models.ForeignKey(
+        Prompt,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="decisions",
+        help_text="The known prompt of a comparison; empty for live prompts.",
+    )
     policy = models.CharField(max_length=20)
     index = models.ForeignKey(PromptIndex, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
     category = models.ForeignKey(Category, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

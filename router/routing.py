@@ -83,10 +83,13 @@ def route(
     )
 
 
-def record_route(*, route: Route, now: datetime, request_id: int | None = None) -> RoutingDecision:
-    """Store a decision with its reason; `request_id` is the gateway request that it belongs to."""
+def record_route(
+    *, route: Route, now: datetime, request_id: int | None = None, prompt_id: int | None = None
+) -> RoutingDecision:
+    """Store a decision with its reason; it belongs to a gateway request, or to a known prompt of a comparison."""
     return RoutingDecision.objects.create(
         request_id=request_id,
+        prompt_id=prompt_id,
         policy=POLICY_NEAREST,
         index=route.index,
         category=route.nearest_prompt.category,

@@ -29,6 +29,8 @@ PURE = [
         "router/vectors.py",
         "router/wire.py",
         "router/wire_chunks.py",
+        "greenllm/dashboards/figures.py",
+        "greenllm/dashboards/sheets.py",
     )
 ]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))

@@ -39,6 +39,7 @@ __all__ = [
     "InferenceClient",
     "InferenceError",
     "LoadResult",
+    "LoadedModelsClient",
     "ModelDescription",
     "ModelMissing",
     "ParameterValue",
@@ -260,5 +261,17 @@ class PullingClient(Protocol):
         """Fetch a model from the library the server knows; it goes on while there is news.
 
         Raises `PullFailed` when the server cannot, `GenerationTimedOut` when no news comes.
+        """
+        ...
+
+
+@runtime_checkable
+class LoadedModelsClient(Protocol):
+    """A server that tells which of its models are in memory."""
+
+    def loaded_models(self) -> frozenset[str]:
+        """Return the names of the models in memory now, by the names that `list_models` gives them.
+
+        It waits no longer than `health` does.
         """
         ...

@@ -141,6 +141,11 @@ class OllamaClient:
         exchange = self._exchange(self._limits.of_question(), model=name)
         self._ask(exchange, lambda connection: connection.generate(name, prompt="", keep_alive=0))
 
+    def loaded_models(self) -> frozenset[str]:
+        """Return the names of the models in memory; see `LoadedModelsClient.loaded_models`."""
+        running = self._ask(self._exchange(self._limits.of_health()), OllamaConnection.ps)
+        return frozenset(with_tag(name) for model in running.models if (name := model.model or model.name))
+
     def pull(self, name: str) -> Iterator[PullProgress]:
         """Fetch a model; the time limit of a whole answer bounds the wait for each piece of news.
 

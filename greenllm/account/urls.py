@@ -1,8 +1,21 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from greenllm.account import people, views
+
 app_name = "account"
 urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("password/", views.ChangePassword.as_view(), name="change-password"),
+    path("keys/add/", views.add_key, name="add-key"),
+    path("keys/<int:key_id>/revoke/", views.remove_key, name="revoke-key"),
+    path("set-password/<uidb64>/<token>/", views.SetPassword.as_view(), name="set-password"),
+    path("people/", people.people, name="people"),
+    path("people/add/", people.invite, name="invite"),
+    path("people/<int:person_id>/", people.person_page, name="person"),
+    path("people/<int:person_id>/roles/", people.change_roles, name="change-roles"),
+    path("people/<int:person_id>/switch/", people.switch, name="switch"),
+    path("people/<int:person_id>/link/", people.link, name="link"),
     path("sign-in/", LoginView.as_view(template_name="account/sign_in.html"), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
 ]

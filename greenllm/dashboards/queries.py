@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 from django.db.models import F
 
@@ -10,10 +12,12 @@ from benchmarks.intervals import Interval, mean_interval, share_interval
 from benchmarks.models import Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 
+_LISTED_STUDIES = 200
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One category answered by one model.
+    """One category answered by one model; a total has an empty category, an empty model, or both.
 
     `response_count` answers, of which `judged_count` have a verdict; figures are None where there is nothing to
     make them of. SCI in gCO2e; `qualities` says how the energies behind them came about.
@@ -22,18 +26,47 @@ class Cell:
     category: str
     model: str
     response_count: int
+    correct_count: int
     judged_count: int
-    scored_count: int
-    accuracy: Interval | None
-    mean_sci_of_correct: Interval | None
-    sum_sci_gco2e: float | None
+    scis_gco2e: tuple[float, ...]
+    scis_of_correct_gco2e: tuple[float, ...]
     qualities: tuple[str, ...]
-    is_judged_by_graders: bool
+    sources: tuple[str, ...]
+
+    @property
+    def scored_count(self) -> int:
+        """Return how many answers have an SCI."""
+        return len(self.scis_gco2e)
+
+    @property
+    def sum_sci_gco2e(self) -> float | None:
+        """Return the sum of SCI over all answers that have one, right or wrong."""
+        return sum(self.scis_gco2e) if self.scis_gco2e else None
+
+    @property
+    def is_judged_by_graders(self) -> bool:
+        """Tell whether a grader's word decided any verdict."""
+        return "grader" in self.sources
+
+    @cached_property
+    def accuracy(self) -> Interval | None:
+        """Return the share of right answers among the judged ones."""
+        return share_interval(self.correct_count, self.judged_count)
+
+    @cached_property  # an interval of a mean takes a millisecond, and few pages show all of them
+    def mean_sci(self) -> Interval | None:
+        """Return the mean SCI over all answers, right or wrong."""
+        return mean_interval(self.scis_gco2e)
+
+    @cached_property
+    def mean_sci_of_correct(self) -> Interval | None:
+        """Return the mean SCI over the correct answers."""
+        return mean_interval(self.scis_of_correct_gco2e)
 
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The cells of a study, with the order of its rows and columns."""
+    """The cells of a study, with the order of its rows and columns, and their totals over all prompts."""
 
     categories: tuple[str, ...]
     models: tuple[str, ...]
@@ -50,6 +83,29 @@ class StudyTables:
             (category, [self.cells.get((category, model)) for model in self.models]) for category in self.categories
         ]
 
+    @cached_property
+    def model_totals(self) -> dict[str, Cell]:
+        """Return what each model did over all categories."""
+        return {model: _pooled("", model, [one for one in self._all if one.model == model]) for model in self.models}
+
+    @cached_property
+    def category_totals(self) -> dict[str, Cell]:
+        """Return what all models together did in each category."""
+        return {name: _pooled(name, "", [one for one in self._all if one.category == name]) for name in self.categories}
+
+    @cached_property
+    def total(self) -> Cell:
+        """Return all models over all categories."""
+        return _pooled("", "", self._all)
+
+    def total_row(self) -> list[Cell]:
+        """Return the models' totals in the order of the models."""
+        return [self.model_totals[model] for model in self.models]
+
+    @property
+    def _all(self) -> list[Cell]:
+        return [self.cells[key] for key in sorted(self.cells)]
+
 
 @dataclass(frozen=True)
 class _Answer:
@@ -64,6 +120,12 @@ def latest_study() -> Study | None:
     shown = Study.objects.filter(kind=Study.Kind.MEASURED).exclude(state=Study.State.DRAFT).select_related("machine")
     latest_first = shown.order_by(F("started_at").desc(nulls_last=True), "-pk")
     return latest_first.filter(state=Study.State.RUNNING).first() or latest_first.first()
+
+
+def studies_to_show() -> list[Study]:
+    """Return the studies that have begun, of every kind, the latest first."""
+    begun = Study.objects.exclude(state=Study.State.DRAFT).select_related("machine")
+    return list(begun.order_by(F("started_at").desc(nulls_last=True), "-pk")[:_LISTED_STUDIES])
 
 
 def study_tables(study: Study) -> StudyTables:
@@ -96,17 +158,29 @@ def study_tables(study: Study) -> StudyTables:
 
 def _cell(category: str, model: str, answers: Sequence[_Answer]) -> Cell:
     judged = [one for one in answers if one.is_correct is not None]
-    scored = [one.sci_gco2e for one in answers if one.sci_gco2e is not None]
-    of_correct = [one.sci_gco2e for one in judged if one.is_correct and one.sci_gco2e is not None]
+    right = [one for one in judged if one.is_correct]
     return Cell(
         category=category,
         model=model,
         response_count=len(answers),
+        correct_count=len(right),
         judged_count=len(judged),
-        scored_count=len(scored),
-        accuracy=share_interval(sum(bool(one.is_correct) for one in judged), len(judged)),
-        mean_sci_of_correct=mean_interval(of_correct),
-        sum_sci_gco2e=sum(scored) if scored else None,
+        scis_gco2e=tuple(one.sci_gco2e for one in answers if one.sci_gco2e is not None),
+        scis_of_correct_gco2e=tuple(one.sci_gco2e for one in right if one.sci_gco2e is not None),
         qualities=tuple(sorted({one.quality for one in answers})),
-        is_judged_by_graders=any(one.source == "grader" for one in judged),
+        sources=tuple(sorted({one.source for one in judged})),
+    )
+
+
+def _pooled(category: str, model: str, cells: Sequence[Cell]) -> Cell:
+    return Cell(
+        category=category,
+        model=model,
+        response_count=sum(one.response_count for one in cells),
+        correct_count=sum(one.correct_count for one in cells),
+        judged_count=sum(one.judged_count for one in cells),
+        scis_gco2e=tuple(chain.from_iterable(one.scis_gco2e for one in cells)),
+        scis_of_correct_gco2e=tuple(chain.from_iterable(one.scis_of_correct_gco2e for one in cells)),
+        qualities=tuple(sorted({quality for one in cells for quality in one.qualities})),
+        sources=tuple(sorted({source for one in cells for source in one.sources})),
     )

@@ -1,13 +1,19 @@
 """How figures are written on pages: three significant digits, a unit, and a dash where there is none."""
 
-from django import template
+from collections.abc import Iterable
 
+from django import template
+from django.template.defaultfilters import filesizeformat
+
+from benchmarks.inference.base import ModelDescription
 from benchmarks.intervals import Interval
+from benchmarks.models import LanguageModel
 from benchmarks.units import grams_to_milligrams
 
 register = template.Library()
 
 NONE = "\u2013"
+_SOURCES = {"person": "people", "imported": "import", "grader": "graders"}
 _ORDINARY_DIGITS = 7  # up to millions, down to millionths
 
 
@@ -54,3 +60,22 @@ def milligrams_interval(interval: Interval | None) -> str:
 def seconds(duration_s: float | None) -> str:
     """Write a duration in seconds."""
     return NONE if duration_s is None else f"{significant(duration_s)}\u00a0s"
+
+
+@register.filter
+def whose_word(sources: Iterable[str]) -> str:
+    """Write whose word verdicts are."""
+    return ", ".join(_SOURCES.get(source, source) for source in sources)
+
+
+@register.filter
+def weights(model: LanguageModel | ModelDescription) -> str:
+    """Write what is known of a model's weights: parameters, quantisation, size, context and the digest's beginning."""
+    facts = (
+        model.parameter_size,
+        model.quantization,
+        "" if model.size_bytes is None else filesizeformat(model.size_bytes),
+        f"context {model.context_length}" if model.context_length else "",
+        model.digest[:12],
+    )
+    return ", ".join(fact for fact in facts if fact) or "the server tells nothing more"

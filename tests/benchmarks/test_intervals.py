@@ -82,3 +82,9 @@ class TestMeanInterval:
 
         slack = 1e-9 * max(1.0, *map(abs, values))
         assert min(values) - slack <= interval.low <= interval.high <= max(values) + slack
+
+    def test_goes_from_bootstrap_to_normal_without_a_jump(self) -> None:
+        values = np.random.default_rng(1).normal(10, 2, size=5001).tolist()
+        small, large = known(mean_interval(values[:5000])), known(mean_interval(values))
+        assert large.n == 5001
+        assert (large.low, large.high) == pytest.approx((small.low, small.high), abs=0.005)

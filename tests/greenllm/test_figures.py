@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.inference.base import ModelDescription
 from benchmarks.intervals import Interval
 from greenllm.templatetags import figures
 
@@ -67,3 +68,18 @@ class TestFilters:
     )
     def test_write_the_figure_with_its_unit(self, write: Callable[[object], str], value: object, text: str) -> None:
         assert write(value) == text
+
+
+class TestWeights:
+    def test_names_what_the_server_tells(self) -> None:
+        told = ModelDescription("tiny", "b179c9523d0e77", 93_800_000, "llama", "134.52M", "Q4_1", context_length=8192)
+        assert figures.weights(told) == "134.52M, Q4_1, 89.5\u00a0MB, context 8192, b179c9523d0e"
+
+    def test_says_where_it_tells_nothing(self) -> None:
+        assert figures.weights(ModelDescription("tiny", "", None, "", "", "")) == "the server tells nothing more"
+
+
+class TestWhoseWord:
+    def test_is_told_in_words(self) -> None:
+        assert figures.whose_word(("grader", "person")) == "graders, people"
+        assert figures.whose_word(()) == ""

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from router.evaluating import (
     compare,
     oracle,
     outcomes_on_validation,
+    stored_comparison,
 )
 from router.indexing import NoIndex
 from router.models import RoutingDecision
@@ -108,6 +110,40 @@ class TestCompare:
         assert (found.prompt_count, found.accuracy.n, found.accuracy.value) == (4, 4, right / 4)
         assert found.energy_j.value == pytest.approx(mean_energy_j)
         assert found.qualities == ("estimated",)
+
+    @pytest.mark.parametrize("name", ["small", "large", "router (nearest)", "oracle"])
+    def test_is_told_again_from_what_was_stored(self, name: str) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        compared = comparison_of(study, federation)
+        stored = stored_comparison(study=study)
+        assert row(stored, name) == row(compared, name)
+        assert (stored.prompt_count, stored.routed_count, stored.routed_at) == (4, 4, make.NOW)
+        assert stored.index_ids == {federation.index.pk}
+
+    def test_tells_of_the_latest_decisions(self) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        comparison_of(study, federation)
+        for decision in RoutingDecision.objects.all():
+            decision.pk = None
+            decision.chosen = federation.large
+            decision.decided_at = make.NOW + timedelta(hours=1)
+            decision.save()
+        stored = stored_comparison(study=study)
+        assert row(stored, "router (nearest)").accuracy == row(stored, "large").accuracy
+        assert stored.routed_at == make.NOW + timedelta(hours=1)
+
+    def test_has_no_router_before_it_has_decided(self) -> None:
+        stored = stored_comparison(study=make_validation(make_federation()))
+        assert stored.routed_count == 0
+        assert row(stored, "router (nearest)").accuracy is None
+
+    def test_sums_what_was_scored(self) -> None:
+        federation = make_federation()
+        found = row(comparison_of(make_validation(federation), federation), "small")
+        assert found.sci_gco2e is not None
+        assert found.sum_sci_gco2e == pytest.approx(4 * found.sci_gco2e.value)
 
     def test_lists_the_models_then_the_router_then_the_oracle(self) -> None:
         federation = make_federation()

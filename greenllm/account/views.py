@@ -1,0 +1,99 @@
+"""One's own account: roles, password, API keys; and the page on which a link sets a password."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import PasswordChangeView, PasswordResetConfirmView
+from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse_lazy
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from greenllm.account.forms import KeyForm
+from greenllm.account.inviting import link_tokens
+from greenllm.models import User
+from greenllm.roles import Role
+from router.keys import NewKey, create_key, revoke_key
+from router.models import ApiKey
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_SHOWN_KEYS = 100
+
+
+@require_safe
+@never_cache
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show a person's own account."""
+    return _own_page(request, KeyForm())
+
+
+@require_POST
+@never_cache
+@login_required
+def add_key(request: HttpRequest) -> HttpResponse:
+    """Make a key and show it this once; nothing keeps it, so that the answer is the page and no redirect."""
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        return _own_page(request, form, status=400)
+    made = create_key(owner_id=_person(request).pk, name=form.cleaned_data["name"])
+    return _own_page(request, KeyForm(), made=made)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def remove_key(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Ask whether a key shall be revoked, and revoke it; only one's own."""
+    key = get_object_or_404(ApiKey, pk=key_id, owner=_person(request), revoked_at=None)
+    if request.method != "POST":
+        return render(request, "account/revoke.html", {"key": key})
+    revoke_key(key=key, now=timezone.now())
+    messages.success(request, f"The key {key.name} ({key.prefix}…) is revoked.")
+    return redirect("account:overview")
+
+
+class ChangePassword(SuccessMessageMixin[Any], PasswordChangeView):
+    """Change one's own password; other sessions of the person end, this one goes on."""
+
+    template_name = "account/password.html"
+    success_url = reverse_lazy("account:overview")
+    success_message = "Your password is changed. Your other sessions have ended."
+
+
+class SetPassword(SuccessMessageMixin[Any], PasswordResetConfirmView):
+    """Set a password by a link and sign in; Django moves the token from the address into the session first."""
+
+    template_name = "account/set_password.html"
+    success_url = reverse_lazy("account:overview")
+    success_message = "Your password is set, and you are signed in."
+    token_generator = link_tokens
+    post_reset_login = True
+    post_reset_login_backend = _BACKEND
+
+    def get_user(self, uidb64: str) -> User | None:
+        """Return the person of a link; nobody for somebody switched off."""
+        person = super().get_user(uidb64)
+        return person if isinstance(person, User) and person.is_active else None
+
+
+def _own_page(request: HttpRequest, form: KeyForm, *, made: NewKey | None = None, status: int = 200) -> HttpResponse:
+    person = _person(request)
+    names = set(person.groups.values_list("name", flat=True))
+    context = {
+        "roles": [role.label for role in Role if role.value in names],
+        "keys": list(ApiKey.objects.filter(owner=person).order_by("-created_at", "-pk")[:_SHOWN_KEYS]),
+        "form": form,
+        "made": made,
+        "base_url": request.build_absolute_uri("/v1"),
+    }
+    return render(request, "account/overview.html", context, status=status)
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101  login_required stands before each view
+    return request.user

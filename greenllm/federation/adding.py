@@ -1,0 +1,55 @@
+"""Add models of a server to the federation: list what it offers, then take what was ticked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from benchmarks.describing import OtherWeights
+from benchmarks.federating import ModelNotOffered, OtherKind, activate, add_model, ensure_machine, identify_server
+from benchmarks.inference.base import InferenceClient, InferenceError
+from benchmarks.models import Deployment, InferenceServer, LanguageModel, Machine
+from benchmarks.offering import NothingOffered
+
+TOLD = (InferenceError, ModelNotOffered, NothingOffered, OtherKind, OtherWeights)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the ticked models: those that are in the federation now, and why others are not."""
+
+    deployments: tuple[Deployment, ...]
+    problems: tuple[str, ...]
+
+
+def server_to_ask(
+    *, known: InferenceServer | None, address: str, kind: str, machine: Machine | None, machine_name: str
+) -> InferenceServer:
+    """Return the known server, or an unsaved one at an address; without a machine it is on the one of that name.
+
+    Raises:
+        OtherKind: the address is known as that of another kind of server.
+    """
+    if known is not None:
+        return known
+    machine = machine or Machine.objects.filter(name=machine_name).first() or Machine(name=machine_name)
+    return identify_server(base_url=address, machine=machine, kind=kind)
+
+
+def add_models(
+    *, names: Sequence[str], server: InferenceServer, client: InferenceClient, is_activated: bool, now: datetime
+) -> Added:
+    """Add models as candidates, and activate those that answer prompts where wanted; one that fails stops no other."""
+    if server.machine_id is None:
+        server.machine = ensure_machine(name=server.machine.name)
+    deployments, problems = [], []
+    for name in names:
+        try:
+            deployment = add_model(name=name, server=server, client=client, now=now)
+        except TOLD as error:
+            problems.append(f"{name}: {error}")
+            continue
+        is_chat = deployment.language_model.purpose == LanguageModel.Purpose.CHAT
+        if is_activated and is_chat and deployment.state != Deployment.State.ACTIVE:
+            activate(deployment=deployment, now=now)
+        deployments.append(deployment)
+    return Added(tuple(deployments), tuple(problems))

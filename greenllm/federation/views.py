@@ -1,0 +1,122 @@
+"""The federation: every model and server, and how they are right now."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from benchmarks.federating import Timeouts, UnknownModel, connect, find_embedder
+from benchmarks.inference.base import InferenceClient
+from benchmarks.inference.ollama_wire import with_tag
+from benchmarks.models import Deployment, InferenceServer, LanguageModel
+from benchmarks.probing import ServerState, probe_servers
+from greenllm.doors import may, readers_with
+from greenllm.federation.queries import (
+    ROUTED_DAYS,
+    deployments_in_order,
+    figures_by_category,
+    index_in_use,
+    model_rows,
+    servers_with_counts,
+    studies_of,
+)
+from greenllm.roles import CHANGE_FEDERATION, VIEW_RESULTS
+
+_ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by the time to connect
+
+
+@require_safe
+@never_cache
+@readers_with(VIEW_RESULTS)
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show every model and server; the browser asks for the servers' health afterwards, or here with `?ask=1`."""
+    deployments = deployments_in_order()
+    servers = servers_with_counts()
+    context: dict[str, object] = {
+        "rows": model_rows(deployments, now=timezone.now()),
+        "routed_days": ROUTED_DAYS,
+        "index": index_in_use(),
+        "embedder": _embedder_in(deployments),
+        "embedder_name": settings.EMBEDDER_NAME,
+        "embedder_host": settings.EMBEDDER_HOST,
+        "may_change": may(request, CHANGE_FEDERATION),
+    }
+    states = _states(servers) if request.GET.get("ask") else {}
+    context |= _health_context(servers, deployments, states)
+    return render(request, "federation/overview.html", context)
+
+
+@require_safe
+@never_cache
+@readers_with(VIEW_RESULTS)
+def health(request: HttpRequest) -> HttpResponse:
+    """Return the servers with their health, and what each model's server says of it."""
+    servers = servers_with_counts()
+    deployments = deployments_in_order()
+    context = _health_context(servers, deployments, _states(servers))
+    return render(request, "federation/_health.html", context)
+
+
+@require_safe
+@never_cache
+@readers_with(VIEW_RESULTS)
+def model(request: HttpRequest, deployment_id: int) -> HttpResponse:
+    """Show one model on one server: what it is, what it was asked, and what came of it."""
+    found = Deployment.objects.select_related("language_model", "server__machine")
+    deployment = get_object_or_404(found, pk=deployment_id)
+    return render(
+        request,
+        "federation/model.html",
+        {
+            "deployment": deployment,
+            "row": model_rows([deployment], now=timezone.now())[0],
+            "routed_days": ROUTED_DAYS,
+            "figures": figures_by_category(deployment),
+            "studies": studies_of(deployment),
+            "is_chat": deployment.language_model.purpose == LanguageModel.Purpose.CHAT,
+            "may_change": may(request, CHANGE_FEDERATION),
+        },
+    )
+
+
+def _health_context(
+    servers: list[InferenceServer], deployments: list[Deployment], states: dict[int, ServerState]
+) -> dict[str, object]:
+    return {
+        "servers": [(server, states.get(server.pk)) for server in servers],
+        "loaded": [(one, _memory_words(one, states.get(one.server_id))) for one in deployments],
+        "is_asked": bool(states) or not servers,
+    }
+
+
+def _memory_words(deployment: Deployment, state: ServerState | None) -> str:
+    if state is None:
+        return "not asked"
+    if not state.is_well:
+        return "server away"
+    if state.loaded is None:
+        return "not told"
+    name = deployment.language_model.name
+    return "loaded" if {name, with_tag(name)} & state.loaded else "not loaded"
+
+
+def _states(servers: list[InferenceServer]) -> dict[int, ServerState]:
+    patience_s = 2 * settings.CONNECT_TIMEOUT_S + _ANSWER_MARGIN_S
+    return probe_servers(servers=servers, connect=_connect_briefly, patience_s=patience_s)
+
+
+def _connect_briefly(server: InferenceServer) -> InferenceClient:
+    brief = settings.CONNECT_TIMEOUT_S
+    return connect(server=server, timeouts=Timeouts(brief, brief, brief))
+
+
+def _embedder_in(deployments: list[Deployment]) -> Deployment | None:
+    """Return the embedder that the settings name, where it is in the federation."""
+    if not any(one.language_model.purpose == LanguageModel.Purpose.EMBEDDING for one in deployments):
+        return None
+    try:
+        return find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
+    except UnknownModel:
+        return None
