@@ -8,6 +8,7 @@ from greenllm.health import health
 urlpatterns = [
     path("", include("greenllm.dashboards.urls")),
     path("v1/", include("router.api.urls")),
+    path("", include("greenllm.studies.urls")),
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),
     path("admin/", admin.site.urls),

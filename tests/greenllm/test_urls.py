@@ -15,6 +15,8 @@ class TestUrls:
             ("dashboards:ask", "/ask"),
             ("openai:chat-completions", "/v1/chat/completions"),
             ("openai:models", "/v1/models"),
+            ("studies:list", "/studies/"),
+            ("studies:new", "/studies/new/"),
             ("account:sign-in", "/account/sign-in/"),
             ("account:sign-out", "/account/sign-out/"),
             ("health", "/health"),
