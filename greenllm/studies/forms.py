@@ -73,7 +73,11 @@ class StudyForm(forms.Form):
     repeats = forms.IntegerField(
         min_value=1, max_value=_INT16_MAX, initial=1, help_text="How often each model answers each prompt."
     )
-    order = forms.ChoiceField(choices=Study.Order.choices, initial=Study.Order.GROUPED)
+    order = forms.ChoiceField(
+        choices=[(Study.Order.GROUPED.value, "Grouped by model"), (Study.Order.INTERLEAVED.value, "Interleaved")],
+        initial=Study.Order.GROUPED,
+        help_text="Grouped: each model loads once. Interleaved: models take turns.",
+    )
     order_seed = forms.IntegerField(
         min_value=-_INT64_MAX, max_value=_INT64_MAX, initial=0, help_text="Shuffles an interleaved order."
     )

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.meters.base import Quantity
 from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response
-from benchmarks.traces import PackedTrace, unpack
+from benchmarks.traces import PackedTrace, TraceError, unpack
 from benchmarks.units import nanoseconds_to_seconds
 from greenllm.charts import Chart
 from greenllm.doors import readers_with
@@ -87,16 +87,20 @@ def response(request: HttpRequest, pk: int) -> HttpResponse:
 def samples(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001  # Django gives it
     """Give every sample of a response as CSV: moments in ns on the machine's monotonic clock, power in mW."""
     found = get_object_or_404(Response.objects.select_related("measurement"), pk=pk)
+    try:
+        curves = _curves(found.measurement, []) if found.measurement is not None else []
+    except TraceError as error:
+        told = f"The samples of response {pk} are kept in a form that cannot be read here: {error}."
+        return HttpResponse(told, content_type="text/plain; charset=utf-8", status=422)
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="response-{pk}-samples.csv"'
     writer = csv.writer(answer)
     writer.writerow(_COLUMNS)
-    if found.measurement is not None:
-        mark_ns = found.measurement.started_monotonic_ns
-        for curve in _curves(found.measurement, []):
-            for step in curve.steps:
-                since = ("", "") if mark_ns is None else (step.start_ns - mark_ns, step.end_ns - mark_ns)
-                writer.writerow((curve.channel, step.start_ns, step.end_ns, *since, step.power_mw))
+    mark_ns = found.measurement.started_monotonic_ns if found.measurement is not None else None
+    for curve in curves:
+        for step in curve.steps:
+            since = ("", "") if mark_ns is None else (step.start_ns - mark_ns, step.end_ns - mark_ns)
+            writer.writerow((curve.channel, step.start_ns, step.end_ns, *since, step.power_mw))
     return answer
 
 
@@ -123,7 +127,10 @@ def _power_context(shown: Response) -> dict[str, object]:
     if measurement is None:
         return {"readings": [], "chart": None, "channel_tables": [], "parts": ()}
     readings = list(measurement.readings.order_by("-is_in_boundary", "channel"))
-    curves = _curves(measurement, readings)
+    try:
+        curves = _curves(measurement, readings)
+    except TraceError as error:  # of another version, which an imported study may bring
+        return {"readings": readings, "chart": None, "channel_tables": [], "parts": (), "trace_problem": str(error)}
     start_ns, stop_ns = measurement.started_monotonic_ns, measurement.finished_monotonic_ns
     parts: tuple[Phase, ...] = ()
     chart: Chart | None = None

@@ -243,4 +243,4 @@ class TestQueueState:
         begun = time.monotonic()
         with pytest.raises(RedisError):
             queue_state(machine=machine)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 5

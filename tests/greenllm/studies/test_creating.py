@@ -216,7 +216,7 @@ class TestRefusal:
         begun = time.monotonic()
         response = client.post("/studies/new/", {**filled, "models": [away.pk]})
         page = page_of(response)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10  # no retries: those would take much longer
         assert (response.status_code, Study.objects.count()) == (200, 0)
         assert "The inference server at http://127.0.0.1:1 does not answer" in page
         assert 'value="Sums"' in page

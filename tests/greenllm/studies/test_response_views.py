@@ -11,7 +11,7 @@ from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.meters.base import Quantity
-from benchmarks.models import Response
+from benchmarks.models import EnergyTrace, Response
 from greenllm.roles import Role
 from tests import factories as make
 from tests.greenllm.studies import shown
@@ -73,8 +73,17 @@ class TestResponse:
         assert page.count('"mode": "lines"') == 2
         assert '"x": [-0.1, 0.0, 0.1, 0.2, 0.3], "y": [10.0, 10.0, 50.0, 50.0, 12.0]' in page
         assert "machine: 4 samples, 10.0 W to 50.0 W" in page
-        assert "Prefill: 0.0100 s to 0.0600 s; Decode: 0.0600 s to 0.260 s" in page
+        assert "Prefill: 0.010 to 0.060 s; Decode: 0.060 to 0.260 s" in page
         assert "100 %" in page
+
+    def test_says_that_a_trace_of_another_version_cannot_be_read(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        EnergyTrace.objects.filter(channel="machine").update(format_version=9)
+        page = page_of(client, response)
+        assert "cannot be read here: format version 9 is not 1." in page
+        assert "37.3 W" in page  # what was made of it stays
+        refused = client.get(f"/responses/{response.pk}/samples.csv")
+        assert (refused.status_code, b"format version 9" in refused.content) == (422, True)
 
     def test_says_why_an_energy_is_missing(self, client: Client) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment(), energy_j=None)
