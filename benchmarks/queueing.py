@@ -6,11 +6,15 @@ Postgres, and a job that runs twice does no harm.
 
 import re
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
 import django_rq
 from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue, Worker
 from rq.registry import StartedJobRegistry
 
@@ -19,6 +23,7 @@ from benchmarks.studying import finish_if_done
 
 _JOB_PREFIX = "response-"
 _JOB_ID = re.compile(rf"{_JOB_PREFIX}(\d+)(?:-again-.*)?")
+_IMPATIENCE_S = 1.0  # a page waits no longer for the queue
 _AFTER_ANY_JOB_S = 10**7  # makes every started job of a dead worker look overdue
 
 
@@ -35,6 +40,35 @@ def job_id_of(response_id: int) -> str:
 def _response_id_of(job_id: str) -> int | None:
     found = _JOB_ID.fullmatch(job_id)
     return int(found[1]) if found else None
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """How many workers listen on a machine's queue, and how many jobs wait there."""
+
+    worker_count: int
+    waiting_count: int
+
+
+def impatient_connection() -> Redis:
+    """Return a connection to the queue's server for pages: tried once, and given up after a second."""
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=_IMPATIENCE_S,
+        socket_timeout=_IMPATIENCE_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def queue_state(*, machine: Machine) -> QueueState:
+    """Return who listens on a machine's queue and what waits there.
+
+    Raises:
+        RedisError: the queue cannot be reached within a second.
+    """
+    with impatient_connection() as connection:
+        queue = Queue(machine.queue_name, connection=connection)
+        return QueueState(worker_count=len(Worker.all(queue=queue)), waiting_count=queue.count)
 
 
 def enqueue_study(*, study: Study) -> int:

@@ -1,11 +1,8 @@
 """Create studies and move them through their states: start, pause, resume, cancel, finish."""
 
-import math
 import random
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +11,6 @@ from django.db.models import Count
 
 from benchmarks.inference.base import GenerationParameters
 from benchmarks.inference.connecting import require_parameters
-from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import (
     CarbonIntensity,
     Deployment,
@@ -26,29 +22,21 @@ from benchmarks.models import (
     StudyDeployment,
     StudyPrompt,
 )
+from benchmarks.study_plan import Parameters, StudyError, check_choice, check_numbers, check_size
 
-_STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1  # what the columns hold
-
-
-class StudyError(ValueError):
-    """The study cannot be made or cannot take that step; the message tells why and what to do."""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """Generation parameters of a study, by the names that Ollama gives them.
-
-    `num_ctx` is None for the server's own: only Ollama takes it from a request.
-    """
-
-    seed: int = 42
-    temperature: float = 0.0
-    num_ctx: int | None = 2048
-    num_predict: int = 256
-    top_p: float | None = None
-    top_k: int | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+__all__ = [
+    "Parameters",
+    "Progress",
+    "StudyError",
+    "cancel",
+    "create_study",
+    "finish_if_done",
+    "generation_parameters_of",
+    "intensity_for",
+    "pause",
+    "progress_of",
+    "start",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +61,7 @@ def create_study(
     deployments: Sequence[Deployment],
     prompts: Sequence[Prompt],
     parameters: Parameters,
+    title: str = "",
     repeats: int = 1,
     order: str = Study.Order.GROUPED,
     order_seed: int = 0,
@@ -91,13 +80,15 @@ def create_study(
         UnsupportedParameter: a server of the study does not know a parameter.
         RequestRefused: a server of the study would replace the seed by another.
     """
-    _check(name, machine, deployments, prompts)
-    _check_numbers(parameters, repeats, sampling_period_ms)
+    check_choice(name, machine, deployments, prompts)
+    check_numbers(parameters, repeats, sampling_period_ms, order_seed)
+    check_size(len(deployments) * len(prompts) * repeats)
     for server in {deployment.server for deployment in deployments}:
         require_parameters(server.kind, generation_parameters_of(parameters), (server_versions or {}).get(server.pk))
     with transaction.atomic():
         study = Study.objects.create(
             name=name,
+            title=title,
             machine=machine,
             repeats=repeats,
             order=order,
@@ -117,42 +108,6 @@ def create_study(
         )
         Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_set), batch_size=1000)
     return study
-
-
-def _check(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
-    if not _STUDY_NAME.fullmatch(name):
-        raise StudyError(f"{name!r} is not a name of at most 80 letters, digits, hyphens and underscores.")
-    if not prompts:
-        raise StudyError(f"The study {name!r} has no prompts; import some with manage.py import_prompts.")
-    if not deployments:
-        raise StudyError(f"The study {name!r} has no models; add some with manage.py add_model.")
-    if Study.objects.filter(name=name).exists():
-        raise StudyError(f"There is a study {name!r} already; choose another name.")
-    for what, chosen in (("model", deployments), ("prompt", prompts)):
-        twice = [str(one) for one, count in Counter(chosen).items() if count > 1]
-        if twice:
-            raise StudyError(f"The study {name!r} names a {what} more than once: {', '.join(twice)}.")
-    for deployment in deployments:
-        if deployment.state == Deployment.State.RETIRED:
-            raise StudyError(f"{deployment} was retired; add it again before measuring it.")
-        if deployment.server.machine_id != machine.pk:
-            raise StudyError(f"{deployment} is not on the machine {machine}; a study measures one machine.")
-
-
-def _check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int) -> None:
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
-        ("repeats", repeats, 1, _INT16_MAX),
-        ("sampling_period_ms", sampling_period_ms, MIN_PERIOD_MS, 60_000),
-        ("seed", parameters.seed, -_INT64_MAX, _INT64_MAX),
-        ("temperature", parameters.temperature, 0, math.inf),
-        ("num_ctx", parameters.num_ctx, 1, _INT32_MAX),
-        ("num_predict", parameters.num_predict, 1, _INT32_MAX),
-        ("top_p", parameters.top_p, 0, 1),
-        ("top_k", parameters.top_k, 0, _INT32_MAX),
-    )
-    for name, value, low, high in ranges:
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            raise StudyError(f"{name} must be from {low} to {high}, not {value}.")
 
 
 def _responses(

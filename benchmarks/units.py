@@ -28,3 +28,13 @@ def seconds_to_nanoseconds(duration_s: float) -> int:
 def grams_to_milligrams(mass_g: float) -> float:
     """Convert a mass from grams to milligrams."""
     return mass_g * MILLIGRAMS_PER_GRAM
+
+
+def milliwatts_to_watts(power_mw: float) -> float:
+    """Convert a power from milliwatts to watts."""
+    return power_mw / MILLIWATTS_PER_WATT
+
+
+def mean_power_mw(energy_uj: float, window_ns: int) -> float:
+    """Return the mean power, in milliwatts, of an energy in microjoules used within a time in nanoseconds."""
+    return energy_uj * MILLIWATTS_PER_WATT * NANOSECONDS_PER_SECOND / (MICROJOULES_PER_JOULE * window_ns)

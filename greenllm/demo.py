@@ -3,17 +3,17 @@
 import os
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import benchmarks.datasets
+from benchmarks.choosing import choose_prompts
 from benchmarks.federating import activate, add_model, begin_evaluation, ensure_machine, ensure_server
 from benchmarks.importing import import_prompts
 from benchmarks.inference.base import InferenceClient, InferenceError
-from benchmarks.models import Deployment, InferenceServer, Prompt, Study
+from benchmarks.models import Deployment, InferenceServer, Study
 from benchmarks.studying import Parameters, create_study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
@@ -133,7 +133,7 @@ def ensure_study(
         name=STUDY,
         machine=deployments[0].server.machine,
         deployments=deployments,
-        prompts=_study_prompts(limit),
+        prompts=list(choose_prompts(datasets=[DATASET], limit=limit, is_limit_per_role=True)),
         parameters=PARAMETERS,
         server_versions=versions,
     )
@@ -143,17 +143,6 @@ def ensure_study(
     for deployment in deployments:
         begin_evaluation(deployment=deployment, now=now)
     return study
-
-
-def _study_prompts(limit: int | None) -> list[Prompt]:
-    prompts = Prompt.objects.filter(dataset__name=DATASET).exclude(role=Prompt.Role.UNUSED)
-    taken: Counter[tuple[int, str]] = Counter()
-    chosen = []
-    for prompt in prompts.order_by("category__name", "position"):
-        taken[prompt.category_id, prompt.role] += 1
-        if limit is None or taken[prompt.category_id, prompt.role] <= limit:
-            chosen.append(prompt)
-    return chosen
 
 
 def activate_measured(*, study: Study, now: datetime) -> list[Deployment]:

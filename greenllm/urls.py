@@ -11,6 +11,7 @@ urlpatterns = [
     path("v1/", include("router.api.urls")),
     path("chat/", include("router.chat.urls")),
     path("federation/", include("greenllm.federation.urls")),
+    path("", include("greenllm.studies.urls")),
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),
     path("admin/", admin.site.urls),

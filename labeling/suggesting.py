@@ -73,9 +73,6 @@ def accept_suggestions(*, study: Study) -> int:
     """
     with transaction.atomic():
         Study.objects.select_for_update().get(pk=study.pk)  # two runs take turns, so none labels twice
-        unlabeled = Response.objects.filter(study=study).exclude(labels__is_current=True)
-        grades = Grade.objects.filter(response__in=unlabeled)
-        latest = _latest_per_response(grades.order_by("response_id", "grader_version", "pk"))
         labels = [
             Label(
                 response_id=grade.response_id,
@@ -84,11 +81,23 @@ def accept_suggestions(*, study: Study) -> int:
                 source=Label.Source.GRADER,
                 grade=grade,
             )
-            for grade in latest
-            if grade.verdict != Verdict.UNSURE
+            for grade in _acceptable(study)
         ]
         Label.objects.bulk_create(labels, batch_size=1000)
     return len(labels)
+
+
+def acceptable_count(*, study: Study) -> int:
+    """Return how many answers `accept_suggestions` would label now."""
+    return len(_acceptable(study))
+
+
+def _acceptable(study: Study) -> list[Grade]:
+    """Return the latest grade of each answer without a label, where it says right or wrong."""
+    unlabeled = Response.objects.filter(study=study).exclude(labels__is_current=True)
+    grades = Grade.objects.filter(response__in=unlabeled)
+    latest = _latest_per_response(grades.order_by("response_id", "grader_version", "pk"))
+    return [grade for grade in latest if grade.verdict != Verdict.UNSURE]
 
 
 def _graded(grader: Grader, response: Response) -> Suggestion:

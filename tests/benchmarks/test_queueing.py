@@ -1,16 +1,26 @@
 import os
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from pytest_django import Settings
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker, Worker
 from rq.registry import StartedJobRegistry
 
 from benchmarks import jobs
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
 from benchmarks.models import Machine, Measurement, Response, ResponseAttempt, Study
-from benchmarks.queueing import enqueue_again, enqueue_study, job_id_of, queue_of, take_up_work
+from benchmarks.queueing import (
+    QueueState,
+    enqueue_again,
+    enqueue_study,
+    job_id_of,
+    queue_of,
+    queue_state,
+    take_up_work,
+)
 from benchmarks.studying import pause
 from tests.factories import NOW, make_machine, make_pending_study
 
@@ -214,3 +224,23 @@ class TestTakeUpWork:
         assert queue.get_job_ids()[0] == stranger.id
         take_up_work(machine=other, now=LATER)
         queue_of(other).empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+
+
+class TestQueueState:
+    def test_counts_the_jobs_that_wait_and_the_workers_that_listen(self, machine: Machine) -> None:
+        queue = queue_of(machine)
+        study = make_pending_study("http://127.0.0.1:1", "One?", "Two?", machine=machine)
+        enqueue_study(study=study)
+        assert queue_state(machine=machine) == QueueState(worker_count=0, waiting_count=2)
+        worker = SimpleWorker([queue], connection=queue.connection)
+        worker.register_birth()
+        assert queue_state(machine=machine) == QueueState(worker_count=1, waiting_count=2)
+        worker.register_death()
+        assert queue_state(machine=machine).worker_count == 0
+
+    def test_gives_up_soon_where_the_queue_is_away(self, machine: Machine, settings: Settings) -> None:
+        settings.REDIS_URL = "redis://127.0.0.1:1/0"
+        begun = time.monotonic()
+        with pytest.raises(RedisError):
+            queue_state(machine=machine)
+        assert time.monotonic() - begun < 5

@@ -135,6 +135,20 @@ class TestCreateStudy:
         with pytest.raises(StudyError, match="There is a study 'first' already"):
             create(deployments, prompts)
 
+    def test_refuses_a_name_that_is_an_address_of_the_pages(
+        self, deployments: list[Deployment], prompts: list[Prompt]
+    ) -> None:
+        with pytest.raises(StudyError, match="'new' is an address of the pages") as refused:
+            create(deployments, prompts, name="new")
+        assert refused.value.field == "name"
+
+    def test_refuses_more_responses_than_anybody_means(
+        self, deployments: list[Deployment], prompts: list[Prompt]
+    ) -> None:
+        with pytest.raises(StudyError, match="would have 120,000 responses, at most 100,000"):
+            create(deployments, prompts, repeats=20_000)
+        assert not Study.objects.exists()
+
     @pytest.mark.parametrize("name", ["", "two words", "ä", "x" * 81, "a/b"])
     def test_refuses_what_is_no_name(self, deployments: list[Deployment], prompts: list[Prompt], name: str) -> None:
         with pytest.raises(StudyError, match="is not a name"):
@@ -154,7 +168,9 @@ class TestCreateStudy:
             create(deployments, prompts, parameters=replace(Parameters(), **{field: value}))
         assert not Study.objects.exists()
 
-    @pytest.mark.parametrize("options", [{"repeats": 0}, {"repeats": 40_000}, {"sampling_period_ms": 5}])
+    @pytest.mark.parametrize(
+        "options", [{"repeats": 0}, {"repeats": 40_000}, {"sampling_period_ms": 5}, {"order_seed": 2**63}]
+    )
     def test_refuses_a_number_out_of_its_range(
         self, deployments: list[Deployment], prompts: list[Prompt], options: dict[str, int]
     ) -> None:

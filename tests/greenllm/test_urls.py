@@ -17,6 +17,8 @@ class TestUrls:
             ("labeling:history", "/label/history/"),
             ("openai:chat-completions", "/v1/chat/completions"),
             ("openai:models", "/v1/models"),
+            ("studies:list", "/studies/"),
+            ("studies:new", "/studies/new/"),
             ("account:sign-in", "/account/sign-in/"),
             ("account:sign-out", "/account/sign-out/"),
             ("account:overview", "/account/"),

@@ -7,13 +7,15 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from benchmarks.federating import Timeouts, begin_evaluation, connect, ensure_machine, find_deployment
+from benchmarks.choosing import choose_prompts
+from benchmarks.federating import Timeouts, ensure_machine, find_deployment
 from benchmarks.inference.connecting import usual_num_ctx
+from benchmarks.launching import ask_versions, launch
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
 from benchmarks.models import InferenceServer, Prompt, Study
 from benchmarks.queueing import enqueue_study
-from benchmarks.studying import Parameters, StudyError, create_study, start
+from benchmarks.studying import Parameters, StudyError, create_study
 
 
 class Command(TellingCommand):
@@ -42,7 +44,7 @@ class Command(TellingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         study = Study.objects.filter(name=options["name"]).first() or self._create(options)
-        start(study=study, now=timezone.now())
+        launch(study=study, now=timezone.now())
         self.stdout.write(f"{study}: {enqueue_study(study=study)} responses put on the queue.")
         if not options["no_wait"]:
             watch_study(study=study, write=self.stdout.write, is_terminal=self.stdout.isatty())
@@ -52,8 +54,8 @@ class Command(TellingCommand):
         deployments = [find_deployment(name=name) for name in options["model"]]
         timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
         servers = {deployment.server for deployment in deployments}
-        versions = {server.pk: connect(server=server, timeouts=timeouts).health().version for server in servers}
-        study = create_study(
+        versions = ask_versions(servers=servers, timeouts=timeouts)
+        return create_study(
             name=options["name"],
             machine=machine,
             deployments=deployments,
@@ -67,9 +69,6 @@ class Command(TellingCommand):
             repeats=options["repeats"],
             server_versions=versions,
         )
-        for deployment in deployments:
-            begin_evaluation(deployment=deployment, now=timezone.now())
-        return study
 
 
 def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
@@ -81,14 +80,4 @@ def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
 def _prompts(options: dict[str, Any]) -> list[Prompt]:
     if not options["dataset"]:
         raise StudyError("Name at least one data set with --dataset.")
-    found = Prompt.objects.filter(dataset__name__in=options["dataset"]).exclude(role=Prompt.Role.UNUSED)
-    if options["category"]:
-        found = found.filter(category__name__in=options["category"])
-    limit = options["limit"]
-    chosen: list[Prompt] = []
-    taken: dict[int, int] = {}
-    for prompt in found.order_by("category__name", "dataset_id", "position"):
-        taken[prompt.category_id] = taken.get(prompt.category_id, 0) + 1
-        if limit is None or taken[prompt.category_id] <= limit:
-            chosen.append(prompt)
-    return chosen
+    return list(choose_prompts(datasets=options["dataset"], categories=options["category"], limit=options["limit"]))

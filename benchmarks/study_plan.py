@@ -1,0 +1,115 @@
+"""What a study is to be, and what it cannot be: its parameters, and the rules that its making obeys."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.meters.configuration import MIN_PERIOD_MS
+from benchmarks.models import Deployment, Machine, Prompt, Study
+
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
+RESERVED_NAMES = frozenset({"new"})  # an address of the pages
+_INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1  # what the columns hold
+
+
+class StudyError(ValueError):
+    """The study cannot be made or cannot take that step; the message tells why and what to do.
+
+    `field` names the argument or parameter that is wrong, where it is one.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Generation parameters of a study, by the names that Ollama gives them.
+
+    `num_ctx` is None for the server's own: only Ollama takes it from a request.
+    """
+
+    seed: int = 42
+    temperature: float = 0.0
+    num_ctx: int | None = 2048
+    num_predict: int = 256
+    top_p: float | None = None
+    top_k: int | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
+    """Refuse a study whose name, prompts or models cannot be.
+
+    Raises:
+        StudyError: which says what is wrong and what to do.
+    """
+    _check_name(name)
+    if not prompts:
+        message = f"The study {name!r} has no prompts; import some with manage.py import_dataset or import_prompts."
+        raise StudyError(message, field="prompts")
+    if not deployments:
+        raise StudyError(f"The study {name!r} has no models; add some with manage.py add_model.", field="deployments")
+    for field_name, what, chosen in (("deployments", "model", deployments), ("prompts", "prompt", prompts)):
+        twice = [str(one) for one, count in Counter(chosen).items() if count > 1]
+        if twice:
+            message = f"The study {name!r} names a {what} more than once: {', '.join(twice)}."
+            raise StudyError(message, field=field_name)
+    for deployment in deployments:
+        if deployment.state == Deployment.State.RETIRED:
+            message = f"{deployment} was retired; add it again before measuring it."
+            raise StudyError(message, field="deployments")
+        if deployment.server.machine_id != machine.pk:
+            message = f"{deployment} is not on the machine {machine}; a study measures one machine."
+            raise StudyError(message, field="deployments")
+
+
+def _check_name(name: str) -> None:
+    if not _STUDY_NAME.fullmatch(name):
+        message = f"{name!r} is not a name of at most 80 letters, digits, hyphens and underscores."
+        raise StudyError(message, field="name")
+    if name in RESERVED_NAMES:
+        raise StudyError(f"{name!r} is an address of the pages; choose another name.", field="name")
+    if Study.objects.filter(name=name).exists():
+        raise StudyError(f"There is a study {name!r} already; choose another name.", field="name")
+
+
+def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int, order_seed: int) -> None:
+    """Refuse a number that is out of its range, or that a column cannot hold.
+
+    Raises:
+        StudyError: which says what is wrong and what to do.
+    """
+    ranges: tuple[tuple[str, float | None, float, float], ...] = (
+        ("repeats", repeats, 1, _INT16_MAX),
+        ("order_seed", order_seed, -_INT64_MAX, _INT64_MAX),
+        ("sampling_period_ms", sampling_period_ms, MIN_PERIOD_MS, 60_000),
+        ("seed", parameters.seed, -_INT64_MAX, _INT64_MAX),
+        ("temperature", parameters.temperature, 0, math.inf),
+        ("num_ctx", parameters.num_ctx, 1, _INT32_MAX),
+        ("num_predict", parameters.num_predict, 1, _INT32_MAX),
+        ("top_p", parameters.top_p, 0, 1),
+        ("top_k", parameters.top_k, 0, _INT32_MAX),
+    )
+    for name, value, low, high in ranges:
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
+            raise StudyError(f"{name} must be from {low} to {high}, not {value}.", field=name)
+
+
+def check_size(response_count: int) -> None:
+    """Refuse a study of more responses than anybody means.
+
+    Raises:
+        StudyError: which says what is wrong and what to do.
+    """
+    if response_count > MAX_RESPONSES:
+        raise StudyError(
+            f"The study would have {response_count:,} responses, at most {MAX_RESPONSES:,} are taken; choose fewer "
+            "prompts, models or repeats.",
+            field="repeats",
+        )

@@ -1,0 +1,189 @@
+"""The power curve of one response: what each channel saw, as numbers and as a chart. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.meters.base import Quantity, Reading
+from benchmarks.units import mean_power_mw, milliwatts_to_watts, nanoseconds_to_seconds
+from greenllm.charts import PALETTE, Chart
+
+MAX_STEPS = 4_000  # per channel: more than a screen has points, few enough to draw at once
+_BRIDGED_PERIODS = 3  # as integration does: a longer time without a reading is a gap
+
+
+@dataclass(frozen=True)
+class Step:
+    """The mean power (mW) of one window, on the machine's monotonic clock."""
+
+    start_ns: int
+    end_ns: int
+    power_mw: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The steps of one channel in order of time; `merged_count` samples stand behind each step."""
+
+    channel: str
+    quality: str
+    period_ns: int
+    steps: tuple[Step, ...]
+    merged_count: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of an answer, in seconds since the start mark."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Return how long it lasted."""
+        return self.end_s - self.start_s
+
+
+def steps_of(readings: Sequence[Reading], quantity: Quantity) -> tuple[Step, ...]:
+    """Return each reading as the mean power of its window."""
+    return tuple(
+        Step(
+            reading.begins_at_ns,
+            reading.at_ns,
+            reading.value if quantity is Quantity.POWER_MW else mean_power_mw(reading.value, reading.window_ns),
+        )
+        for reading in readings
+    )
+
+
+def thinned(curve: Curve, max_steps: int = MAX_STEPS) -> Curve:
+    """Return a curve of at most so many steps, each the mean of several by the time that they saw."""
+    size = -(-len(curve.steps) // max_steps)
+    if size <= 1:
+        return curve
+    groups = [curve.steps[first : first + size] for first in range(0, len(curve.steps), size)]
+    return Curve(curve.channel, curve.quality, curve.period_ns * size, tuple(_merged(group) for group in groups), size)
+
+
+def _merged(steps: Sequence[Step]) -> Step:
+    seen_ns = sum(step.end_ns - step.start_ns for step in steps)
+    energy = sum(step.power_mw * (step.end_ns - step.start_ns) for step in steps)
+    return Step(steps[0].start_ns, steps[-1].end_ns, energy / seen_ns)
+
+
+def phases(
+    *, reserved_ns: int, load_ns: int | None, prompt_eval_ns: int | None, eval_ns: int | None
+) -> tuple[Phase, ...]:
+    """Return prefill and decode as the server's durations place them after the start mark.
+
+    The model was loaded before the mark; what the server still calls loading comes first and belongs to neither.
+    Durations that are missing, or longer than the answer took, give no phases.
+    """
+    if prompt_eval_ns is None or eval_ns is None:
+        return ()
+    prefill_ns = load_ns or 0
+    decode_ns = prefill_ns + prompt_eval_ns
+    end_ns = decode_ns + eval_ns
+    if end_ns > reserved_ns:
+        return ()
+    prefill_s, decode_s, end_s = (nanoseconds_to_seconds(moment) for moment in (prefill_ns, decode_ns, end_ns))
+    return (Phase("prefill", prefill_s, decode_s), Phase("decode", decode_s, end_s))
+
+
+def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: Sequence[Phase], title: str) -> Chart:
+    """Return the chart of every channel's power (W) over the seconds since the start mark.
+
+    A line steps, because a reading is the mean of its window; a gap breaks it.
+    """
+    shown = [thinned(curve) for curve in curves]
+    stop_s = nanoseconds_to_seconds(stop_ns - start_ns)
+    return Chart(
+        id="power",
+        title=title,
+        description=_description(curves, stop_s, parts),
+        figure={
+            "data": [_line(curve, start_ns, color) for curve, color in zip(shown, _colors(), strict=False)],
+            "layout": {
+                "xaxis": {"title": {"text": "Seconds since the start mark"}},
+                "yaxis": {"title": {"text": "Power (W)"}, "rangemode": "tozero"},
+                "shapes": [*_marks(stop_s), *_bands(parts)],
+                "annotations": [_name_of(part) for part in parts],
+                "showlegend": True,
+            },
+        },
+    )
+
+
+def _colors() -> Iterator[str]:
+    while True:
+        yield from PALETTE
+
+
+def _line(curve: Curve, start_ns: int, color: str) -> dict[str, Any]:
+    moments_s: list[float | None] = []
+    powers_w: list[float | None] = []
+    previous: Step | None = None
+    for step in curve.steps:
+        power_w = round(milliwatts_to_watts(step.power_mw), 6)
+        if previous is None or step.start_ns - previous.end_ns > _BRIDGED_PERIODS * curve.period_ns:
+            if previous is not None:
+                moments_s.append(None)
+                powers_w.append(None)
+            moments_s.append(_seconds_since(start_ns, step.start_ns))
+            powers_w.append(power_w)
+        moments_s.append(_seconds_since(start_ns, step.end_ns))
+        powers_w.append(power_w)
+        previous = step
+    merged = f", means of {curve.merged_count}" if curve.merged_count > 1 else ""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{curve.channel} ({curve.quality}{merged})",
+        "x": moments_s,
+        "y": powers_w,
+        "connectgaps": False,
+        "line": {"shape": "vh", "color": color, "width": 2},
+        "hovertemplate": "%{x:.3f} s: %{y:.4g} W<extra>%{fullData.name}</extra>",
+    }
+
+
+def _seconds_since(start_ns: int, moment_ns: int) -> float:
+    return nanoseconds_to_seconds(moment_ns - start_ns)
+
+
+def _marks(stop_s: float) -> list[dict[str, Any]]:
+    line = {"dash": "dot", "width": 1.5, "color": "#7f7f7f"}
+    return [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at_s, "x1": at_s, "y0": 0, "y1": 1, "line": line}
+        for at_s in (0.0, stop_s)
+    ]
+
+
+def _bands(parts: Sequence[Phase]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "x0": part.start_s, "x1": part.end_s, "y0": 0, "y1": 1,
+            "fillcolor": color, "opacity": 0.12, "line": {"width": 0}, "layer": "below",
+        }
+        for part, color in zip(parts, (PALETTE[4], PALETTE[5]), strict=False)
+    ]  # fmt: skip
+
+
+def _name_of(part: Phase) -> dict[str, Any]:
+    middle_s = (part.start_s + part.end_s) / 2
+    return {
+        "xref": "x", "yref": "paper", "x": middle_s, "y": 1, "yanchor": "bottom",
+        "text": part.name, "showarrow": False,
+    }  # fmt: skip
+
+
+def _description(curves: Sequence[Curve], stop_s: float, parts: Sequence[Phase]) -> str:
+    said = [f"Power of {len(curves)} channel{'s' if len(curves) != 1 else ''} over an answer of {stop_s:.3g} s."]
+    for curve in curves:
+        powers_w = [milliwatts_to_watts(step.power_mw) for step in curve.steps]
+        if powers_w:
+            said.append(f"{curve.channel}: {min(powers_w):.3g} to {max(powers_w):.3g} W in {len(powers_w)} samples.")
+    said += [f"{part.name} from {part.start_s:.3g} to {part.end_s:.3g} s." for part in parts]
+    return " ".join(said)

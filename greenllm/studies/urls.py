@@ -1,0 +1,20 @@
+from django.urls import path
+
+from greenllm.studies import creating, response_views, steering, views
+
+app_name = "studies"
+urlpatterns = [
+    path("studies/", views.study_list, name="list"),
+    path("studies/new/", creating.new, name="new"),
+    path("studies/new/estimate/", creating.estimate, name="estimate"),
+    path("studies/<slug:name>/", views.detail, name="detail"),
+    path("studies/<slug:name>/live/", views.live, name="live"),
+    path("studies/<slug:name>/tables/", views.tables, name="tables"),
+    path("studies/<slug:name>/start/", steering.start, name="start"),
+    path("studies/<slug:name>/pause/", steering.pause, name="pause"),
+    path("studies/<slug:name>/cancel/", steering.cancel, name="cancel"),
+    path("studies/<slug:name>/grade/", steering.grade, name="grade"),
+    path("studies/<slug:name>/accept/", steering.accept, name="accept"),
+    path("responses/<int:pk>/", response_views.response, name="response"),
+    path("responses/<int:pk>/samples.csv", response_views.samples, name="samples"),
+]

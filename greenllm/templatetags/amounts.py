@@ -1,0 +1,46 @@
+"""How energies, powers and longer times are written on pages."""
+
+from django import template
+
+from benchmarks.units import milliwatts_to_watts, nanoseconds_to_seconds
+from greenllm.templatetags.figures import NONE, seconds, significant
+
+register = template.Library()
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
+
+
+@register.filter
+def joules(energy_j: float | None) -> str:
+    """Write an energy in joules."""
+    return NONE if energy_j is None else f"{significant(energy_j)}\u00a0J"
+
+
+@register.filter
+def watts(power_mw: float | None) -> str:
+    """Write a power that is given in milliwatts in watts."""
+    return NONE if power_mw is None else f"{significant(milliwatts_to_watts(power_mw))}\u00a0W"
+
+
+@register.filter
+def nanoseconds(duration_ns: int | None) -> str:
+    """Write a duration that is given in nanoseconds in seconds."""
+    return NONE if duration_ns is None else seconds(nanoseconds_to_seconds(duration_ns))
+
+
+@register.filter
+def about(duration_s: float | None) -> str:
+    """Write about how long something takes, in the two largest of days, hours, minutes and seconds."""
+    if duration_s is None:
+        return "unknown"
+    if duration_s < 10:
+        return seconds(duration_s)
+    whole = round(duration_s)
+    parts = (
+        (whole // _DAY_S, "d"),
+        (whole % _DAY_S // _HOUR_S, "h"),
+        (whole % _HOUR_S // _MINUTE_S, "min"),
+        (whole % _MINUTE_S, "s"),
+    )
+    first = next(position for position, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count}\u00a0{unit}" for count, unit in parts[first : first + 2] if count)

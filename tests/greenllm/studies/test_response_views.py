@@ -1,0 +1,164 @@
+"""The page of one response, and its samples as CSV."""
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+from pytest_django import DjangoAssertNumQueries
+
+from benchmarks.meters.base import Quantity
+from benchmarks.models import EnergyTrace, Response
+from greenllm.roles import Role
+from tests import factories as make
+from tests.greenllm.studies import shown
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def signed_in(client: Client) -> None:
+    client.force_login(shown.make_person(Role.RESEARCHER))
+
+
+def page_of(client: Client, response: Response) -> str:
+    """Return a response's page with single spaces."""
+    return re.sub(r"\s+", " ", client.get(f"/responses/{response.pk}/").content.decode())
+
+
+class TestResponse:
+    def test_shows_what_was_asked_answered_and_thought(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        page = page_of(client, response)
+        for word in (response.prompt.item_text, "The answer is 42.", "Let me think.", ">42</pre>", "ended: stop"):
+            assert word in page, word
+
+    def test_says_whose_word_the_verdict_is(self, client: Client) -> None:
+        page = page_of(client, shown.make_shown_response())
+        assert "It counts as <b>correct</b> by the word of people (n = 1)." in page
+        for word in ("grace", "Short, but right.", "test@1", "A grader"):
+            assert word in page, word
+
+    def test_says_that_judges_disagree(self, client: Client) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        make.make_label(response, "correct")
+        make.make_label(response, "incorrect")
+        assert "Its judges disagree" in page_of(client, response)
+
+    def test_shows_the_score_with_every_input(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        page = page_of(client, response)
+        operational, embodied = 20.0 / 3.6e6 * 385, 574_100 / 126_144_000  # of 20 J and 1 s
+        for words in (
+            f"<b>{1000 * (operational + embodied):.3g}</b> mgCO<sub>2</sub>e <small>SCI of this answer",
+            "n&nbsp;=&nbsp;1, estimated",
+            "20.0 J",
+            "385.0 gCO<sub>2</sub>e/kWh",
+            f"{1000 * operational:.3g} mgCO",
+            f"{1000 * embodied:.3g} mgCO",
+            "574,100 gCO",
+            "1460 d",
+            "sci-1.1/1",
+            "12 tokens in 0.0500 s",
+            "100.0 tokens/s",  # 20 tokens in 0.2 s
+            "1.00 J per output token",  # 20 J for 20 tokens
+        ):
+            assert words in page, words
+
+    def test_draws_every_channel_and_has_its_numbers_beneath(self, client: Client) -> None:
+        page = page_of(client, shown.make_shown_response())
+        assert page.count('"mode": "lines"') == 2
+        assert '"x": [-0.1, 0.0, 0.1, 0.2, 0.3], "y": [10.0, 10.0, 50.0, 50.0, 12.0]' in page
+        assert "machine: 4 samples, 10.0 W to 50.0 W" in page
+        assert "Prefill: 0.010 to 0.060 s; Decode: 0.060 to 0.260 s" in page
+        assert "100 %" in page
+
+    def test_says_that_a_trace_of_another_version_cannot_be_read(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        EnergyTrace.objects.filter(channel="machine").update(format_version=9)
+        page = page_of(client, response)
+        assert "cannot be read here: format version 9 is not 1." in page
+        assert "37.3 W" in page  # what was made of it stays
+        refused = client.get(f"/responses/{response.pk}/samples.csv")
+        assert (refused.status_code, b"format version 9" in refused.content) == (422, True)
+
+    def test_says_why_an_energy_is_missing(self, client: Client) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment(), energy_j=None)
+        page = page_of(client, response)
+        assert "The energy is missing: a gap." in page
+        assert "<b>\u2013</b> <small>energy, idle included, missing" in page
+        assert "0.00" not in page.split("Power")[0]
+
+    def test_of_one_that_is_still_to_come_says_so(self, client: Client) -> None:
+        study = shown.make_shown_study(state="running")
+        assert "There is no measurement: the response is pending." in page_of(client, shown.add_pending(study))
+
+    def test_of_one_that_failed_says_why(self, client: Client) -> None:
+        page = page_of(client, shown.add_failed(shown.make_shown_study(), error="The stream broke."))
+        assert '<p class="problem">The stream broke.</p>' in page
+        assert "2026-01-02 03:04:05: failed \u2013 The stream broke." in page
+
+    def test_leads_to_the_one_before_and_the_one_after(self, client: Client) -> None:
+        first, second, third, last = shown.make_shown_study().responses.in_order()
+        make.make_response(make.make_prompt(), make.make_deployment("else"), sequence=2)  # of another study
+        page = page_of(client, second)
+        assert f'rel="prev" href="/responses/{first.pk}/"' in page
+        assert f'rel="next" href="/responses/{third.pk}/"' in page
+        assert 'rel="prev"' not in page_of(client, first)
+        assert 'rel="next"' not in page_of(client, last)
+
+    def test_keeps_the_order_of_responses_without_a_place(self, client: Client) -> None:
+        study = make.make_study()
+        one, two = (make.make_response(make.make_prompt(), make.make_deployment(n), study=study) for n in ("a", "b"))
+        assert f'rel="next" href="/responses/{two.pk}/"' in page_of(client, one)
+        assert f'rel="prev" href="/responses/{one.pk}/"' in page_of(client, two)
+
+    @pytest.mark.parametrize("attack", ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>"])
+    def test_shows_what_a_model_wrote_as_text(self, client: Client, attack: str) -> None:
+        page = page_of(client, shown.make_shown_response(text=attack))
+        assert attack not in page
+        assert escape(attack) in page
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_needs_a_pinned_number_of_queries(
+        self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        response = shown.make_shown_response()
+        assert response.measurement is not None
+        for number in range(count):
+            shown.add_trace(response.measurement, channel=f"gpu-{number}")
+            make.make_label(response)
+        # session, person, roles and permissions; response, verdict, labels, grades, attempts, both neighbours,
+        # readings, traces
+        with django_assert_num_queries(14):
+            client.get(f"/responses/{response.pk}/")
+
+
+class TestSamples:
+    def rows(self, client: Client, response: Response) -> list[list[str]]:
+        answer: Any = client.get(f"/responses/{response.pk}/samples.csv")
+        assert answer["Content-Type"] == "text/csv; charset=utf-8"
+        assert f'filename="response-{response.pk}-samples.csv"' in answer["Content-Disposition"]
+        return list(csv.reader(io.StringIO(answer.content.decode())))
+
+    def test_give_every_window_on_both_clocks(self, client: Client) -> None:
+        rows = self.rows(client, shown.make_shown_response())
+        assert rows[0] == [
+            "channel", "start_ns", "end_ns", "start_since_mark_ns", "end_since_mark_ns", "power_mw",
+        ]  # fmt: skip
+        assert len(rows) == 1 + 2 * 4
+        assert ["machine", "1000000000", "1100000000", "0", "100000000", "50000"] in rows
+        assert ["cpu-package-0", "900000000", "1000000000", "-100000000", "0", "3000"] in rows
+
+    def test_turn_energies_into_mean_powers(self, client: Client) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        assert response.measurement is not None
+        shown.add_trace(response.measurement, (5_000_000,), quantity=Quantity.ENERGY_UJ)  # 5 J in 0.1 s
+        assert self.rows(client, response)[1][-1] == "50000.0"
+
+    def test_of_a_response_without_a_trace_are_a_heading(self, client: Client) -> None:
+        study = shown.make_shown_study(state="running")
+        assert len(self.rows(client, shown.add_pending(study))) == 1

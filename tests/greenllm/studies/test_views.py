@@ -1,0 +1,210 @@
+import re
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from benchmarks.pacing import Pace
+from benchmarks.studying import Progress
+from greenllm.models import User
+from greenllm.roles import Role
+from greenllm.studies.queries import time_left_s
+from tests import factories as make
+from tests.greenllm.studies import shown
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def researcher(client: Client) -> User:
+    """Somebody who runs studies, signed in."""
+    user = shown.make_person(Role.RESEARCHER)
+    client.force_login(user)
+    return user
+
+
+def page_of(response: Any) -> str:
+    """Return a page's text with single spaces."""
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+@pytest.mark.usefixtures("researcher")
+class TestList:
+    def test_says_what_to_do_where_there_is_none(self, client: Client) -> None:
+        page = page_of(client.get("/studies/"))
+        for word in ("import_dataset", "import_prompts", "add_model", 'href="/studies/new/"'):
+            assert word in page
+
+    def test_shows_progress_models_machine_and_quality(self, client: Client) -> None:
+        shown.add_failed(shown.make_shown_study("first", title="Sums"))
+        page = page_of(client.get("/studies/"))
+        for word in ('href="/studies/first/"', "Sums", "4 of 5", "1 failed", "small, large", "test", "estimated"):
+            assert word in page
+
+    def test_filters_by_state_and_kind(self, client: Client) -> None:
+        shown.make_shown_study("one", state="finished")
+        make.make_study("two", state="draft", kind="imported")
+        for query, names in (("state=draft", {"two"}), ("kind=measured", {"one"}), ("state=absurd", {"one", "two"})):
+            found = set(re.findall(r'href="/studies/(\w+)/"', page_of(client.get(f"/studies/?{query}"))))
+            assert found - {"new"} == names, query
+        assert "No study is in this state" in page_of(client.get("/studies/?state=paused"))
+
+    def test_comes_in_pages_that_keep_the_filter(self, client: Client) -> None:
+        for _ in range(26):
+            make.make_study(state="draft")
+        page = page_of(client.get("/studies/?state=draft"))
+        assert "Page 1 of 2 (26 studies)" in page
+        assert 'href="?state=draft&amp;page=2"' in page
+        assert "Page 2 of 2" in page_of(client.get("/studies/?state=draft&page=2"))
+
+    @pytest.mark.parametrize("count", [1, 5])
+    def test_needs_nine_queries_however_much_there_is(
+        self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for number in range(count):
+            shown.make_shown_study(f"s{number}")
+        with django_assert_num_queries(9):  # session, person, roles and permissions, count, studies, responses, models
+            client.get("/studies/")
+
+
+@pytest.mark.usefixtures("researcher")
+class TestDetail:
+    def test_shows_state_design_tables_and_responses(self, client: Client) -> None:
+        study = shown.make_shown_study("first", title="Sums", machine_snapshot={"name": "lab", "cpu_model": "Ryzen"})
+        page = page_of(client.get("/studies/first/"))
+        for word in (
+            "Sums <span", "Finished", "4 of 4 responses", "Ryzen", "num_predict", "1 \u00d7 math, train", "from test",
+            "Mean SCI of the correct answers", "Accuracy", "Sum of SCI", "4 responses",
+        ):  # fmt: skip
+            assert word in page, word
+        for response in study.responses.all():
+            assert f'href="/responses/{response.pk}/"' in page
+
+    def test_gives_reasons_of_what_failed(self, client: Client) -> None:
+        study = shown.make_shown_study("first")
+        shown.add_failed(study, error="The stream <broke>.")
+        page = page_of(client.get("/studies/first/"))
+        assert "1 failed response" in page
+        assert "after 1 attempt: The stream &lt;broke&gt;." in page
+
+    @pytest.mark.parametrize(
+        ("query", "count"),
+        [("model=small", 4), ("category=math", 3), ("state=pending", 1), ("verdict=correct", 4), ("verdict=open", 0),
+         ("verdict=incorrect", 1), ("verdict=disputed", 0), ("model=small&verdict=incorrect", 1), ("state=x", 6),
+         ("model=absent", 0)],
+    )  # fmt: skip
+    def test_filters_its_responses(self, client: Client, query: str, count: int) -> None:
+        study = shown.make_shown_study("first", state="paused")
+        shown.add_pending(study)
+        small = study.targets.order_by("position")[0].deployment
+        make.make_response(make.make_prompt(category="code"), small, study=study, verdict="incorrect", sequence=9)
+        found = re.findall(r'aria-label="Response \d+"', page_of(client.get(f"/studies/first/?{query}")))
+        assert len(found) == count
+
+    def test_pages_its_responses(self, client: Client) -> None:
+        shown.make_shown_study("first", prompt_count=26, verdict="")
+        assert "Page 1 of 2 (52 responses)" in page_of(client.get("/studies/first/"))
+        page = page_of(client.get("/studies/first/?page=2&state=finished"))
+        assert len(re.findall(r'aria-label="Response \d+"', page)) == 2
+        assert 'href="?state=finished&amp;page=1"' in page
+
+    @pytest.mark.parametrize("count", [1, 6])
+    def test_needs_a_pinned_number_of_queries(
+        self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        shown.add_running(shown.make_shown_study("first", state="running", prompt_count=count))
+        # session, person, roles and permissions; study, progress, pace, running attempts; three for the tables;
+        # prompt groups; count, responses, verdicts; parameters, models
+        with django_assert_num_queries(18):
+            client.get("/studies/first/")
+
+    def test_without_a_response_says_so(self, client: Client) -> None:
+        make.make_study("bare", state="draft")
+        assert "This study has no responses" in page_of(client.get("/studies/bare/"))
+
+    def test_of_imported_outcomes_offers_nothing_to_measure(self, client: Client) -> None:
+        make.make_study("old", state="finished", kind="imported", machine=None)
+        page = page_of(client.get("/studies/old/"))
+        assert "No worker" not in page
+        assert 'action="/studies/old/start/"' not in page
+
+    @pytest.mark.parametrize("attack", ["<script>alert(1)</script>", "' onmouseover='alert(1)", "{{ 7|add:'7' }}"])
+    def test_shows_what_anybody_wrote_as_text(self, client: Client, attack: str) -> None:
+        study = shown.make_shown_study("first", title=attack)
+        shown.add_failed(study, error=attack)
+        page = page_of(client.get("/studies/first/"))
+        assert attack not in page
+        assert page.count(escape(attack)) >= 2
+
+
+@pytest.mark.usefixtures("researcher")
+class TestLive:
+    POLLS = 'hx-get="/studies/first/live/" hx-trigger="every 2s"'
+
+    @pytest.mark.parametrize(
+        ("state", "polls"), [("draft", False), ("running", True), ("paused", False), ("finished", False)]
+    )
+    def test_renews_itself_only_while_the_study_runs(self, client: Client, state: str, polls: bool) -> None:
+        shown.make_shown_study("first", state=state)
+        for path in ("live", "tables"):
+            fragment = page_of(client.get(f"/studies/first/{path}/"))
+            assert (f'hx-get="/studies/first/{path}/" hx-trigger="every 2s"' in fragment) is polls
+            assert "<html" not in fragment
+        assert (self.POLLS in page_of(client.get("/studies/first/"))) is polls
+
+    def test_tells_what_is_measured_and_how_long_it_takes(self, client: Client) -> None:
+        study = shown.make_shown_study("first", state="running")
+        response = shown.add_running(study)
+        shown.add_pending(study)
+        shown.add_attempt(study.responses.in_order()[0], 30.0)
+        fragment = page_of(client.get("/studies/first/live/"))
+        assert "about 1 min <small>(median 30 s per response, n = 1)" in fragment
+        assert f"math prompt {response.prompt.external_id}</a> by small, attempt 2" in fragment
+
+    def test_says_that_the_time_is_unknown_at_first(self, client: Client) -> None:
+        shown.make_shown_study("first", state="running")
+        assert "unknown until the first response is done" in page_of(client.get("/studies/first/live/"))
+
+    def test_says_that_no_worker_listens_and_what_to_do(self, client: Client) -> None:
+        shown.make_shown_study("first", state="running", machine=make.make_machine("lonely"))
+        fragment = page_of(client.get("/studies/first/live/"))
+        assert "No worker is listening on the queue measure-lonely, so nothing is measured." in fragment
+        assert "GREENLLM_MACHINE=lonely manage.py work" in fragment
+
+    def test_says_soon_that_the_queue_is_away(self, client: Client, settings: Settings) -> None:
+        shown.make_shown_study("first", state="running")
+        settings.REDIS_URL = "redis://127.0.0.1:1/0"
+        begun = time.monotonic()
+        fragment = page_of(client.get("/studies/first/live/"))
+        assert "The queue cannot be reached" in fragment
+        assert "manage.py services start" in fragment
+        assert time.monotonic() - begun < 10  # no retries: those would take much longer
+
+    @pytest.mark.parametrize(
+        ("state", "offered", "not_offered"),
+        [
+            ("draft", [">Start<", "Cancel"], ["Pause", "Resume"]),
+            ("running", ["Pause", "Cancel"], [">Start<", "Resume"]),
+            ("paused", ["Resume", "Cancel"], ["Pause<", ">Start<"]),
+            ("finished", ["Try the failed again", "Grade now"], ["Cancel", "Pause", ">Start<"]),
+            ("cancelled", ["Grade now"], ["Cancel…", "Pause", ">Start<", "Resume", "Try the failed"]),
+        ],
+    )
+    def test_offers_the_steps_that_can_be_taken(
+        self, client: Client, state: str, offered: list[str], not_offered: list[str]
+    ) -> None:
+        shown.add_failed(shown.make_shown_study("first", state=state))
+        fragment = page_of(client.get("/studies/first/live/"))
+        assert [word for word in offered if word not in fragment] == []
+        assert [word for word in not_offered if word in fragment] == []
+
+
+class TestTimeLeft:
+    def test_is_the_pace_times_what_remains(self) -> None:
+        progress = Progress(total=10, finished=4, failed=1, cancelled=2)
+        assert time_left_s(progress, Pace(2.5, 4)) == 7.5
+        assert time_left_s(progress, None) is None
