@@ -10,7 +10,14 @@ from labeling.verdicts import UNDECIDED, verdicts_of
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.indexing import current_index, text_of
+from router.models import PromptIndex
 from router.routing import record_route, route
+
+# the two forms in which a prompt may reach the router, and how a table names them
+ROUTED_AS: dict[str, str] = {
+    PromptIndex.EmbeddedText.ITEM.value: "bare items",
+    PromptIndex.EmbeddedText.PROMPT.value: "whole prompts",
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,12 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table, and where it comes from."""
+    """The table, where it comes from, and what the index embeds."""
 
     study: Study
     prompt_count: int
     rows: tuple[ComparisonRow, ...]
+    embedded_text: str = ""
 
 
 class NothingToCompare(LookupError):
@@ -58,7 +66,9 @@ class NothingToCompare(LookupError):
 def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Callable[[], datetime]) -> Comparison:
     """Route every validation prompt of a study and compare what the chosen models' measured answers were worth.
 
-    Each decision is stored. The router's own energy (embedding and search) is not part of its row.
+    Each prompt is routed twice, as its bare item and as the whole text of its template, whichever of them the index
+    embeds: a live prompt has no template, and an answer for one form says little of the other. Each decision is
+    stored. The router's own energy (embedding and search) is not part of its row.
 
     Raises:
         NothingToCompare: the study measured no validation prompts.
@@ -68,22 +78,42 @@ def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Call
     prompt_ids = sorted({outcome.prompt_id for outcome in outcomes})
     if not prompt_ids:
         raise NothingToCompare(f"The study {study} has no finished answers to validation prompts.")
-    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
-    routed = []
     embedded_text = current_index(embedder=embedder).embedded_text
-    for prompt in Prompt.objects.filter(pk__in=prompt_ids).order_by("pk"):
-        found = route(prompt_text=text_of(prompt, embedded_text), embedder=embedder, store=store)
-        record_route(route=found, now=clock())
-        if (chosen := by_pair.get((prompt.pk, found.chosen.pk))) is not None:
-            routed.append(chosen)
     models = sorted({(outcome.model, outcome.deployment_id) for outcome in outcomes})
     rows = [
         _row(model, "model", [outcome for outcome in outcomes if outcome.deployment_id == deployment_id])
         for model, deployment_id in models
     ]
-    rows.append(_row("router (nearest)", "router", routed))
+    for form, words in ROUTED_AS.items():
+        routed = routed_outcomes(outcomes=outcomes, routed_as=form, embedder=embedder, store=store, clock=clock)
+        rows.append(_row(f"router (nearest), {words}", "router", routed))
     rows.append(_row("oracle", "oracle", oracle(outcomes)))
-    return Comparison(study, len(prompt_ids), tuple(rows))
+    return Comparison(study, len(prompt_ids), tuple(rows), embedded_text)
+
+
+def routed_outcomes(
+    *,
+    outcomes: Sequence[AnswerOutcome],
+    routed_as: str,
+    embedder: Embedder,
+    store: VectorStore,
+    clock: Callable[[], datetime],
+) -> list[AnswerOutcome]:
+    """Route the prompts of measured answers in one form; return the chosen models' answers, and store each decision.
+
+    A prompt whose chosen model has no measured answer among these is left out.
+
+    Raises:
+        Whatever `router.routing.route` raises.
+    """
+    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
+    routed = []
+    for prompt in Prompt.objects.filter(pk__in={outcome.prompt_id for outcome in outcomes}).order_by("pk"):
+        found = route(prompt_text=text_of(prompt, routed_as), embedder=embedder, store=store)
+        record_route(route=found, now=clock())
+        if (chosen := by_pair.get((prompt.pk, found.chosen.pk))) is not None:
+            routed.append(chosen)
+    return routed
 
 
 def outcomes_on_validation(study: Study) -> list[AnswerOutcome]:
