@@ -27,7 +27,7 @@ from benchmarks.models import (
     StudyPrompt,
 )
 
-_STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1  # what the columns hold
 
 
@@ -120,7 +120,7 @@ def create_study(
 
 
 def _check(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
-    if not _STUDY_NAME.fullmatch(name):
+    if not STUDY_NAME.fullmatch(name):
         raise StudyError(f"{name!r} is not a name of at most 80 letters, digits, hyphens and underscores.")
     if not prompts:
         raise StudyError(f"The study {name!r} has no prompts; import some with manage.py import_prompts.")
@@ -211,12 +211,17 @@ def start(*, study: Study, now: datetime) -> None:
     """Let a study run; a running one goes on, a failed response of an earlier run is tried again.
 
     Raises:
-        StudyError: it is cancelled, or has nothing to measure.
+        StudyError: it is cancelled, was imported, or has nothing to measure.
     """
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.state == Study.State.CANCELLED:
             raise StudyError(f"The study {locked} was cancelled; make a new one.")
+        if locked.imported_at is not None:
+            raise StudyError(
+                f"The study {locked} was imported: its answers were measured elsewhere, and more of them would not "
+                f"belong to it. Go on with it where it was made, or make a new study here."
+            )
         if locked.machine_id is None:
             raise StudyError(f"The study {locked} has no machine; nothing can be measured.")
         if not locked.responses.exists():

@@ -23,6 +23,7 @@ PURE = [
         "benchmarks/traces.py",
         "benchmarks/intervals.py",
         "benchmarks/boundary.py",
+        "benchmarks/bundling/archive.py",
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",
