@@ -22,6 +22,7 @@ PURE = [
         "benchmarks/energy.py",
         "benchmarks/traces.py",
         "benchmarks/intervals.py",
+        "benchmarks/paired.py",
         "benchmarks/boundary.py",
         "benchmarks/bundling/archive.py",
         "router/policy.py",

@@ -1,0 +1,2 @@
+app_name = "comparing"
+urlpatterns: list[object] = []
