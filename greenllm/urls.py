@@ -8,6 +8,7 @@ from greenllm.health import health
 urlpatterns = [
     path("", include("greenllm.dashboards.urls")),
     path("studies/", include("greenllm.bundles.urls")),  # before the studies' own pages: import is no name
+    path("studies/", include("greenllm.comparing.urls")),
     path("v1/", include("router.api.urls")),
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),

@@ -98,10 +98,12 @@ def routed_outcomes(
     embedder: Embedder,
     store: VectorStore,
     clock: Callable[[], datetime],
+    is_recorded: bool = True,
 ) -> list[AnswerOutcome]:
-    """Route the prompts of measured answers in one form; return the chosen models' answers, and store each decision.
+    """Route the prompts of measured answers in one form; return the chosen models' answers.
 
-    A prompt whose chosen model has no measured answer among these is left out.
+    Each decision is stored unless `is_recorded` is false. A prompt whose chosen model has no measured answer among
+    these is left out.
 
     Raises:
         Whatever `router.routing.route` raises.
@@ -110,7 +112,8 @@ def routed_outcomes(
     routed = []
     for prompt in Prompt.objects.filter(pk__in={outcome.prompt_id for outcome in outcomes}).order_by("pk"):
         found = route(prompt_text=text_of(prompt, routed_as), embedder=embedder, store=store)
-        record_route(route=found, now=clock())
+        if is_recorded:
+            record_route(route=found, now=clock())
         if (chosen := by_pair.get((prompt.pk, found.chosen.pk))) is not None:
             routed.append(chosen)
     return routed
