@@ -85,8 +85,9 @@ def own_lines(own: OwnCarbon) -> list[str]:
     ]
     if own.unscored_count:
         lines.append(f"{own.unscored_count} answers have no score (failed, cancelled, or a gap): they are not in it.")
-    attempts = f"{own.lost_attempt_count} failed or lost attempts and the" if own.lost_attempt_count else "The"
-    lines.append(f"{attempts} loading of models were not measured: they are not in it.")
+    if own.lost_attempt_count:
+        lines.append(f"{own.lost_attempt_count} failed or lost attempts were not measured: they are not in it.")
+    lines.append("Loading the models was not measured: it is not in it.")
     for what, carbon in (("Idle time", own.idle_gco2e), ("Building the index", own.index_gco2e)):
         told = "was not measured" if carbon is None else f"emitted {_milligrams(carbon)}, which is counted"
         lines.append(f"{what} {told}.")

@@ -39,6 +39,8 @@ def sentence(names: tuple[str, str], measure: Measure, paired: Paired | None, p:
     a, b = names
     if paired is None:
         return f"{measure.title} is {reason}." if reason.startswith("not ") else f"{measure.title}: {reason}."
+    if paired.difference.low == paired.difference.high == 0:
+        return f"{measure.title}: the same in {a} and {b} in all {paired.n} pairs."
     evidence = f"{paired.n} pair{'s' if paired.n != 1 else ''}, {_p_words(p, reason)}"
     if measure.key == ACCURACY:
         return _start(p) + _points(a, b, measure, paired, evidence)

@@ -24,11 +24,14 @@ def scaled_interval(interval: Interval | None, scale: float) -> str:
 
 @register.filter
 def change(ratio: Interval | None) -> str:
-    """Write a ratio as a change in percent with its interval."""
-    if ratio is None:
-        return NONE
-    value, low, high = (f"{100 * (one - 1):+.1f}" for one in (ratio.value, ratio.low, ratio.high))
-    return f"{value} % ({low} to {high})"
+    """Write a ratio as a change in percent."""
+    return NONE if ratio is None else f"{100 * (ratio.value - 1):+.1f} %"
+
+
+@register.filter
+def change_interval(ratio: Interval | None) -> str:
+    """Write the 95 % interval of a ratio as changes in percent."""
+    return "" if ratio is None else f"{100 * (ratio.low - 1):+.1f} to {100 * (ratio.high - 1):+.1f} %"
 
 
 @register.filter

@@ -53,6 +53,11 @@ class TestCompareStudies:
         # 2/2**8 times the two rows that are tested (time and tokens do not differ)
         assert words == "a used 10 % less energy than b (95 % interval 10 to 10 %), 8 pairs, p = 0.016."
 
+    def test_says_where_nothing_differs(self, pair: tuple[Study, Study]) -> None:
+        assert row(compare_studies(a=pair[0], b=pair[1]), "tokens").words == (
+            "Output tokens: the same in a and b in all 8 pairs."
+        )
+
     def test_adjusts_p_over_the_rows(self, pair: tuple[Study, Study]) -> None:
         comparison = compare_studies(a=pair[0], b=pair[1])
         assert row(comparison, "energy").p_adjusted == pytest.approx(2 * 2 / 2**8)
