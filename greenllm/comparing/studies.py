@@ -87,8 +87,9 @@ def compare_studies(
     if len(prompts) > 1:
         rows += [_row(side_a, side_b, prompts, ALL_MODELS, measure) for measure in MEASURES]
     adjusted = holm([row.paired.p if row.paired is not None else None for row in rows])
+    names = across_models or (a.name, b.name)
     told = [
-        replace(row, p_adjusted=p, words=sentence((a.name, b.name), row.measure, row.paired, p, row.reason))
+        replace(row, p_adjusted=p, words=sentence(names, row.measure, row.paired, p, row.reason))
         for row, p in zip(rows, adjusted, strict=True)
     ]
     shown = next(iter(found_a.intensities | found_b.intensities), None) if intensity is None else intensity

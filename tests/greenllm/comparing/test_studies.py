@@ -158,8 +158,10 @@ class TestCompareStudies:
     def test_pairs_across_models(self, pair: tuple[Study, Study], prompts: list[Prompt]) -> None:
         answered(pair[0], prompts, [1.0] * 8, model="big")
         comparison = compare_studies(a=pair[0], b=pair[0], across_models=("big", "tiny"))
-        energy = row(comparison, "energy", "big / tiny").paired
+        found = row(comparison, "energy", "big / tiny")
+        energy = found.paired
         assert energy is not None
+        assert found.words.startswith("big used 98 % less energy than tiny")
         assert (energy.mean_a, energy.mean_b) == (1.0, pytest.approx(40.5))
 
     def test_refuses_where_nothing_pairs(self, prompts: list[Prompt]) -> None:
