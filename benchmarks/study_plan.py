@@ -12,7 +12,7 @@ from benchmarks.models import Deployment, Machine, Prompt, Study
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
-RESERVED_NAMES = frozenset({"new"})  # an address of the pages
+_RESERVED_NAMES = frozenset({"new", "import", "compare"})  # addresses of the pages
 _INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1  # what the columns hold
 
 
@@ -49,7 +49,7 @@ def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment],
     Raises:
         StudyError: which says what is wrong and what to do.
     """
-    _check_name(name)
+    _check_free_name(name)
     if not prompts:
         message = f"The study {name!r} has no prompts; import some with manage.py import_dataset or import_prompts."
         raise StudyError(message, field="prompts")
@@ -69,12 +69,21 @@ def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment],
             raise StudyError(message, field="deployments")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what a study may not be named, whether or not one has the name already.
+
+    Raises:
+        StudyError: which says what is wrong.
+    """
     if not _STUDY_NAME.fullmatch(name):
         message = f"{name!r} is not a name of at most 80 letters, digits, hyphens and underscores."
         raise StudyError(message, field="name")
-    if name in RESERVED_NAMES:
+    if name in _RESERVED_NAMES:
         raise StudyError(f"{name!r} is an address of the pages; choose another name.", field="name")
+
+
+def _check_free_name(name: str) -> None:
+    check_name(name)
     if Study.objects.filter(name=name).exists():
         raise StudyError(f"There is a study {name!r} already; choose another name.", field="name")
 

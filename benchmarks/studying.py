@@ -166,12 +166,17 @@ def start(*, study: Study, now: datetime) -> None:
     """Let a study run; a running one goes on, a failed response of an earlier run is tried again.
 
     Raises:
-        StudyError: it is cancelled, or has nothing to measure.
+        StudyError: it is cancelled, was imported, or has nothing to measure.
     """
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.state == Study.State.CANCELLED:
             raise StudyError(f"The study {locked} was cancelled; make a new one.")
+        if locked.imported_at is not None:
+            raise StudyError(
+                f"The study {locked} was imported: its answers were measured elsewhere, and more of them would not "
+                f"belong to it. Go on with it where it was made, or make a new study here."
+            )
         if locked.machine_id is None:
             raise StudyError(f"The study {locked} has no machine; nothing can be measured.")
         if not locked.responses.exists():

@@ -3,7 +3,7 @@
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
 from greenllm.templatetags.figures import NONE, significant
-from router.evaluating import Comparison, ComparisonRow
+from router.evaluating import ROUTED_AS, Comparison, ComparisonRow
 
 _HEADER = ("approach", "n", "accuracy", "energy (J/prompt)", "SCI (mgCO2e/prompt)", "energy is")
 
@@ -43,8 +43,18 @@ def _mean(interval: Interval | None, scale: float) -> str:
 
 def _notes(comparison: Comparison) -> list[str]:
     return [
+        *_note_on_forms(comparison),
         f"{comparison.prompt_count} prompts that the index has never seen; 95 % intervals in brackets "
         "(Wilson for shares, bootstrap for means).",
         "Verdicts are the graders', standing in for people (source=grader). The router's own energy is not in its row.",
         f"With {comparison.prompt_count} prompts this proves only that the plumbing works, not that any row is better.",
+    ]
+
+
+def _note_on_forms(comparison: Comparison) -> list[str]:
+    if comparison.embedded_text not in ROUTED_AS:
+        return []
+    return [
+        f"The index embeds {ROUTED_AS[comparison.embedded_text]}. Live prompts have no template and come as the bare "
+        "items do, so both forms are shown."
     ]

@@ -96,6 +96,7 @@ RQ_SHOW_ADMIN_LINK = True
 
 EMBEDDER_NAME = env.text("GREENLLM_EMBEDDER", "all-minilm")
 EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_port=OLLAMA_PORT)
+EMBEDDED_TEXT = env.one_of("GREENLLM_EMBEDDED_TEXT", "item", ["item", "prompt"])  # what a new index embeds
 EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, minimum=0, maximum=10_000_000)
 
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)
@@ -105,6 +106,7 @@ GENERATION_TIMEOUT_S = env.decimal_number("GREENLLM_GENERATION_TIMEOUT_S", 1800.
 # Who may read pages and ask the router without signing in: nobody, or callers on this very machine.
 ANONYMOUS_ACCESS = env.one_of("GREENLLM_ANONYMOUS_ACCESS", "off", ["off", "loopback"])
 KEEP_PROMPT_TEXT = env.flag("GREENLLM_KEEP_PROMPT_TEXT", default=False)
+BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"

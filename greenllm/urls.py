@@ -8,6 +8,8 @@ from greenllm.health import health
 urlpatterns = [
     path("", include("greenllm.dashboards.urls")),
     path("label/", include("labeling.urls")),
+    path("studies/", include("greenllm.bundles.urls")),  # before the studies' own pages: import is no name
+    path("studies/", include("greenllm.comparing.urls")),
     path("v1/", include("router.api.urls")),
     path("chat/", include("router.chat.urls")),
     path("federation/", include("greenllm.federation.urls")),

@@ -1,5 +1,6 @@
 """Compare the router with each model alone and with the oracle, on prompts that its index has never seen."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +11,14 @@ from labeling.verdicts import UNDECIDED, verdicts_of
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.indexing import current_index, text_of
-from router.models import RoutingDecision
+from router.models import PromptIndex, RoutingDecision
 from router.routing import record_route, route
+
+# the two forms in which a prompt may reach the router, and how a table names them
+ROUTED_AS: dict[str, str] = {
+    PromptIndex.EmbeddedText.ITEM.value: "bare items",
+    PromptIndex.EmbeddedText.PROMPT.value: "whole prompts",
+}
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,12 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table, and where it comes from."""
+    """The table, where it comes from, and what the index embeds."""
 
     study: Study
     prompt_count: int
     rows: tuple[ComparisonRow, ...]
+    embedded_text: str = ""
     routed_count: int | None = None  # of a stored comparison; None: every prompt was routed just now
     index_ids: frozenset[int | None] = frozenset()
     routed_at: datetime | None = None  # the oldest decision of a stored comparison
@@ -67,8 +75,10 @@ class NothingToCompare(LookupError):
 def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Callable[[], datetime]) -> Comparison:
     """Route every validation prompt of a study and compare what the chosen models' measured answers were worth.
 
-    Each decision is stored with its prompt, so that `stored_comparison` can tell the same later without routing.
-    The router's own energy (embedding and search) is not part of its row.
+    Each prompt is routed twice, as its bare item and as the whole text of its template, whichever of them the index
+    embeds: a live prompt has no template, and an answer for one form says little of the other. Each decision is
+    stored with its prompt and form, so that `stored_comparison` can tell the same later without routing. The router's
+    own energy (embedding and search) is not part of its row.
 
     Raises:
         NothingToCompare: the study measured no validation prompts.
@@ -77,19 +87,18 @@ def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Call
     outcomes = outcomes_on_validation(study)
     prompt_ids = _prompt_ids(study, outcomes)
     embedded_text = current_index(embedder=embedder).embedded_text
-    chosen: dict[int, int] = {}
-    for prompt in Prompt.objects.filter(pk__in=prompt_ids).order_by("pk"):
-        found = route(prompt_text=text_of(prompt, embedded_text), embedder=embedder, store=store)
-        record_route(route=found, now=clock(), prompt_id=prompt.pk)
-        chosen[prompt.pk] = found.chosen.pk
-    return Comparison(study, len(prompt_ids), _rows(outcomes, chosen))
+    routed = {
+        form: routed_outcomes(outcomes=outcomes, routed_as=form, embedder=embedder, store=store, clock=clock)
+        for form in ROUTED_AS
+    }
+    return Comparison(study, len(prompt_ids), _rows(outcomes, routed), embedded_text)
 
 
 def stored_comparison(*, study: Study) -> Comparison:
     """Return the comparison by the decisions that `compare` stored last; three queries, nothing is routed.
 
-    Where not every prompt has been routed yet, `routed_count` tells how many were, and the router's row is made of
-    those alone.
+    Where not every prompt has been routed in both forms yet, `routed_count` tells how many were, and the router's
+    rows are made of those alone.
 
     Raises:
         NothingToCompare: the study measured no validation prompts.
@@ -98,18 +107,28 @@ def stored_comparison(*, study: Study) -> Comparison:
     prompt_ids = _prompt_ids(study, outcomes)
     decisions = list(
         RoutingDecision.objects.filter(prompt_id__in=prompt_ids)
-        .order_by("prompt_id", "-decided_at", "-pk")
-        .distinct("prompt_id")
-        .values_list("prompt_id", "chosen_id", "index_id", "decided_at")
+        .order_by("prompt_id", "routed_as", "-decided_at", "-pk")
+        .distinct("prompt_id", "routed_as")
+        .values_list("prompt_id", "routed_as", "chosen_id", "index_id", "index__embedded_text", "decided_at")
     )
-    chosen = {prompt_id: chosen_id for prompt_id, chosen_id, _, _ in decisions}
+    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
+    routed = {
+        form: [
+            by_pair[prompt_id, chosen_id]
+            for prompt_id, routed_as, chosen_id, *_ in decisions
+            if routed_as == form and (prompt_id, chosen_id) in by_pair
+        ]
+        for form in ROUTED_AS
+    }
+    counts = Counter(routed_as for _, routed_as, *_ in decisions)
     return Comparison(
         study,
         len(prompt_ids),
-        _rows(outcomes, chosen),
-        routed_count=len(chosen),
-        index_ids=frozenset(index_id for _, _, index_id, _ in decisions),
-        routed_at=min((decided_at for _, _, _, decided_at in decisions), default=None),
+        _rows(outcomes, routed),
+        next((embedded_text or "" for *_, embedded_text, _ in decisions), ""),
+        routed_count=min(counts[form] for form in ROUTED_AS),
+        index_ids=frozenset(index_id for _, _, _, index_id, _, _ in decisions),
+        routed_at=min((decided_at for *_, decided_at in decisions), default=None),
     )
 
 
@@ -120,18 +139,46 @@ def _prompt_ids(study: Study, outcomes: Sequence[AnswerOutcome]) -> list[int]:
     return prompt_ids
 
 
-def _rows(outcomes: Sequence[AnswerOutcome], chosen: Mapping[int, int]) -> tuple[ComparisonRow, ...]:
-    """Return the rows of every model, of the router by its chosen deployment per prompt, and of the oracle."""
-    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
-    routed = [by_pair[pair] for pair in sorted(chosen.items()) if pair in by_pair]
+def _rows(
+    outcomes: Sequence[AnswerOutcome], routed: Mapping[str, Sequence[AnswerOutcome]]
+) -> tuple[ComparisonRow, ...]:
+    """Return the rows of every model, of the router by the answers of its choices in each form, and of the oracle."""
     models = sorted({(outcome.model, outcome.deployment_id) for outcome in outcomes})
     rows = [
         _row(model, "model", [outcome for outcome in outcomes if outcome.deployment_id == deployment_id])
         for model, deployment_id in models
     ]
-    rows.append(_row("router (nearest)", "router", routed))
+    rows += [_row(f"router (nearest), {ROUTED_AS[form]}", "router", chosen) for form, chosen in routed.items()]
     rows.append(_row("oracle", "oracle", oracle(outcomes)))
     return tuple(rows)
+
+
+def routed_outcomes(
+    *,
+    outcomes: Sequence[AnswerOutcome],
+    routed_as: str,
+    embedder: Embedder,
+    store: VectorStore,
+    clock: Callable[[], datetime],
+    is_recorded: bool = True,
+) -> list[AnswerOutcome]:
+    """Route the prompts of measured answers in one form; return the chosen models' answers.
+
+    Each decision is stored unless `is_recorded` is false. A prompt whose chosen model has no measured answer among
+    these is left out.
+
+    Raises:
+        Whatever `router.routing.route` raises.
+    """
+    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
+    routed = []
+    for prompt in Prompt.objects.filter(pk__in={outcome.prompt_id for outcome in outcomes}).order_by("pk"):
+        found = route(prompt_text=text_of(prompt, routed_as), embedder=embedder, store=store)
+        if is_recorded:
+            record_route(route=found, now=clock(), prompt_id=prompt.pk, routed_as=routed_as)
+        if (chosen := by_pair.get((prompt.pk, found.chosen.pk))) is not None:
+            routed.append(chosen)
+    return routed
 
 
 def outcomes_on_validation(study: Study) -> list[AnswerOutcome]:

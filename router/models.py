@@ -187,6 +187,12 @@ class RoutingDecision(models.Model):
         related_name="decisions",
         help_text="The known prompt of a comparison; empty for live prompts.",
     )
+    routed_as = models.CharField(
+        max_length=10,
+        choices=PromptIndex.EmbeddedText.choices,
+        blank=True,
+        help_text="In which form the known prompt was routed.",
+    )
     policy = models.CharField(max_length=20)
     index = models.ForeignKey(PromptIndex, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
     category = models.ForeignKey(Category, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

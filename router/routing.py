@@ -84,12 +84,21 @@ def route(
 
 
 def record_route(
-    *, route: Route, now: datetime, request_id: int | None = None, prompt_id: int | None = None
+    *,
+    route: Route,
+    now: datetime,
+    request_id: int | None = None,
+    prompt_id: int | None = None,
+    routed_as: str = "",
 ) -> RoutingDecision:
-    """Store a decision with its reason; it belongs to a gateway request, or to a known prompt of a comparison."""
+    """Store a decision with its reason.
+
+    It belongs to a gateway request, or to a known prompt of a comparison in one of its forms (`routed_as`).
+    """
     return RoutingDecision.objects.create(
         request_id=request_id,
         prompt_id=prompt_id,
+        routed_as=routed_as,
         policy=POLICY_NEAREST,
         index=route.index,
         category=route.nearest_prompt.category,

@@ -1,6 +1,9 @@
 """Studies: which prompts go to which deployments with which parameters, and what came back."""
 
+from uuid import uuid4
+
 from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -65,6 +68,17 @@ class Study(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    uuid = models.UUIDField(
+        default=uuid4,
+        db_default=RandomUUID(),
+        unique=True,
+        editable=False,
+        help_text="The same wherever a bundle carries the study.",
+    )
+    imported_at = models.DateTimeField(null=True, blank=True, help_text="Empty for a study of this installation.")
+    imported_from = models.JSONField(
+        default=dict, blank=True, help_text="What the bundle told of its origin, and what became of it here."
+    )
 
     class Meta:
         verbose_name_plural = "studies"

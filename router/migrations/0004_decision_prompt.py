@@ -17,4 +17,10 @@ class Migration(migrations.Migration):
             name='prompt',
             field=models.ForeignKey(blank=True, help_text='The known prompt of a comparison; empty for live prompts.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='decisions', to='benchmarks.prompt'),
         ),
+        migrations.AddField(
+            model_name='routingdecision',
+            name='routed_as',
+            field=models.CharField(blank=True, choices=[('prompt', 'The whole prompt, as sent'), ('item', 'The bare item')], default='', help_text='In which form the known prompt was routed.', max_length=10),
+            preserve_default=False,
+        ),
     ]

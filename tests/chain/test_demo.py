@@ -32,7 +32,8 @@ class TestDemo:
 
     def test_compares_each_model_the_router_and_the_oracle(self, demo: Installation) -> None:
         table = demo.log[demo.log.index("approach") :]
-        for name in ("smollm2:135m ", "smollm2:135m-q8_0", "smollm2:135m-q3_k", "router (nearest)", "oracle"):
+        routers = ("router (nearest), bare items", "router (nearest), whole prompts")
+        for name in ("smollm2:135m ", "smollm2:135m-q8_0", "smollm2:135m-q3_k", *routers, "oracle"):
             row = next(line for line in table.splitlines() if line.startswith(name))
             assert re.search(r"^.*  10  +\d+% \[\d+%, \d+%\].* estimated$", row), row
         assert "proves only that the plumbing works" in table

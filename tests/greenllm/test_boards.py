@@ -167,7 +167,7 @@ class TestRouterOnThePage:
         monkeypatch.setattr("router.wiring.vector_store", lambda: federation.store)
         response = signed_in().post("/dashboards/compare", {"study": study.name}, follow=True)
         assert "The router decided on 4 validation prompts." in page_of(response)
-        assert RoutingDecision.objects.filter(prompt__role="validation").count() == 4
+        assert RoutingDecision.objects.filter(prompt__role="validation").count() == 8  # in both forms
 
     def test_tells_why_it_could_not_decide(self, monkeypatch: pytest.MonkeyPatch) -> None:
         federation = make_federation()
@@ -198,7 +198,9 @@ class TestCsv:
         assert (mean["code", "small"]["mean_sci_gco2e"], mean["code", "small"]["n"]) == ("", "0")
         assert {row["quality"] for row in self.rows("sum-sci")} == {"estimated"}
         assert [row["model"] for row in self.rows("accuracy-against-sci")] == ["small", "large"]
-        assert [row["approach"] for row in self.rows("figure-2")] == ["large", "small", "router (nearest)", "oracle"]
+        assert [row["approach"] for row in self.rows("figure-2")] == [
+            "large", "small", "router (nearest), bare items", "router (nearest), whole prompts", "oracle",
+        ]  # fmt: skip
 
     def test_does_not_exist_for_what_there_is_not(self) -> None:
         make.make_study("shown", state="finished", started_at=make.NOW)

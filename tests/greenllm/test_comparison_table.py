@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from benchmarks.intervals import Interval
 from benchmarks.models import Study
 from greenllm.comparison_table import comparison_lines
@@ -14,6 +16,13 @@ TABLE = Comparison(
         ComparisonRow("router (nearest)", "router", 0, None, None, None, ()),
     ),
 )  # fmt: skip
+
+
+class TestNotes:
+    def test_say_what_the_index_embeds(self) -> None:
+        notes = " ".join(comparison_lines(replace(TABLE, embedded_text="item"))[4:])
+        assert "The index embeds bare items." in notes
+        assert "both forms are shown" in notes
 
 
 class TestComparisonLines:

@@ -17,7 +17,7 @@ from router.evaluating import (
 from router.indexing import NoIndex
 from router.models import RoutingDecision
 from tests import factories as make
-from tests.router.standins import Federation, MemoryStore, make_embedder, make_federation
+from tests.router.standins import Federation, MemoryStore, make_embedder, make_federation, make_index
 
 
 def outcome(prompt_id: int, model: str, sci: float | None, *, correct: bool | None) -> AnswerOutcome:
@@ -98,7 +98,8 @@ class TestCompare:
         [
             pytest.param("small", 2, (10 + 20 + 10 + 10) / 4, id="small"),
             pytest.param("large", 3, (90 + 90 + 60 + 80) / 4, id="large"),
-            pytest.param("router (nearest)", 2, (10 + 20 + 60 + 80) / 4, id="router"),
+            pytest.param("router (nearest), bare items", 2, (10 + 20 + 60 + 80) / 4, id="router, items"),
+            pytest.param("router (nearest), whole prompts", 2, (10 + 20 + 60 + 80) / 4, id="router, prompts"),
             pytest.param("oracle", 3, (10 + 90 + 10 + 10) / 4, id="oracle"),
         ],
     )
@@ -111,7 +112,9 @@ class TestCompare:
         assert found.energy_j.value == pytest.approx(mean_energy_j)
         assert found.qualities == ("estimated",)
 
-    @pytest.mark.parametrize("name", ["small", "large", "router (nearest)", "oracle"])
+    @pytest.mark.parametrize(
+        "name", ["small", "large", "router (nearest), bare items", "router (nearest), whole prompts", "oracle"]
+    )
     def test_is_told_again_from_what_was_stored(self, name: str) -> None:
         federation = make_federation()
         study = make_validation(federation)
@@ -120,6 +123,7 @@ class TestCompare:
         assert row(stored, name) == row(compared, name)
         assert (stored.prompt_count, stored.routed_count, stored.routed_at) == (4, 4, make.NOW)
         assert stored.index_ids == {federation.index.pk}
+        assert stored.embedded_text == compared.embedded_text
 
     def test_tells_of_the_latest_decisions(self) -> None:
         federation = make_federation()
@@ -131,13 +135,14 @@ class TestCompare:
             decision.decided_at = make.NOW + timedelta(hours=1)
             decision.save()
         stored = stored_comparison(study=study)
-        assert row(stored, "router (nearest)").accuracy == row(stored, "large").accuracy
+        for form in ("bare items", "whole prompts"):
+            assert row(stored, f"router (nearest), {form}").accuracy == row(stored, "large").accuracy
         assert stored.routed_at == make.NOW + timedelta(hours=1)
 
     def test_has_no_router_before_it_has_decided(self) -> None:
         stored = stored_comparison(study=make_validation(make_federation()))
         assert stored.routed_count == 0
-        assert row(stored, "router (nearest)").accuracy is None
+        assert row(stored, "router (nearest), bare items").accuracy is None
 
     def test_sums_what_was_scored(self) -> None:
         federation = make_federation()
@@ -151,7 +156,8 @@ class TestCompare:
         assert [(one.name, one.kind) for one in rows] == [
             ("large", "model"),
             ("small", "model"),
-            ("router (nearest)", "router"),
+            ("router (nearest), bare items", "router"),
+            ("router (nearest), whole prompts", "router"),
             ("oracle", "oracle"),
         ]
 
@@ -159,7 +165,28 @@ class TestCompare:
         federation = make_federation()
         comparison_of(make_validation(federation), federation)
         chosen = RoutingDecision.objects.order_by("pk").values_list("chosen__language_model__name", flat=True)
-        assert list(chosen) == ["small", "small", "large", "large"]
+        assert list(chosen) == ["small", "small", "large", "large"] * 2  # once as items, once as whole prompts
+
+    @pytest.mark.parametrize("embedded_text", ["item", "prompt"])
+    def test_routes_both_forms_whatever_the_index_embeds(self, embedded_text: str) -> None:
+        federation = make_federation()
+        make_index(
+            [federation.math, federation.code],
+            embedder=federation.embedder,
+            store=federation.store,
+            embedded_text=embedded_text,
+        )
+        study = make.make_study()
+        template = "write a python function that tells"  # drowns the item
+        prompt = make.make_prompt(
+            f"{template} what is two plus nine", item_text="what is two plus nine", role="validation"
+        )
+        for deployment in (federation.small, federation.large):
+            make.make_response(prompt, deployment, study=study, energy_j=50.0)
+        compared = comparison_of(study, federation)
+        chosen = RoutingDecision.objects.order_by("pk").values_list("category__name", flat=True)
+        assert list(chosen) == ["math", "code"]
+        assert compared.embedded_text == embedded_text
 
     def test_leaves_training_prompts_and_unjudged_answers_out_of_the_accuracy(self) -> None:
         federation = make_federation()
@@ -187,7 +214,7 @@ class TestCompare:
         make.make_response(federation.math, other, energy_j=1.0, verdict="correct")
         make.make_response(federation.code, other, energy_j=1.0, verdict="correct")
         Deployment.objects.exclude(pk=other.pk).update(state="retired")
-        found = row(comparison_of(study, federation), "router (nearest)")
+        found = row(comparison_of(study, federation), "router (nearest), bare items")
         assert (found.prompt_count, found.accuracy, found.energy_j) == (0, None, None)
 
     def test_refuses_a_study_without_validation_prompts(self) -> None:

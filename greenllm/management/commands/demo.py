@@ -24,7 +24,6 @@ from labeling.suggesting import accept_suggestions, suggest
 from labeling.wiring import graders
 from router.evaluating import compare
 from router.indexing import NoIndex, build_index, current_index
-from router.models import PromptIndex
 from router.wiring import connect_server, embedder, vector_store
 
 _MODELS_TIMEOUT_S = 600.0
@@ -147,7 +146,7 @@ class Command(StackCommand):
         prompts = list(Prompt.objects.for_training().filter(studies=study).order_by("pk"))
         try:
             index = current_index(embedder=embedder())
-            if index.prompt_count >= len(prompts):
+            if index.prompt_count >= len(prompts) and index.embedded_text == settings.EMBEDDED_TEXT:
                 self._tell(f"Index {index.pk} with {index.prompt_count} prompts is there")
                 return
         except NoIndex:
@@ -156,7 +155,7 @@ class Command(StackCommand):
             prompts=prompts,
             embedder=embedder(),
             store=vector_store(),
-            embedded_text=PromptIndex.EmbeddedText.ITEM,
+            embedded_text=settings.EMBEDDED_TEXT,
             clock=timezone.now,
         )
         self._tell(f"Index {index.pk} built: {index.prompt_count} prompts in {index.build_duration_s:.1f} s")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
@@ -21,8 +22,8 @@ class Command(RouterCommand):
         parser.add_argument(
             "--embed",
             choices=PromptIndex.EmbeddedText.values,
-            default=PromptIndex.EmbeddedText.ITEM.value,
-            help="What is embedded: the bare item (default; live prompts have no template) or the whole prompt.",
+            default=settings.EMBEDDED_TEXT,
+            help="What is embedded: the bare item or the whole prompt; GREENLLM_EMBEDDED_TEXT (item) where absent.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -63,7 +63,7 @@ class TestMakeMeter:
     @pytest.mark.parametrize(
         ("kind", "options", "message"),
         [
-            ("guess", {}, "known: estimate, replay, rapl, nvml"),
+            ("guess", {}, "known: estimate, replay, mcp, rapl, nvml"),
             ("estimate", {"tdp_w": 95}, "idle_power_w must be a number"),
             ("estimate", {"tdp_w": True, "idle_power_w": 30}, "tdp_w must be a number"),
             ("estimate", {"tdp_w": 95, "idle_power_w": 30, "tpd_w": 95}, "has no option tpd_w"),

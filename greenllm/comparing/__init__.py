@@ -1,0 +1,1 @@
+"""Two studies side by side, and how many routed prompts repay a study's own carbon."""
