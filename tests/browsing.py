@@ -103,6 +103,7 @@ def session_of(user: User) -> str:
 def served(application: str = "greenllm.asgi:application") -> Iterator[str]:
     """Serve the application by uvicorn in a thread of this process; give its address."""
     port = free_port()
+    settings.SERVESTATIC_USE_FINDERS = True  # read when the application is made
     server = uvicorn.Server(
         uvicorn.Config(application, host="127.0.0.1", port=port, log_level="error", lifespan="off", ws="none")
     )
@@ -116,6 +117,7 @@ def served(application: str = "greenllm.asgi:application") -> Iterator[str]:
     try:
         yield address
     finally:
+        settings.SERVESTATIC_USE_FINDERS = False
         server.should_exit = True
         thread.join(10)
 

@@ -13,8 +13,9 @@ __all__ = ["browser", "site"]
 
 
 def pytest_configure() -> None:
-    """Hash the passwords of test people fast: the real hash takes a third of a second by design."""
+    """Spare the tests what costs time by design: a slow password hash, and a look at every static file per client."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
 
 
 @pytest.fixture(scope="session")

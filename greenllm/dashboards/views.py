@@ -15,6 +15,8 @@ from benchmarks.models import Study
 from benchmarks.studying import progress_of
 from greenllm.dashboards.queries import latest_study, study_tables
 from greenllm.dashboards.shown import ShownAnswer, shown_answer
+from greenllm.doors import may_read
+from greenllm.roles import VIEW_RESULTS
 from router.answering import AUTO_MODEL, Caller, answer
 from router.api.doors import is_anonymous_allowed
 from router.index import IndexStoreError
@@ -45,14 +47,14 @@ def home(request: HttpRequest) -> HttpResponse:
         return HttpResponse(_OLLAMA_GREETING, content_type="text/plain; charset=utf-8")
     if not _is_welcome(request):
         return redirect_to_login(request.get_full_path())
-    return render(request, "dashboards/home.html", {**_study_context(), **_ask_context("")})
+    return render(request, "dashboards/home.html", {**_results_context(request), **_ask_context("")})
 
 
 @require_safe
 @never_cache
 def study_fragment(request: HttpRequest) -> HttpResponse:
     """Return the study's part of the page, for the browser to renew while the study runs."""
-    if not _is_welcome(request):
+    if not may_read(request, VIEW_RESULTS):
         return HttpResponse(status=403)
     return render(request, "dashboards/_study.html", _study_context())
 
@@ -76,7 +78,9 @@ def ask(request: HttpRequest) -> HttpResponse:
     context = _ask_context(prompt, answered=answered, error=error)
     if is_htmx:
         return render(request, "dashboards/_answer.html", context)
-    return render(request, "dashboards/home.html", {**_study_context(), **context}, status=400 if error else 200)
+    return render(
+        request, "dashboards/home.html", {**_results_context(request), **context}, status=400 if error else 200
+    )
 
 
 def _problem_with(prompt: str) -> str:
@@ -109,6 +113,12 @@ def _ask_context(prompt: str, *, answered: ShownAnswer | None = None, error: str
         "error": error,
         "max_prompt_characters": _MAX_PROMPT_CHARACTERS,
     }
+
+
+def _results_context(request: HttpRequest) -> dict[str, object]:
+    """Return the study for those who may see results; whoever judges answers blind sees none."""
+    sees_results = may_read(request, VIEW_RESULTS)
+    return {"sees_results": sees_results, **(_study_context() if sees_results else {})}
 
 
 def _study_context() -> dict[str, object]:

@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, ScriptedOllama
 from benchmarks.models import Category, Study, StudyDeployment
 from greenllm.models import User
+from greenllm.roles import Role, grant_role
 from router.models import GatewayRequest
 from tests import factories as make
 from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, Federation, make_federation
@@ -40,8 +41,9 @@ def browser(client: Client) -> Client:
 
 @pytest.fixture
 def person(browser: Client) -> User:
-    """Someone who is signed in."""
+    """Someone who is signed in and may see results."""
     user = make.make_user("ada")
+    grant_role(user=user, role=Role.RESEARCHER)
     browser.force_login(user)
     return user
 
@@ -70,6 +72,17 @@ class TestHome:
         assert browser.get("/").status_code == 200
         assert browser.get("/", headers={"X-Forwarded-For": "1.2.3.4"}).status_code == 302
         assert browser.get("/", REMOTE_ADDR="10.0.0.1").status_code == 302
+
+    def test_shows_no_results_to_somebody_who_judges_blind(self, browser: Client) -> None:
+        make_shown_study()
+        user = make.make_user()
+        grant_role(user=user, role=Role.ANNOTATOR)
+        browser.force_login(user)
+        page = page_of(browser.get("/"))
+        assert "Ask, and see which model answers" in page
+        assert "tiny" not in page
+        assert "Accuracy" not in page
+        assert browser.get("/dashboards/study").status_code == 403
 
     def test_says_what_to_do_where_nothing_was_measured(self, browser: Client, person: User) -> None:
         page = page_of(browser.get("/"))
@@ -334,7 +347,8 @@ class TestMarkup:
             assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)", page)
             assert not re.search(r"(src|href|action)=\"(https?:)?//", page)
 
-    def test_names_no_file_that_is_not_there(self, browser: Client, person: User) -> None:
+    def test_names_no_file_that_is_not_there(self, browser: Client, person: User, settings: Settings) -> None:
+        settings.SERVESTATIC_USE_FINDERS = True
         page = page_of(browser.get("/"))
         paths = re.findall(r'(?:src|href)="(/static/[^"?]+)', page)
         assert len(paths) >= 4
