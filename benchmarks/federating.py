@@ -34,6 +34,10 @@ class UnknownModel(LookupError):
     """No deployment of that name is in the federation."""
 
 
+class NoEmbedder(UnknownModel):
+    """The embedder of the settings is not in the federation: nothing can be routed, whoever asks for what."""
+
+
 class ModelNotOffered(LookupError):
     """The server does not have the model."""
 
@@ -286,7 +290,7 @@ def find_embedder(*, name: str, base_url: str) -> Deployment:
     """Return the embedding deployment of a name on a server, the one added last where its weights changed.
 
     Raises:
-        UnknownModel: it has not been added.
+        NoEmbedder: it has not been added.
     """
     found = (
         Deployment.objects.serving()
@@ -300,7 +304,7 @@ def find_embedder(*, name: str, base_url: str) -> Deployment:
         .first()
     )
     if found is None:
-        raise UnknownModel(
+        raise NoEmbedder(
             f"The embedder {name!r} on {base_url} is not in the federation; add it with manage.py add_model {name}, "
             f"or set GREENLLM_EMBEDDER and GREENLLM_EMBEDDER_HOST."
         )

@@ -26,6 +26,7 @@ _LINKS = (
     ("Dashboards", "dashboards:study-tables", VIEW_RESULTS),
     ("Federation", "federation:overview", VIEW_RESULTS),
 )
+_ALSO = {"studies:list": ("/responses/",)}  # what else belongs to a link
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
@@ -40,8 +41,8 @@ def _links(request: HttpRequest) -> list[Link]:
         if permission == "":
             is_open = request.user.is_authenticated or may_read(request, "")
         if is_open and (url := _url_of(name)):
-            section = "/" + url.strip("/").split("/")[0] + "/"
-            links.append(Link(title, url, request.path.startswith(section)))
+            sections = ("/" + url.strip("/").split("/")[0] + "/", *_ALSO.get(name, ()))
+            links.append(Link(title, url, request.path.startswith(sections)))
     return links
 
 

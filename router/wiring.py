@@ -40,7 +40,7 @@ def embedder(*, interruption: Interruption | None = None) -> Embedder:
     """Return the embedder that the settings name.
 
     Raises:
-        UnknownModel: it has not been added to the federation.
+        NoEmbedder: it has not been added to the federation.
     """
     deployment = find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
     return Embedder(deployment.language_model, connect_server(deployment.server, interruption=interruption))

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from benchmarks.federating import RetiredModel, UnknownModel
+from benchmarks.federating import NoEmbedder, RetiredModel, UnknownModel
 from benchmarks.inference.base import EmptyPrompt, InferenceError, PromptTooLong, RequestRefused
 from router.answering import Caller, new_public_id
 from router.api.doors import is_anonymous_allowed
@@ -121,6 +121,8 @@ def _as_wire_error(error: Exception) -> WireError:
         return error
     if isinstance(error, RequestDataTooBig):
         return WireError(f"The body is larger than {MAX_BODY_BYTES} bytes.", status=413)
+    if isinstance(error, NoEmbedder):
+        return WireError(str(error), status=503, kind="server_error", code="no_model_available")
     if isinstance(error, UnknownModel | RetiredModel):
         return WireError(str(error), status=404, code="model_not_found", param="model")
     if isinstance(error, EmptyPrompt):

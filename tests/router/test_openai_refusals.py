@@ -5,6 +5,7 @@ from pytest_django.fixtures import Settings
 
 from benchmarks.federating import retire
 from benchmarks.inference.scripted import Fault, FaultKind
+from benchmarks.models import Deployment
 from router.keys import revoke_key
 from router.models import GatewayRequest, PromptIndex, UpstreamAttempt
 from router.wire import MAX_BODY_BYTES
@@ -127,6 +128,14 @@ class TestRefusal:
         error = error_of(response)
         assert (response.status_code, error["type"], error["code"]) == (503, "server_error", "no_model_available")
         assert "manage.py build_index" in error["message"]
+        assert endpoint.chat(model="large").status_code == 200
+
+    def test_without_an_embedder_is_not_the_named_models_fault(self, endpoint: Endpoint) -> None:
+        Deployment.objects.filter(language_model__name=EMBEDDER_NAME).update(state="retired")
+        response = endpoint.chat()
+        error = error_of(response)
+        assert (response.status_code, error["code"]) == (503, "no_model_available")
+        assert f"manage.py add_model {EMBEDDER_NAME}" in error["message"]
         assert endpoint.chat(model="large").status_code == 200
 
     def test_with_every_model_retired(self, endpoint: Endpoint) -> None:
