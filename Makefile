@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check format vendor clean
 
@@ -21,7 +22,8 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/installed-dev  ## Run every test on real services
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
+	$(BIN)/python -m pytest --durations=15 -m "not ($(FAST))"
 
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .
@@ -29,7 +31,7 @@ check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and 
 	$(BIN)/lint-imports
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # needs no database
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not ollama and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
 
 format: $(VENV)/installed-dev  ## Write the code in the project's format
 	$(BIN)/ruff format .

@@ -94,6 +94,41 @@ class TestSignIn:
         context.close()
 
 
+class TestPeople:
+    def test_judge_answers_by_keyboard(self, browser: Browser, demo: Installation) -> None:
+        password = demo.log.split("Made annotator with the password ")[1].split()[0]
+        context = browser.new_context(base_url=demo.address)
+        page = context.new_page()
+        page.goto("/account/sign-in/?next=/label/")
+        page.keyboard.type("annotator")
+        page.keyboard.press("Tab")
+        page.keyboard.type(password)
+        page.keyboard.press("Enter")
+        answer = page.get_by_role("article", name="Answer to judge")
+        for key in "axxa":
+            seen = answer.get_attribute("data-answer")
+            page.keyboard.press(key)
+            expect(answer).not_to_have_attribute("data-answer", str(seen))
+        expect(page.get_by_role("main")).to_contain_text("4 of 60 judged by people")
+        assert "smollm2" not in page.content()
+        page.keyboard.press("u")
+        expect(page.get_by_role("main")).to_contain_text("3 of 60 judged by people")
+        context.close()
+
+    def test_chat_with_the_model_that_the_router_chose(self, browser: Browser, demo: Installation) -> None:
+        context = browser.new_context(base_url=demo.address)
+        page = context.new_page()
+        page.goto("/chat/")
+        page.get_by_role("textbox").fill("Tom has 6 pears and gets 5 more. How many pears does Tom have?")
+        page.keyboard.press("Enter")
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer).to_contain_text("expected (estimated, n = 1)", timeout=ANSWER_TIMEOUT_MS)
+        expect(answer).to_contain_text("math")
+        page.reload()
+        expect(page.get_by_role("article", name="Answer")).to_contain_text("smollm2")
+        context.close()
+
+
 # The smallest contrast of any text with the nearest opaque ground behind it, by the formula of WCAG 2.2.
 CONTRAST_SCRIPT = """() => {
   const channel = (value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;

@@ -26,7 +26,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An installation on the embedded services, with the five data sets."""
-    with installation(tmp_path_factory.mktemp("real-data") / "var") as made:
+    place = tmp_path_factory.mktemp("real-data") / "var"
+    with installation(place, GREENLLM_MACHINE="test-embedded") as made:  # a machine has one sampler at a time
         prepare_models((made.var_dir / "models").resolve())
         made.start("up")
         made.wait_for_log("GreenLLM is at", 60)
@@ -38,7 +39,8 @@ def on_ollama(
     tmp_path_factory: pytest.TempPathFactory, real_ollama: RealOllama, real_chat_model: str
 ) -> Iterator[Installation]:
     """An installation whose inference server is a real Ollama."""
-    with installation(tmp_path_factory.mktemp("real-data-ollama") / "var", OLLAMA_HOST=real_ollama.base_url) as made:
+    place = tmp_path_factory.mktemp("real-data-ollama") / "var"
+    with installation(place, GREENLLM_MACHINE="test-ollama", OLLAMA_HOST=real_ollama.base_url) as made:
         prepare_models((made.var_dir / "models").resolve())
         for name, file in (("all-minilm", "all-minilm"), (SMALLER_MODEL, "smollm2-135m-q3_k")):
             real_ollama.create(name, prepared_dir(made.var_dir / "models") / f"{file}.gguf")
