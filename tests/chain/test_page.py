@@ -106,6 +106,7 @@ class TestPeople:
         page.keyboard.press("Enter")
         answer = page.get_by_role("article", name="Answer to judge")
         for key in "axxa":
+            expect(answer).to_have_attribute("data-ready", "")  # no key counts before the answer was seen
             seen = answer.get_attribute("data-answer")
             page.keyboard.press(key)
             expect(answer).not_to_have_attribute("data-answer", str(seen))
