@@ -25,8 +25,7 @@ class DownloadError(RuntimeError):
     """A raw file could not be had from its official home; nothing was imported."""
 
     def __init__(self, wanted: Download, problem: str) -> None:
-        remedy = "fetch the raw file in another way and name its folder with --from DIR"
-        super().__init__(f"{wanted.url} {problem}. Nothing was imported. Try again later, or {remedy}.")
+        super().__init__(f"{wanted.url} {problem}. Nothing was imported. Try again later, or {wanted.remedy}.")
 
 
 def download_raw(*, dataset: PublishedDataset, into: Path, report: Report) -> Path:
@@ -39,6 +38,18 @@ def download_raw(*, dataset: PublishedDataset, into: Path, report: Report) -> Pa
     """
     wanted = dataset.download()
     folder = into / dataset.name
+    path = retrieve(wanted=wanted, folder=folder, report=report)
+    if wanted.known_hash is None:
+        _check_structure(dataset, wanted, path)
+    return folder
+
+
+def retrieve(*, wanted: Download, folder: Path, report: Report) -> Path:
+    """Return the path of a file in a folder, fetched from its home where it is not there yet.
+
+    Raises:
+        DownloadError: see `download_raw`.
+    """
     try:
         path = _retrieve(wanted, folder, report)
         for member, name in (wanted.members or {}).items():
@@ -56,9 +67,7 @@ def download_raw(*, dataset: PublishedDataset, into: Path, report: Report) -> Pa
         raise DownloadError(wanted, f"sent another file than was published ({error})") from error
     except OSError as error:
         raise DownloadError(wanted, f"could not be kept in {folder} ({error.strerror or error})") from error
-    if wanted.known_hash is None:
-        _check_structure(dataset, wanted, path)
-    return folder
+    return path
 
 
 def _retrieve(wanted: Download, folder: Path, report: Report) -> Path:

@@ -29,13 +29,14 @@ class Download:
     """Where a raw file is published.
 
     `known_hash` is "sha256:…" or "md5:…", None where the official home fixes no version. `members` are taken out of a
-    tarball: the path in it, and the name under which the file is kept.
+    tarball: the path in it, and the name under which the file is kept. `remedy` tells what to do without its home.
     """
 
     url: str
     file_name: str
     known_hash: str | None
     members: Mapping[str, str] | None = None
+    remedy: str = "fetch the raw file in another way and name its folder with --from DIR"
 
 
 @dataclass(frozen=True)
