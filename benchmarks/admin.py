@@ -29,8 +29,22 @@ class MachineAdmin(admin.ModelAdmin[models.Machine]):
 
 @admin.register(models.CarbonIntensity)
 class CarbonIntensityAdmin(admin.ModelAdmin[models.CarbonIntensity]):
-    list_display = ["zone", "gco2e_per_kwh", "kind", "year", "valid_from", "source"]
-    list_filter = ["kind", "zone"]
+    list_display = [
+        "zone", "gco2e_per_kwh", "kind", "year", "valid_from", "source", "is_estimated", "is_simulated",
+    ]  # fmt: skip
+    list_filter = ["kind", "is_simulated", "year"]
+    search_fields = ["=zone", "source"]
+    ordering = ["zone", "-year", "-valid_from", "pk"]
+
+
+@admin.register(models.IntensityFeed)
+class IntensityFeedAdmin(admin.ModelAdmin[models.IntensityFeed]):
+    list_display = [
+        "zone", "provider", "refresh_minutes", "stale_after_minutes", "latest", "attempted_at", "problem_kind",
+    ]  # fmt: skip
+    list_filter = ["provider"]
+    list_select_related = ["latest"]
+    readonly_fields = ["latest", "attempted_at", "problem_kind", "problem"]
 
 
 @admin.register(models.Category)

@@ -274,8 +274,11 @@ def _measurement(
         is_low_precision=bounded.is_low_precision,
         is_shared=bounded.is_shared,
     )
-    intensity = study.carbon_intensity_gco2e_per_kwh
-    apply_score(measurement, basis_of(machine, intensity if intensity is not None else intensity_for(machine)))
+    intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
+    if intensity is None:
+        found = intensity_for(machine)
+        intensity, source = found.gco2e_per_kwh, found.origin
+    apply_score(measurement, basis_of(machine, intensity, source))
     return measurement
 
 

@@ -9,6 +9,7 @@ from benchmarks.sci import METHOD_VERSION, SciInputs, score
 
 _SCORE_FIELDS = (
     "carbon_intensity_gco2e_per_kwh",
+    "carbon_intensity_source",
     "total_embodied_emissions_gco2e",
     "expected_lifespan_s",
     "resource_share",
@@ -27,6 +28,7 @@ class CarbonBasis:
     total_embodied_emissions_gco2e: float
     expected_lifespan_s: int
     resource_share: float
+    carbon_intensity_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,14 @@ class Rescored:
     missing_count: int
 
 
-def basis_of(machine: Machine, carbon_intensity_gco2e_per_kwh: float) -> CarbonBasis:
+def basis_of(machine: Machine, carbon_intensity_gco2e_per_kwh: float, carbon_intensity_source: str = "") -> CarbonBasis:
     """Return the basis of a machine's scores."""
     return CarbonBasis(
         carbon_intensity_gco2e_per_kwh=carbon_intensity_gco2e_per_kwh,
         total_embodied_emissions_gco2e=machine.total_embodied_emissions_gco2e,
         expected_lifespan_s=machine.expected_lifespan_s,
         resource_share=machine.resource_share,
+        carbon_intensity_source=carbon_intensity_source,
     )
 
 
@@ -55,6 +58,7 @@ def apply_score(measurement: Measurement, basis: CarbonBasis) -> None:
     """
     _check(basis)
     measurement.carbon_intensity_gco2e_per_kwh = basis.carbon_intensity_gco2e_per_kwh
+    measurement.carbon_intensity_source = basis.carbon_intensity_source
     measurement.total_embodied_emissions_gco2e = basis.total_embodied_emissions_gco2e
     measurement.expected_lifespan_s = basis.expected_lifespan_s
     measurement.resource_share = basis.resource_share
@@ -81,17 +85,27 @@ def apply_score(measurement: Measurement, basis: CarbonBasis) -> None:
 
 def _check(basis: CarbonBasis) -> None:
     """Refuse a wrong basis also where there is no energy to score with it; raise `SciInputError`."""
-    SciInputs(energy_j=0.0, time_reserved_s=0.0, **vars(basis))
+    SciInputs(
+        energy_j=0.0,
+        time_reserved_s=0.0,
+        carbon_intensity_gco2e_per_kwh=basis.carbon_intensity_gco2e_per_kwh,
+        total_embodied_emissions_gco2e=basis.total_embodied_emissions_gco2e,
+        expected_lifespan_s=basis.expected_lifespan_s,
+        resource_share=basis.resource_share,
+    )
 
 
 def rescore_study(
     *,
     study: Study,
     carbon_intensity_gco2e_per_kwh: float | None = None,
+    carbon_intensity_source: str = "",
     expected_lifespan_s: int | None = None,
     total_embodied_emissions_gco2e: float | None = None,
 ) -> Rescored:
     """Recompute every score of a study from its stored energy; what is not given stays as it was scored.
+
+    `carbon_intensity_source` says where a given intensity is from, and stands beside each score.
 
     Raises:
         SciInputError: an input is out of its range; nothing was changed.
@@ -121,6 +135,9 @@ def rescore_study(
                     _or_else(total_embodied_emissions_gco2e, measurement.total_embodied_emissions_gco2e),
                     int(_or_else(expected_lifespan_s, measurement.expected_lifespan_s)),
                     _or_else(None, measurement.resource_share),
+                    measurement.carbon_intensity_source
+                    if carbon_intensity_gco2e_per_kwh is None
+                    else carbon_intensity_source,
                 ),
             )
             scored += measurement.sci_gco2e is not None
@@ -128,7 +145,8 @@ def rescore_study(
         Measurement.objects.bulk_update(measurements, _SCORE_FIELDS, batch_size=500)
         if carbon_intensity_gco2e_per_kwh is not None:
             locked.carbon_intensity_gco2e_per_kwh = carbon_intensity_gco2e_per_kwh
-            locked.save(update_fields=["carbon_intensity_gco2e_per_kwh"])
+            locked.carbon_intensity_source = carbon_intensity_source
+            locked.save(update_fields=["carbon_intensity_gco2e_per_kwh", "carbon_intensity_source"])
     return Rescored(scored, missing)
 
 

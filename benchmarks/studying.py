@@ -11,6 +11,7 @@ from django.db.models import Count
 
 from benchmarks.inference.base import GenerationParameters
 from benchmarks.inference.connecting import require_parameters
+from benchmarks.intensities import NoIntensity, average_of
 from benchmarks.models import (
     CarbonIntensity,
     Deployment,
@@ -85,6 +86,7 @@ def create_study(
     check_size(len(deployments) * len(prompts) * repeats)
     for server in {deployment.server for deployment in deployments}:
         require_parameters(server.kind, generation_parameters_of(parameters), (server_versions or {}).get(server.pk))
+    intensity = intensity_for(machine)
     with transaction.atomic():
         study = Study.objects.create(
             name=name,
@@ -94,7 +96,8 @@ def create_study(
             order=order,
             order_seed=order_seed,
             sampling_period_ms=sampling_period_ms,
-            carbon_intensity_gco2e_per_kwh=intensity_for(machine),
+            carbon_intensity_gco2e_per_kwh=intensity.gco2e_per_kwh,
+            carbon_intensity_source=intensity.origin,
             created_by_id=created_by_id,
         )
         parameter_set = ParameterSet.objects.create(study=study, **vars(parameters))
@@ -134,19 +137,16 @@ def _responses(
     ]
 
 
-def intensity_for(machine: Machine) -> float:
-    """Return the carbon intensity of a machine's zone, in gCO2e/kWh.
+def intensity_for(machine: Machine) -> CarbonIntensity:
+    """Return the carbon intensity that a study on a machine is fixed at: fixed by hand, or the latest year's.
 
     Raises:
-        StudyError: none is known for the zone.
+        StudyError: none is known for the machine's zone.
     """
-    fixed = [CarbonIntensity.Kind.YEARLY_AVERAGE, CarbonIntensity.Kind.FIXED]
-    found = CarbonIntensity.objects.for_zone(machine.zone).filter(kind__in=fixed).first()
-    if found is None:
-        raise StudyError(
-            f"No carbon intensity is known for the zone {machine.zone!r} of {machine}; add one in the admin."
-        )
-    return found.gco2e_per_kwh
+    try:
+        return average_of(zone=machine.zone)
+    except NoIntensity as error:
+        raise StudyError(str(error)) from error
 
 
 def generation_parameters_of(parameters: "Parameters | ParameterSet") -> GenerationParameters:

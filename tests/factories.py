@@ -11,6 +11,7 @@ from benchmarks.models import (
     Dataset,
     Deployment,
     InferenceServer,
+    IntensityFeed,
     LanguageModel,
     Machine,
     Measurement,
@@ -39,6 +40,20 @@ def make_machine(name: str = "test", **facts: Any) -> Machine:
     if not CarbonIntensity.objects.filter(zone=machine.zone).exists():
         CarbonIntensity.objects.create(zone=machine.zone, gco2e_per_kwh=385, source="test", year=2022)
     return machine
+
+
+def make_intensity(zone: str = "DE", gco2e_per_kwh: float = 300, **facts: Any) -> CarbonIntensity:
+    return CarbonIntensity.objects.create(
+        **{"zone": zone, "gco2e_per_kwh": gco2e_per_kwh, "source": "test", "year": 2024, **facts}
+    )
+
+
+def make_feed(zone: str = "DE", *, live: float | None = None, told_at: datetime = NOW, **facts: Any) -> IntensityFeed:
+    """Make a zone that a live service is asked about; `live` is what it told, at `told_at`."""
+    values = {"zone": zone, "provider": IntensityFeed.Provider.ELECTRICITY_MAPS, **facts}
+    if live is not None:
+        values["latest"] = make_intensity(zone, live, kind="live_average", year=None, valid_from=told_at)
+    return IntensityFeed.objects.create(**values)
 
 
 def make_server(machine: Machine | None = None, base_url: str = "http://127.0.0.1:1") -> InferenceServer:

@@ -9,6 +9,7 @@ from benchmarks.models.catalog import (
     Prompt,
 )
 from benchmarks.models.energy import ChannelReading, EnergyTrace, Measurement
+from benchmarks.models.feed import IntensityFeed
 from benchmarks.models.machine import CarbonIntensity, Machine
 from benchmarks.models.study import (
     ParameterSet,
@@ -27,6 +28,7 @@ __all__ = [
     "Deployment",
     "EnergyTrace",
     "InferenceServer",
+    "IntensityFeed",
     "LanguageModel",
     "Machine",
     "Measurement",

@@ -51,6 +51,9 @@ class Measurement(models.Model):
     is_low_precision = models.BooleanField(default=False)
     is_shared = models.BooleanField(default=False, help_text="Something else used the machine at the same time.")
     carbon_intensity_gco2e_per_kwh = models.FloatField(null=True, blank=True)
+    carbon_intensity_source = models.CharField(
+        max_length=300, blank=True, help_text="Zone, year and source of the carbon intensity, or who gave it."
+    )
     total_embodied_emissions_gco2e = models.FloatField(null=True, blank=True)
     expected_lifespan_s = models.BigIntegerField(null=True, blank=True)
     resource_share = models.FloatField(null=True, blank=True)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from benchmarks.units import SECONDS_PER_YEAR
 
@@ -23,6 +23,14 @@ class CarbonIntensityQuerySet(models.QuerySet["CarbonIntensity"]):
             found = found.filter(Q(valid_from__isnull=True) | Q(valid_from__lte=at))
         return found.order_by(F("valid_from").desc(nulls_last=True), F("year").desc(nulls_last=True), "pk")
 
+    def averages(self) -> "CarbonIntensityQuerySet":
+        """Return what comparisons may be made with, what was fixed by hand first, then the latest year."""
+        kinds = [CarbonIntensity.Kind.YEARLY_AVERAGE, CarbonIntensity.Kind.FIXED]
+        by_hand_first = Case(When(kind=CarbonIntensity.Kind.FIXED, then=0), default=1)
+        return self.filter(kind__in=kinds, is_simulated=False).order_by(
+            by_hand_first, F("valid_from").desc(nulls_last=True), F("year").desc(nulls_last=True), "pk"
+        )
+
 
 class CarbonIntensity(models.Model):
     """The carbon intensity of electricity in one zone, for one year or from one moment, by one source."""
@@ -39,6 +47,8 @@ class CarbonIntensity(models.Model):
     source = models.CharField(max_length=200, help_text="Who published the figure, with its licence.")
     year = models.PositiveSmallIntegerField(null=True, blank=True)
     valid_from = models.DateTimeField(null=True, blank=True)
+    is_estimated = models.BooleanField(default=False, help_text="The source calls it an estimate or a forecast.")
+    is_simulated = models.BooleanField(default=False, help_text="From the twin of a live service, not from a grid.")
 
     objects = CarbonIntensityQuerySet.as_manager()
 
@@ -55,6 +65,12 @@ class CarbonIntensity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.zone} {self.gco2e_per_kwh:g} gCO2e/kWh ({self.year or self.valid_from or self.kind})"
+
+    @property
+    def origin(self) -> str:
+        """Return zone, time and source as they are kept beside a score."""
+        when = self.year or (self.valid_from.isoformat(timespec="minutes") if self.valid_from else "")
+        return f"{self.zone} {when}".strip() + f": {self.source}"
 
 
 class Machine(models.Model):

@@ -61,6 +61,9 @@ class Study(models.Model):
         blank=True,
         help_text="Fixed for the whole study, for comparisons.",
     )
+    carbon_intensity_source = models.CharField(
+        max_length=300, blank=True, help_text="Zone, year and source of the carbon intensity, or who gave it."
+    )
     machine_snapshot = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"

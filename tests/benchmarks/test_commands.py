@@ -15,7 +15,15 @@ from benchmarks.federating import retire
 from benchmarks.inference.scripted import ScriptedAnswer, ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, Machine, Measurement, Prompt, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
-from tests.factories import NOW, make_deployment, make_machine, make_pending_study, make_prompt, make_response
+from tests.factories import (
+    NOW,
+    make_deployment,
+    make_intensity,
+    make_machine,
+    make_pending_study,
+    make_prompt,
+    make_response,
+)
 
 MODELS = [ScriptedModel("tiny:1b", digest="1" * 64, parameter_size="1B", quantization="Q4_0"), ScriptedModel("large")]
 
@@ -134,9 +142,54 @@ class TestScore:
         said = run("score", "--study", study.name, "--intensity", "100", "--lifespan-years", "8")
 
         scored = Measurement.objects.scored().get()
-        assert said == "1 responses scored, 1 without energy have no score.\n"
+        assert said == (
+            "1 responses scored, 1 without energy have no score.\nCarbon intensity: 100 gCO2e/kWh (given by hand).\n"
+        )
         assert scored.operational_emissions_gco2e == pytest.approx(1.0)
         assert scored.expected_lifespan_s == 8 * 365 * 86_400
+
+    def test_takes_the_intensity_of_a_zone_and_year(self, study: Study) -> None:
+        make_intensity("FR", 57, year=2023)
+        make_intensity("FR", 44, year=2024)
+
+        run("score", "--study", study.name, "--zone", "FR", "--year", "2023")
+        in_2023 = Measurement.objects.scored().get()
+        said = run("score", "--study", study.name, "--zone", "FR")
+
+        latest = Measurement.objects.scored().get()
+        assert (in_2023.carbon_intensity_gco2e_per_kwh, in_2023.carbon_intensity_source) == (57, "FR 2023: test")
+        assert (latest.carbon_intensity_gco2e_per_kwh, latest.carbon_intensity_source) == (44, "FR 2024: test")
+        assert said.endswith("Carbon intensity: 44 gCO2e/kWh (FR 2024: test).\n")
+
+    def test_asks_which_source_where_they_differ(self, study: Study) -> None:
+        make_intensity("FR", 57, source="First")
+        make_intensity("FR", 58, source="Second")
+
+        with pytest.raises(CommandError, match="57 by 'First'; 58 by 'Second'. Name one of them with --source"):
+            run("score", "--study", study.name, "--zone", "FR", "--year", "2024")
+        run("score", "--study", study.name, "--zone", "FR", "--year", "2024", "--source", "second")
+        assert Measurement.objects.scored().get().carbon_intensity_gco2e_per_kwh == 58
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            (("--zone=FR",), "No carbon intensity is known for the zone 'FR'"),
+            (("--zone=DE", "--year=1999"), "There are: 2022"),
+            (("--zone=FR", "--year=2024"), "There is no year of it; see manage.py import_intensity"),
+            (("--zone=DE", "--year=2022", "--source=Nobody"), "from a source named 'Nobody'"),
+            (("--zone=DE", "--intensity=1"), "not allowed with argument"),
+            (("--year=2022",), "give --zone too"),
+            (("--intensity=1", "--year=2022"), "give --zone too"),
+            (("--zone=DE", "--source=test"), "give --zone and --year too"),
+        ],
+        ids=str,
+    )
+    def test_refuses_a_choice_that_names_no_intensity(self, study: Study, options: tuple[str, ...], told: str) -> None:
+        before = Measurement.objects.scored().get().sci_gco2e
+
+        with pytest.raises(CommandError, match=told):
+            run("score", "--study", study.name, *options)
+        assert Measurement.objects.scored().get().sci_gco2e == before
 
     @pytest.mark.parametrize(
         "option", ["--intensity=-1", "--intensity=nan", "--lifespan-years=0", "--lifespan-years=nan", "--embodied=-1"]

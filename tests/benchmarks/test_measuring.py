@@ -181,6 +181,7 @@ class TestFinishedResponse:
         assert measurement.sci_gco2e == pytest.approx(0.29736, abs=0.00001)
         assert (measurement.quality, measurement.boundary) == ("measured", "whole machine, by plug (machine)")
         assert (measurement.carbon_intensity_gco2e_per_kwh, measurement.method_version) == (385, METHOD_VERSION)
+        assert measurement.carbon_intensity_source == "DE 2022: test"
         assert (measurement.started_monotonic_ns, measurement.finished_monotonic_ns) == (10 * SECOND, 20_590 * MS)
         assert (measurement.purpose, measurement.machine, measurement.started_at) == ("response", study.machine, NOW)
 

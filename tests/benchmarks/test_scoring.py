@@ -123,6 +123,22 @@ class TestRescoreStudy:
         study.refresh_from_db()
         assert study.carbon_intensity_gco2e_per_kwh == 100
 
+    def test_keeps_beside_each_score_where_the_intensity_is_from(self, study: Study) -> None:
+        rescore_study(study=study, carbon_intensity_gco2e_per_kwh=57, carbon_intensity_source="FR 2023: test")
+        rescore_study(study=study, expected_lifespan_s=60)
+
+        study.refresh_from_db()
+        sources = set(Measurement.objects.values_list("carbon_intensity_source", flat=True))
+        assert (study.carbon_intensity_source, sources) == ("FR 2023: test", {"FR 2023: test"})
+
+    def test_never_leaves_a_former_source_beside_another_intensity(self, study: Study) -> None:
+        rescore_study(study=study, carbon_intensity_gco2e_per_kwh=57, carbon_intensity_source="FR 2023: test")
+        rescore_study(study=study, carbon_intensity_gco2e_per_kwh=100)
+
+        study.refresh_from_db()
+        assert study.carbon_intensity_source == ""
+        assert not Measurement.objects.exclude(carbon_intensity_source="").exists()
+
     def test_leaves_other_studies_and_imported_outcomes_alone(self, study: Study) -> None:
         other = make_response(make_prompt(), make_deployment("other"))
         imported = Response.objects.filter(study=study).order_by("pk")[0].measurement

@@ -103,6 +103,7 @@ class TestCreateStudy:
         assert (kept.seed, kept.temperature, kept.num_ctx, kept.num_predict) == (1, 0.0, 2048, 256)
         assert (kept.top_k, kept.top_p, kept.extras) == (5, None, {"min_p": 0.1})
         assert study.carbon_intensity_gco2e_per_kwh == 385
+        assert study.carbon_intensity_source == "DE 2022: test"
 
     def test_needs_prompts_and_models(self, deployments: list[Deployment], prompts: list[Prompt]) -> None:
         with pytest.raises(StudyError, match="has no prompts; import some"):
@@ -200,7 +201,7 @@ class TestIntensityFor:
         CarbonIntensity.objects.create(zone="FR", gco2e_per_kwh=44, source="test", year=2024)
         CarbonIntensity.objects.create(zone="FR", gco2e_per_kwh=1, source="test", kind="live_average", valid_from=NOW)
 
-        assert intensity_for(machine) == 44
+        assert intensity_for(machine).gco2e_per_kwh == 44
 
     def test_never_makes_one_up(self) -> None:
         machine = make_machine()

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.meters.base import Quantity
 from benchmarks.models import EnergyTrace, Response
+from benchmarks.scoring import rescore_study
 from greenllm.roles import Role
 from tests import factories as make
 from tests.greenllm.studies import shown
@@ -47,6 +48,16 @@ class TestResponse:
         make.make_label(response, "correct")
         make.make_label(response, "incorrect")
         assert "Its judges disagree" in page_of(client, response)
+
+    def test_says_where_the_intensity_is_from(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        rescore_study(
+            study=response.study, carbon_intensity_gco2e_per_kwh=57, carbon_intensity_source="FR 2023: Ember, CC BY 4.0"
+        )
+
+        assert "57.0 gCO<sub>2</sub>e/kWh (FR 2023: Ember, CC BY 4.0)" in page_of(client, response)
+        study_page = client.get(f"/studies/{response.study.name}/").content.decode()
+        assert "57.0 gCO<sub>2</sub>e/kWh (FR 2023: Ember, CC BY 4.0)" in study_page
 
     def test_shows_the_score_with_every_input(self, client: Client) -> None:
         response = shown.make_shown_response()
