@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from benchmarks.datasets.base import PromptFileError
 from benchmarks.federating import ModelNotOffered, RetiredModel, UnknownModel
 from benchmarks.inference.base import InferenceError
-from benchmarks.models import Study
+from benchmarks.models import Machine, Study
 from benchmarks.recording import RecordingError
 from benchmarks.sci import SciInputError
 from benchmarks.studying import StudyError
@@ -55,3 +55,16 @@ def study_named(name: str) -> Study:
         known = ", ".join(Study.objects.order_by("-created_at").values_list("name", flat=True)[:10])
         raise StudyError(f"There is no study {name!r}. " + (f"There are: {known}." if known else "There is none yet."))
     return study
+
+
+def machine_named(name: str) -> Machine:
+    """Return a machine by its name.
+
+    Raises:
+        CommandError: there is none; the message lists those that there are.
+    """
+    machine = Machine.objects.filter(name=name).first()
+    if machine is None:
+        known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True)[:10])
+        raise CommandError(f"There is no machine {name!r}. " + (f"There are: {known}." if known else "There is none."))
+    return machine

@@ -56,29 +56,30 @@ class ReadingLoop:
         """Read at each deadline until asked to stop; raise `MeterLost` when the meter does not come back."""
         deadline_ns = next_deadline_ns(self._clock(), origin_ns=self._origin_ns, period_ns=self._period_ns)
         while not self._wait(stop, deadline_ns):
-            self.tick()
+            self.tick(lateness_ns=self._clock() - deadline_ns)
             now_ns = self._clock()
             deadline_ns = next_deadline_ns(now_ns, origin_ns=self._origin_ns, period_ns=self._period_ns)
 
-    def tick(self) -> None:
+    def tick(self, *, lateness_ns: int = 0) -> None:
         """Read once, record a reading or a gap for each channel, and open the meter anew when it is time to.
 
-        Raises `MeterLost` when the last attempt to open it anew has not helped either.
+        `lateness_ns` is the time since the deadline. Raises `MeterLost` when the last attempt to open it anew
+        has not helped either.
         """
         try:
             readings = self._meter.read()
         except MeterError as error:
-            self._record_failure(str(error))
+            self._record_failure(str(error), lateness_ns)
             return
         self._failure_count = self._reopen_count = 0
         now_ns = self._clock()
         for name, ring in self._rings.items():
             if name not in readings:
-                ring.write_gap(f"the meter gave no reading of {name}", now_ns=now_ns)
+                ring.write_gap(f"the meter gave no reading of {name}", now_ns=now_ns, lateness_ns=lateness_ns)
             elif (reading := readings[name]) is None:
                 ring.beat(now_ns)
             else:
-                ring.write_reading(reading, now_ns=now_ns)
+                ring.write_reading(reading, now_ns=now_ns, lateness_ns=lateness_ns)
 
     def _wait(self, stop: Event, deadline_ns: int) -> bool:
         """Wait for the deadline and return False, or return True as soon as a stop is asked for."""
@@ -87,13 +88,13 @@ class ReadingLoop:
                 return True
         return stop.is_set()
 
-    def _record_failure(self, reason: str) -> None:
+    def _record_failure(self, reason: str, lateness_ns: int) -> None:
         if self._failure_count == 0:
             logger.warning("reading %s fails: %s", ", ".join(self._rings), reason)
         self._failure_count += 1
         now_ns = self._clock()
         for ring in self._rings.values():
-            ring.write_gap(reason, now_ns=now_ns)
+            ring.write_gap(reason, now_ns=now_ns, lateness_ns=lateness_ns)
         if self._failure_count < FAILURES_BEFORE_REOPEN * 2**self._reopen_count:
             return
         if self._reopen_count == MAX_REOPENS:

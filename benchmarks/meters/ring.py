@@ -20,11 +20,11 @@ from benchmarks.meters.base import Boundary, Channel, Quality, Quantity, Reading
 from benchmarks.units import NANOSECONDS_PER_SECOND
 
 MAGIC = b"GLLMRING"
-VERSION = 1
+VERSION = 2
 KEPT_NS = 3600 * NANOSECONDS_PER_SECOND  # longer than any single answer is allowed to take
 
 _HEADER = struct.Struct("<8sHHIQqiB3xqqq24s64s16s16s16s120s")
-_RECORD = struct.Struct("<QqqqH2x")
+_RECORD = struct.Struct("<QqqqHH")
 _CHECKSUM = struct.Struct("<I")
 _COUNT = struct.Struct("<Q")
 _MOMENT = struct.Struct("<q")
@@ -35,6 +35,8 @@ _ERROR_LENGTH = 120
 _ERROR_OFFSET = _HEADER.size - _ERROR_LENGTH
 RECORD_SIZE = _RECORD.size + _CHECKSUM.size
 _TRIES = 3
+_LATENESS_UNIT_NS = 10_000
+_MAX_LATENESS = 2**16 - 1
 
 
 class RingError(Exception):
@@ -61,13 +63,22 @@ class Status(IntEnum):
 
 
 class Record(NamedTuple):
-    """One attempt to read a channel; `window_ns` and `value` mean nothing when it is a gap."""
+    """One attempt to read a channel; `window_ns` and `value` mean nothing when it is a gap.
+
+    `lateness` is the time from the deadline to the moment when the thread that reads was at work, in steps of 10 µs.
+    """
 
     sequence: int
     at_ns: int
     window_ns: int
     value: int
     status: int
+    lateness: int
+
+    @property
+    def lateness_ns(self) -> int:
+        """Return how late the attempt began; 0.66 s stands for all that is later."""
+        return self.lateness * _LATENESS_UNIT_NS
 
     @property
     def is_reading(self) -> bool:
@@ -147,15 +158,15 @@ class RingWriter:
         _HEADER.pack_into(self._map, 0, *_header_fields(identity, self._capacity))
         unfinished.rename(path)
 
-    def write_reading(self, reading: Reading, *, now_ns: int) -> None:
+    def write_reading(self, reading: Reading, *, now_ns: int, lateness_ns: int = 0) -> None:
         """Append a reading."""
-        self._write(reading.at_ns, reading.window_ns, reading.value, Status.READING, now_ns)
+        self._write((reading.at_ns, reading.window_ns, reading.value, Status.READING), now_ns, lateness_ns)
 
-    def write_gap(self, error: str, *, now_ns: int) -> None:
+    def write_gap(self, error: str, *, now_ns: int, lateness_ns: int = 0) -> None:
         """Append a record that says that a read failed now, and keep the error's text in the header."""
         text = error.encode()[:_ERROR_LENGTH]
         self._map[_ERROR_OFFSET : _ERROR_OFFSET + _ERROR_LENGTH] = text.ljust(_ERROR_LENGTH, b"\0")
-        self._write(now_ns, 0, 0, Status.GAP, now_ns)
+        self._write((now_ns, 0, 0, Status.GAP), now_ns, lateness_ns)
 
     def beat(self, now_ns: int) -> None:
         """Say that the writer is alive."""
@@ -165,8 +176,9 @@ class RingWriter:
         """Give the memory back; the file stays."""
         self._map.close()
 
-    def _write(self, at_ns: int, window_ns: int, value: int, status: Status, now_ns: int) -> None:
-        record = _RECORD.pack(self._write_count, at_ns, window_ns, value, status)
+    def _write(self, fields: tuple[int, int, int, Status], now_ns: int, lateness_ns: int) -> None:
+        lateness = min(lateness_ns // _LATENESS_UNIT_NS, _MAX_LATENESS)
+        record = _RECORD.pack(self._write_count, *fields, lateness)
         offset = _record_offset(self._write_count, self._capacity)
         self._map[offset : offset + RECORD_SIZE] = record + _CHECKSUM.pack(zlib.crc32(record))
         self._write_count += 1

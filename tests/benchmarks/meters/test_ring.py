@@ -70,13 +70,21 @@ class TestHeader:
         with RingReader(path) as ring:
             assert ring.header().heartbeat_at_ns == 50
 
+    def test_keeps_how_late_each_read_began(self, path: Path, writer: RingWriter) -> None:
+        writer.write_reading(Reading(100, 40, 7), now_ns=101, lateness_ns=1_234_567)
+        writer.write_gap("timeout", now_ns=200, lateness_ns=2_000_000_000)
+        with RingReader(path) as ring:
+            first, second = ring.records_between(0, 1_000).records
+        assert first.lateness_ns == 1_230_000
+        assert second.lateness_ns == 655_350_000
+
     def test_has_the_documented_layout(self, path: Path, writer: RingWriter) -> None:
         write(writer, 2)
 
         content = path.read_bytes()
 
         assert content[:8] == MAGIC
-        assert struct.unpack_from("<HHIQqi", content, 8) == (1, 40, CAPACITY, 2, 201, 4_711)
+        assert struct.unpack_from("<HHIQqi", content, 8) == (2, 40, CAPACITY, 2, 201, 4_711)
         assert struct.unpack_from("<qqq", content, 40) == (PERIOD, 40, 50)
         assert content[64:67] == b"mcp"
         assert content[88:95] == b"machine"
@@ -218,7 +226,7 @@ class TestRingReader:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"short", b"x" * 1000, MAGIC + struct.pack("<HHI", 2, 40, 8) + bytes(624)],
+        [b"", b"short", b"x" * 1000, MAGIC + struct.pack("<HHI", 3, 40, 8) + bytes(624)],
         ids=["empty", "short", "something else", "another version"],
     )
     def test_refuses_what_is_no_ring(self, path: Path, content: bytes) -> None:
