@@ -131,6 +131,13 @@ class MeasurementAdmin(ReadOnlyAdmin):
     inlines = [ChannelReadingInline]
 
 
+@admin.register(models.Calibration)
+class CalibrationAdmin(ReadOnlyAdmin):
+    list_display = ["id", "machine", "made_at", "idle_power_mw", "overhead_of_span", "cooldown_s", "quality"]
+    list_filter = ["machine"]
+    list_select_related = ["machine"]
+
+
 @admin.register(models.EnergyTrace)
 class EnergyTraceAdmin(ReadOnlyAdmin):
     list_display = ["id", "measurement", "channel", "sample_count", "period_ns", "window_ns"]

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -12,9 +12,8 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.boundary import IntegratedChannel, draw_boundary
+from benchmarks.boundary import BoundedEnergy, draw_boundary, energy_net_of_idle_j
 from benchmarks.cooldown import Cooldown, Ending
-from benchmarks.energy import integrate
 from benchmarks.inference.base import (
     ChatMessage,
     Generation,
@@ -23,10 +22,8 @@ from benchmarks.inference.base import (
     InferenceError,
 )
 from benchmarks.locking import MachineBusy, machine_lock
-from benchmarks.meters.base import Fact
 from benchmarks.models import (
-    ChannelReading,
-    EnergyTrace,
+    Calibration,
     Machine,
     Measurement,
     Response,
@@ -35,9 +32,10 @@ from benchmarks.models import (
 )
 from benchmarks.recording import ChannelRecord, EnergyRecorder, RecorderBusy, RecordingError
 from benchmarks.scoring import apply_score, basis_of
+from benchmarks.storing import integrate_channel, make_measurement, save_channels
 from benchmarks.studying import generation_parameters_of, intensity_for
 from benchmarks.traces import PackedTrace, TraceError, pack
-from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 logger = logging.getLogger(__name__)
 
@@ -211,15 +209,20 @@ def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
 
 
 def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
-    channels = [_integrated(record, measured) for record in measured.channels]
-    measurement = _measurement(response.study, machine, measured, channels)
+    channels = [
+        integrate_channel(record, start_ns=measured.start_ns, stop_ns=measured.stop_ns) for record in measured.channels
+    ]
+    bounded = draw_boundary(channels)
     generation = measured.generation
-    with transaction.atomic():
+    with transaction.atomic():  # around the first query too: it gets over a connection that broke meanwhile
+        measurement = _measurement(response.study, machine, measured, bounded)
         measurement.save()
-        _save_channels(measurement, channels, {one.channel.name: one.facts for one in measured.channels})
-        EnergyTrace.objects.bulk_create(
-            _trace_row(measurement, record, trace)
-            for record, trace in zip(measured.channels, measured.traces, strict=True)
+        save_channels(
+            measurement=measurement,
+            records=measured.channels,
+            channels=channels,
+            traces=measured.traces,
+            counted=bounded.counted,
         )
         response.measurement = measurement
         response.state = Response.State.FINISHED
@@ -238,41 +241,19 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
         attempt.save()
 
 
-def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
-    return IntegratedChannel(
-        name=record.channel.name,
-        meter=record.meter,
-        scope=record.channel.boundary,
-        quality=record.channel.quality,
-        integration=integrate(
-            record.readings,
-            start_ns=measured.start_ns,
-            stop_ns=measured.stop_ns,
-            # Readings cannot come more often than the windows of a device, however often it is asked.
-            period_ns=max(record.period_ns, record.channel.window_ns),
-            quantity=record.channel.quantity,
-        ),
-        is_shared=record.channel.is_shared,
-    )
-
-
-def _measurement(
-    study: Study, machine: Machine, measured: Measured, channels: Sequence[IntegratedChannel]
-) -> Measurement:
-    bounded = draw_boundary(channels)
-    measurement = Measurement(
+def _measurement(study: Study, machine: Machine, measured: Measured, bounded: BoundedEnergy) -> Measurement:
+    measurement = make_measurement(
         purpose=Measurement.Purpose.RESPONSE,
         machine=machine,
         started_at=measured.started_at,
-        started_monotonic_ns=measured.start_ns,
-        finished_monotonic_ns=measured.stop_ns,
-        time_reserved_s=nanoseconds_to_seconds(measured.stop_ns - measured.start_ns),
-        energy_j=bounded.energy_j,
-        quality=bounded.quality,
-        missing_reason=bounded.missing_reason,
-        boundary=bounded.boundary[:200],
-        is_low_precision=bounded.is_low_precision,
-        is_shared=bounded.is_shared,
+        start_ns=measured.start_ns,
+        stop_ns=measured.stop_ns,
+        bounded=bounded,
+    )
+    measurement.net_energy_j = energy_net_of_idle_j(
+        bounded,
+        duration_s=measurement.time_reserved_s or 0.0,
+        baseline=Calibration.objects.latest_idle_baseline(machine),
     )
     intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
     if intensity is None:
@@ -280,45 +261,6 @@ def _measurement(
         intensity, source = found.gco2e_per_kwh, found.origin
     apply_score(measurement, basis_of(machine, intensity, source))
     return measurement
-
-
-def _save_channels(
-    measurement: Measurement, channels: Sequence[IntegratedChannel], facts: Mapping[str, Mapping[str, Fact]]
-) -> None:
-    counted = draw_boundary(channels).counted
-    ChannelReading.objects.bulk_create(
-        ChannelReading(
-            measurement=measurement,
-            channel=one.name,
-            meter=one.meter,
-            is_in_boundary=one.name in counted,
-            energy_j=one.integration.energy_j,
-            mean_power_mw=one.integration.mean_power_mw,
-            sample_count=one.integration.sample_count,
-            coverage=one.integration.coverage,
-            gap_count=one.integration.gap_count,
-            quality=one.quality if one.integration.energy_j is not None else "missing",
-            missing_reason=one.integration.reason,
-            meter_facts=dict(facts[one.name]),
-        )
-        for one in channels
-    )
-
-
-def _trace_row(measurement: Measurement, record: ChannelRecord, trace: PackedTrace) -> EnergyTrace:
-    return EnergyTrace(
-        measurement=measurement,
-        channel=record.channel.name,
-        format_version=trace.format_version,
-        quantity=trace.quantity,
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        sample_count=trace.sample_count,
-        offsets=list(trace.offsets),
-        values=list(trace.values),
-    )
 
 
 def _give_up(

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from benchmarks.meters.base import Channel, Fact, MeterUnavailable, Reading
+from benchmarks.boundary import QUALITIES_IN_ORDER
+from benchmarks.meters.base import Boundary, Channel, Fact, MeterError, MeterUnavailable, Quality, Reading
 from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
+from benchmarks.meters.kinds import make_meter
 from benchmarks.meters.replay import steps_of
 from benchmarks.meters.sampling import ReadingsMissing, SampledChannel, SamplerBusy, SamplerGone, SamplerProcess
 from benchmarks.models import EnergyTrace, Machine
@@ -142,6 +144,39 @@ def meters_of(machine: Machine) -> list[MeterConfiguration]:
     except (TypeError, ConfigurationError) as error:
         raise RecordingError(f"meters of the machine {machine}: {error}", is_retryable=False) from error
     return [_with_what_the_database_knows(meter, machine) for meter in configured]
+
+
+def meters_of_the_boundary(meters: Sequence[MeterConfiguration]) -> list[MeterConfiguration]:
+    """Return the meter whose channel the boundary takes for the machine; all of them where components are summed.
+
+    Raises:
+        RecordingError: a meter cannot be opened.
+    """
+    seen = [(one, channel) for one in meters for channel in _channels_of(one)]
+    machines = sorted(
+        (QUALITIES_IN_ORDER.index(channel.quality), channel.name, number)
+        for number, (_, channel) in enumerate(seen)
+        if channel.boundary is Boundary.MACHINE
+    )
+    qualities = {channel.quality for _, channel in seen if channel.boundary is Boundary.COMPONENT}
+    if not machines:
+        return list(meters)
+    best, channel = seen[machines[0][2]]
+    is_guess = channel.quality is Quality.ESTIMATED
+    return list(meters) if is_guess and qualities == {Quality.COMPONENT} else [best]
+
+
+def _channels_of(configuration: MeterConfiguration) -> tuple[Channel, ...]:
+    try:
+        meter = make_meter(configuration)
+        meter.open()
+    except (MeterUnavailable, ConfigurationError) as error:
+        raise RecordingError(str(error), is_retryable=False) from error
+    except MeterError as error:
+        raise RecordingError(str(error), is_retryable=True) from error
+    channels = meter.channels
+    meter.close()
+    return channels
 
 
 def _with_what_the_database_knows(meter: MeterConfiguration, machine: Machine) -> MeterConfiguration:

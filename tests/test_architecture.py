@@ -26,6 +26,8 @@ PURE = [
         "benchmarks/boundary.py",
         "benchmarks/spread.py",
         "benchmarks/cooldown.py",
+        "benchmarks/calibration.py",
+        "benchmarks/uncertainty.py",
         "benchmarks/bundling/archive.py",
         "router/policy.py",
         "router/vectors.py",

@@ -1,5 +1,6 @@
 """What is stored of data sets, machines, studies and energy."""
 
+from benchmarks.models.calibration import Calibration
 from benchmarks.models.catalog import (
     Category,
     Dataset,
@@ -21,6 +22,7 @@ from benchmarks.models.study import (
 )
 
 __all__ = [
+    "Calibration",
     "CarbonIntensity",
     "Category",
     "ChannelReading",
