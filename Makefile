@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format vendor clean
+.PHONY: help demo up test bench-meters check format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -24,6 +24,10 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 test: $(VENV)/installed-dev  ## Run every test on real services
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
 	$(BIN)/python -m pytest --durations=15 -m "not ($(FAST))"
+
+MINUTES ?= 0.5
+bench-meters: $(VENV)/installed-dev  ## Figures of sampler, energy and storage beside their targets; MINUTES=10 for the full
+	@$(BIN)/python -m tests.bench --minutes $(MINUTES) $(BENCH)
 
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .
