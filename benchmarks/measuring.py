@@ -12,7 +12,7 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.boundary import IntegratedChannel, draw_boundary
+from benchmarks.boundary import BoundedEnergy, IntegratedChannel, draw_boundary
 from benchmarks.cooldown import Cooldown, Ending
 from benchmarks.energy import integrate
 from benchmarks.inference.base import (
@@ -34,8 +34,9 @@ from benchmarks.models import (
     Study,
 )
 from benchmarks.recording import ChannelRecord, EnergyRecorder, RecorderBusy, RecordingError
-from benchmarks.scoring import apply_score, basis_of
+from benchmarks.scoring import CarbonBasis, apply_score, basis_of
 from benchmarks.studying import generation_parameters_of, intensity_for
+from benchmarks.targeting import bounded_for, make_ready, take_routing
 from benchmarks.traces import PackedTrace, TraceError, pack
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
 
@@ -70,15 +71,21 @@ class Lab:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One generation with its marks on the monotonic clock and what the channels saw between them."""
+class Observation:
+    """Two marks on the monotonic clock and what the channels saw between them."""
 
-    generation: Generation
     started_at: datetime
     start_ns: int
     stop_ns: int
     channels: tuple[ChannelRecord, ...]
     traces: tuple[PackedTrace, ...]  # one for each channel
+
+
+@dataclass(frozen=True)
+class Measured(Observation):
+    """One generation between its marks."""
+
+    generation: Generation
     cooldown: Cooldown | None
 
 
@@ -186,18 +193,19 @@ def _measure(response: Response, lab: Lab) -> Measured:
     parameters = generation_parameters_of(response.parameter_set)
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
-    client.load(model, parameters)  # before the start mark: loading is not part of the answer
+    server = response.deployment.server
+    make_ready(server=server, client=client, request=request)  # before the start mark
     cooldown = _cool_down(response.study, lab)
     if cooldown is not None and cooldown.waited_s > 0:
-        client.load(model, parameters)  # a server may have put it away meanwhile; otherwise this does nothing
+        # a server may have put it away meanwhile; otherwise this does nothing
+        make_ready(server=server, client=client, request=request)
     lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
     started_at = lab.now()
     start_ns = lab.monotonic_ns()
     generation = client.generate(request)
     stop_ns = lab.monotonic_ns()
-    channels = lab.recorder.records(start_ns=start_ns, stop_ns=stop_ns)
-    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
-    return Measured(generation, started_at, start_ns, stop_ns, channels, traces, cooldown)
+    seen = observed(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
+    return Measured(**vars(seen), generation=generation, cooldown=cooldown)
 
 
 def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
@@ -211,22 +219,20 @@ def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
 
 
 def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
-    channels = [_integrated(record, measured) for record in measured.channels]
-    measurement = _measurement(response.study, machine, measured, channels)
+    channels = integrated(measured)
     generation = measured.generation
+    bounded = bounded_for(response, machine=machine, generation=generation, bounded=draw_boundary(channels))
+    basis = _basis(response.study, machine)
+    measurement = measurement_of(Measurement.Purpose.RESPONSE, machine, measured, bounded, basis=basis)
     with transaction.atomic():
-        measurement.save()
-        _save_channels(measurement, channels, {one.channel.name: one.facts for one in measured.channels})
-        EnergyTrace.objects.bulk_create(
-            _trace_row(measurement, record, trace)
-            for record, trace in zip(measured.channels, measured.traces, strict=True)
-        )
+        save_observed(measurement, measured, channels)
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
         response.text = _storable(generation.text)
         response.thinking_text = _storable(generation.thinking or "")
         response.take_figures(generation)
+        take_routing(response, generation)
         response.finished_at = now
         response.save()
         attempt.outcome = ResponseAttempt.Outcome.FINISHED
@@ -238,7 +244,23 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
         attempt.save()
 
 
-def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
+def observed(recorder: EnergyRecorder, *, started_at: datetime, start_ns: int, stop_ns: int) -> Observation:
+    """Return what the channels saw between two marks.
+
+    Raises:
+        RecordingError, TraceError: samples are missing, or cannot be kept.
+    """
+    channels = recorder.records(start_ns=start_ns, stop_ns=stop_ns)
+    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
+    return Observation(started_at, start_ns, stop_ns, channels, traces)
+
+
+def integrated(seen: Observation) -> list[IntegratedChannel]:
+    """Return the energy of each channel between the marks."""
+    return [_integrated(record, seen) for record in seen.channels]
+
+
+def _integrated(record: ChannelRecord, seen: Observation) -> IntegratedChannel:
     return IntegratedChannel(
         name=record.channel.name,
         meter=record.meter,
@@ -246,8 +268,8 @@ def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
         quality=record.channel.quality,
         integration=integrate(
             record.readings,
-            start_ns=measured.start_ns,
-            stop_ns=measured.stop_ns,
+            start_ns=seen.start_ns,
+            stop_ns=seen.stop_ns,
             # Readings cannot come more often than the windows of a device, however often it is asked.
             period_ns=max(record.period_ns, record.channel.window_ns),
             quantity=record.channel.quantity,
@@ -256,12 +278,25 @@ def _integrated(record: ChannelRecord, measured: Measured) -> IntegratedChannel:
     )
 
 
-def _measurement(
-    study: Study, machine: Machine, measured: Measured, channels: Sequence[IntegratedChannel]
+def _basis(study: Study, machine: Machine) -> CarbonBasis:
+    intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
+    if intensity is None:
+        found = intensity_for(machine)
+        intensity, source = found.gco2e_per_kwh, found.origin
+    return basis_of(machine, intensity, source)
+
+
+def measurement_of(
+    purpose: str,
+    machine: Machine,
+    measured: Observation,
+    bounded: BoundedEnergy,
+    *,
+    basis: CarbonBasis,
 ) -> Measurement:
-    bounded = draw_boundary(channels)
+    """Make the row of a measurement with its score, without saving."""
     measurement = Measurement(
-        purpose=Measurement.Purpose.RESPONSE,
+        purpose=purpose,
         machine=machine,
         started_at=measured.started_at,
         started_monotonic_ns=measured.start_ns,
@@ -274,12 +309,17 @@ def _measurement(
         is_low_precision=bounded.is_low_precision,
         is_shared=bounded.is_shared,
     )
-    intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
-    if intensity is None:
-        found = intensity_for(machine)
-        intensity, source = found.gco2e_per_kwh, found.origin
-    apply_score(measurement, basis_of(machine, intensity, source))
+    apply_score(measurement, basis)
     return measurement
+
+
+def save_observed(measurement: Measurement, measured: Observation, channels: Sequence[IntegratedChannel]) -> None:
+    """Save a measurement with a reading and a trace for each channel; call it in a transaction."""
+    measurement.save()
+    _save_channels(measurement, channels, {one.channel.name: one.facts for one in measured.channels})
+    EnergyTrace.objects.bulk_create(
+        _trace_row(measurement, record, trace) for record, trace in zip(measured.channels, measured.traces, strict=True)
+    )
 
 
 def _save_channels(

@@ -32,9 +32,9 @@ WITH measured AS (
   FROM numbered
 )
 INSERT INTO benchmarks_response (study_id, deployment_id, prompt_id, parameter_set_id, repeat, sequence, state, error,
-  text, thinking_text, done_reason, measurement_id, finished_at)
+  text, thinking_text, answered_by, gateway_request_public_id, done_reason, measurement_id, finished_at)
 SELECT %(study)s, %(deployment)s, %(prompt)s, %(parameters)s, 1 + n %% 30000, n, 'finished', '',
-  repeat(md5(n::text), 10), '', 'stop', id, now() FROM numbered
+  repeat(md5(n::text), 10), '', '', '', 'stop', id, now() FROM numbered
 """
 TRAVEL = """
 import sys, django
