@@ -253,3 +253,14 @@ class TestMeasuredRouterOnThePage:
         traces = response.context["figure_2"].figure["data"]
         [point] = [trace for trace in traces if trace["name"] == "router, measured"]
         assert point["y"] == [50.0]
+
+
+class TestMeasuredRouterInABrowser:
+    pytestmark = BROWSING
+
+    def test_can_be_read_by_everyone(self, site: Site) -> None:
+        federation = make_federation()
+        study = make_shown_study(federation)
+        compare_now(study, federation)
+        make_router_study(study)
+        check_page(site, SHOWN, user=person(Role.RESEARCHER), wait_for=all_drawn)
