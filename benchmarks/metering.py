@@ -15,6 +15,7 @@ from benchmarks.measuring import Observation, integrated, measurement_of, observ
 from benchmarks.models import Machine, Measurement
 from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS
 from benchmarks.recording import EnergyRecorder, RecordingError
+from benchmarks.scoring import CarbonBasis, basis_of
 from benchmarks.studying import intensity_for
 from benchmarks.traces import TraceError
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
@@ -44,6 +45,7 @@ def measure_activity(*, work: Callable[[], T], purpose: str, metering: Metering)
         Whatever the work raises; then nothing is stored.
     """
     intensity = intensity_for(metering.machine)
+    basis = basis_of(metering.machine, intensity.gco2e_per_kwh, intensity.origin)
     with ExitStack() as held:
         reason = _prepare(metering, held)
         started_at, start_ns = metering.now(), metering.monotonic_ns()
@@ -55,7 +57,7 @@ def measure_activity(*, work: Callable[[], T], purpose: str, metering: Metering)
                 seen = observed(metering.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
             except (RecordingError, TraceError) as error:
                 reason = str(error)
-    return made, _kept(purpose, metering.machine, seen, reason, intensity)
+    return made, _kept(purpose, metering.machine, seen, reason, basis)
 
 
 def _prepare(metering: Metering, held: ExitStack) -> str:
@@ -68,10 +70,10 @@ def _prepare(metering: Metering, held: ExitStack) -> str:
     return ""
 
 
-def _kept(purpose: str, machine: Machine, seen: Observation, reason: str, intensity: float) -> Measurement:
+def _kept(purpose: str, machine: Machine, seen: Observation, reason: str, basis: CarbonBasis) -> Measurement:
     channels = integrated(seen)
     bounded = BoundedEnergy(None, "missing", "", frozenset(), False, reason) if reason else draw_boundary(channels)
-    measurement = measurement_of(purpose, machine, seen, bounded, intensity_gco2e_per_kwh=intensity)
+    measurement = measurement_of(purpose, machine, seen, bounded, basis=basis)
     with transaction.atomic():
         save_observed(measurement, seen, channels)
     return measurement
