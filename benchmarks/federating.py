@@ -14,6 +14,7 @@ from django.utils.text import slugify
 
 from benchmarks.describing import ensure_language_model
 from benchmarks.inference.base import (
+    ROUTING,
     ApiKey,
     InferenceClient,
     InferenceError,
@@ -44,6 +45,10 @@ class ModelNotOffered(LookupError):
 
 class OtherKind(ValueError):
     """The address is known as that of another kind of server."""
+
+
+class RouterIsNoModel(ValueError):
+    """A router cannot be chosen by a router: it would ask itself for ever."""
 
 
 class RetiredModel(LookupError):
@@ -221,10 +226,11 @@ def add_described_model(*, description: ModelDescription, server: InferenceServe
         OtherWeights: the name is taken by other weights.
     """
     with transaction.atomic():
+        server.is_router = server.is_router or ROUTING in description.capabilities
         if server.pk is None:
             server.save()
-        else:
-            server.save(update_fields=["api_key_variable"])  # which `identify_server` may have changed
+        else:  # `identify_server` may have changed the variable
+            server.save(update_fields=["api_key_variable", "is_router"])
         model = ensure_language_model(description=description)
         deployment, _ = Deployment.objects.select_for_update().get_or_create(
             language_model=model, server=server, defaults={"state_changed_at": now}
@@ -235,7 +241,11 @@ def add_described_model(*, description: ModelDescription, server: InferenceServe
 
 
 def activate(*, deployment: Deployment, now: datetime) -> None:
-    """Let the router choose a deployment from now on."""
+    """Let the router choose a deployment from now on.
+
+    Raises:
+        RouterIsNoModel: it is a router itself, this installation's own or another one.
+    """
     change_state(deployment=deployment, state=Deployment.State.ACTIVE, now=now)
 
 
@@ -254,7 +264,16 @@ def retire(*, deployment: Deployment, now: datetime) -> None:
 
 
 def change_state(*, deployment: Deployment, state: Deployment.State, now: datetime) -> None:
-    """Move a deployment to a state, with the moment it did."""
+    """Move a deployment to a state, with the moment it did.
+
+    Raises:
+        RouterIsNoModel: it would become active, and is a router itself.
+    """
+    if state == Deployment.State.ACTIVE and deployment.server.is_router:
+        raise RouterIsNoModel(
+            f"{deployment} is a GreenLLM router: a request could come back to itself for ever, so nothing is routed "
+            f"to it. Measure it with manage.py run_study NAME --router."
+        )
     deployment.state = state
     deployment.state_changed_at = now
     deployment.save(update_fields=["state", "state_changed_at"])
@@ -270,6 +289,7 @@ def find_deployment(*, name: str, is_retired_allowed: bool = False) -> Deploymen
     wanted = {name, name.removesuffix(":latest"), f"{name}:latest"}
     found = list(
         Deployment.objects.chat()
+        .of_models()
         .filter(language_model__name__in=wanted)
         .select_related("language_model", "server")
         .order_by("pk")
@@ -278,7 +298,7 @@ def find_deployment(*, name: str, is_retired_allowed: bool = False) -> Deploymen
     ranks = {Deployment.State.ACTIVE.value: 0, Deployment.State.RETIRED.value: 2}
     found.sort(key=lambda deployment: (ranks.get(deployment.state, 1), deployment.pk))
     if not found:
-        names = Deployment.objects.chat().serving().order_by("language_model__name")
+        names = Deployment.objects.chat().serving().of_models().order_by("language_model__name")
         listed = ", ".join(names.values_list("language_model__name", flat=True).distinct()) or "no model yet"
         raise UnknownModel(f"The federation has no model {name!r}. It has: {listed}.")
     if found[0].state == Deployment.State.RETIRED and not is_retired_allowed:

@@ -100,7 +100,11 @@ def plan_federation(
         raise FederationFileError(file.path, sorted(survey.mistakes, key=lambda mistake: mistake.line))
     gone = survey.matched_ids | {retirement.deployment_id for retirement in survey.replaced}
     unnamed = list(
-        Deployment.objects.serving().exclude(pk__in=gone).select_related("language_model", "server").order_by("pk")
+        Deployment.objects.serving()
+        .of_models()
+        .exclude(pk__in=gone)
+        .select_related("language_model", "server")
+        .order_by("pk")
     )
     missing = [PlannedRetirement(one.pk, f"retire {one}: the file does not name it") for one in unnamed]
     return FederationPlan(

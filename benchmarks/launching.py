@@ -30,5 +30,5 @@ def launch(*, study: Study, now: datetime) -> None:
         StudyError: it is cancelled, or has nothing to measure.
     """
     start(study=study, now=now)
-    for deployment in study.deployments.order_by("pk"):
+    for deployment in study.deployments.filter(server__is_router=False).order_by("pk"):
         begin_evaluation(deployment=deployment, now=now)

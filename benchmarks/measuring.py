@@ -12,7 +12,7 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.boundary import BoundedEnergy, draw_boundary, energy_net_of_idle_j
+from benchmarks.boundary import draw_boundary, energy_net_of_idle_j
 from benchmarks.cooldown import Cooldown, Ending
 from benchmarks.inference.base import (
     ChatMessage,
@@ -30,11 +30,12 @@ from benchmarks.models import (
     ResponseAttempt,
     Study,
 )
-from benchmarks.recording import ChannelRecord, EnergyRecorder, RecorderBusy, RecordingError
-from benchmarks.scoring import apply_score, basis_of
-from benchmarks.storing import integrate_channel, make_measurement, save_channels
+from benchmarks.recording import EnergyRecorder, RecorderBusy, RecordingError
+from benchmarks.scoring import CarbonBasis, apply_score, basis_of
+from benchmarks.storing import Observation, integrate_observed, measurement_of, observe, save_observed
 from benchmarks.studying import generation_parameters_of, intensity_for
-from benchmarks.traces import PackedTrace, TraceError, pack
+from benchmarks.targeting import bounded_for, make_ready, take_routing
+from benchmarks.traces import TraceError
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 logger = logging.getLogger(__name__)
@@ -69,14 +70,10 @@ class Lab:
 
 @dataclass(frozen=True)
 class Measured:
-    """One generation with its marks on the monotonic clock and what the channels saw between them."""
+    """One generation and what the channels saw while it went on."""
 
     generation: Generation
-    started_at: datetime
-    start_ns: int
-    stop_ns: int
-    channels: tuple[ChannelRecord, ...]
-    traces: tuple[PackedTrace, ...]  # one for each channel
+    seen: Observation
     cooldown: Cooldown | None
 
 
@@ -184,18 +181,19 @@ def _measure(response: Response, lab: Lab) -> Measured:
     parameters = generation_parameters_of(response.parameter_set)
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
-    client.load(model, parameters)  # before the start mark: loading is not part of the answer
+    server = response.deployment.server
+    make_ready(server=server, client=client, request=request)  # before the start mark: loading is not part of it
     cooldown = _cool_down(response.study, lab)
     if cooldown is not None and cooldown.waited_s > 0:
-        client.load(model, parameters)  # a server may have put it away meanwhile; otherwise this does nothing
+        # a server may have put it away meanwhile; otherwise this does nothing
+        make_ready(server=server, client=client, request=request)
     lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
     started_at = lab.now()
     start_ns = lab.monotonic_ns()
     generation = client.generate(request)
     stop_ns = lab.monotonic_ns()
-    channels = lab.recorder.records(start_ns=start_ns, stop_ns=stop_ns)
-    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
-    return Measured(generation, started_at, start_ns, stop_ns, channels, traces, cooldown)
+    seen = observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
+    return Measured(generation, seen, cooldown)
 
 
 def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
@@ -209,27 +207,28 @@ def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
 
 
 def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
-    channels = [
-        integrate_channel(record, start_ns=measured.start_ns, stop_ns=measured.stop_ns) for record in measured.channels
-    ]
-    bounded = draw_boundary(channels)
+    channels = integrate_observed(measured.seen)
     generation = measured.generation
+    drawn = draw_boundary(channels)
     with transaction.atomic():  # around the first query too: it gets over a connection that broke meanwhile
-        measurement = _measurement(response.study, machine, measured, bounded)
-        measurement.save()
-        save_channels(
-            measurement=measurement,
-            records=measured.channels,
-            channels=channels,
-            traces=measured.traces,
-            counted=bounded.counted,
+        bounded = bounded_for(response, machine=machine, generation=generation, bounded=drawn)
+        measurement = measurement_of(
+            purpose=Measurement.Purpose.RESPONSE, machine=machine, seen=measured.seen, bounded=bounded
         )
+        measurement.net_energy_j = energy_net_of_idle_j(
+            bounded,
+            duration_s=measurement.time_reserved_s or 0.0,
+            baseline=Calibration.objects.latest_idle_baseline(machine),
+        )
+        apply_score(measurement, _basis(response.study, machine))
+        save_observed(measurement=measurement, seen=measured.seen, channels=channels, counted=bounded.counted)
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
         response.text = _storable(generation.text)
         response.thinking_text = _storable(generation.thinking or "")
         response.take_figures(generation)
+        take_routing(response, generation)
         response.finished_at = now
         response.save()
         attempt.outcome = ResponseAttempt.Outcome.FINISHED
@@ -241,26 +240,12 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
         attempt.save()
 
 
-def _measurement(study: Study, machine: Machine, measured: Measured, bounded: BoundedEnergy) -> Measurement:
-    measurement = make_measurement(
-        purpose=Measurement.Purpose.RESPONSE,
-        machine=machine,
-        started_at=measured.started_at,
-        start_ns=measured.start_ns,
-        stop_ns=measured.stop_ns,
-        bounded=bounded,
-    )
-    measurement.net_energy_j = energy_net_of_idle_j(
-        bounded,
-        duration_s=measurement.time_reserved_s or 0.0,
-        baseline=Calibration.objects.latest_idle_baseline(machine),
-    )
+def _basis(study: Study, machine: Machine) -> CarbonBasis:
     intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
     if intensity is None:
         found = intensity_for(machine)
         intensity, source = found.gco2e_per_kwh, found.origin
-    apply_score(measurement, basis_of(machine, intensity, source))
-    return measurement
+    return basis_of(machine, intensity, source)
 
 
 def _give_up(

@@ -1,14 +1,42 @@
 """Keep what the channels saw: integrate each, draw the boundary, and write measurement, readings and traces."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from benchmarks.boundary import BoundedEnergy, IntegratedChannel
 from benchmarks.energy import integrate
 from benchmarks.models import ChannelReading, EnergyTrace, Machine, Measurement
-from benchmarks.recording import ChannelRecord
-from benchmarks.traces import PackedTrace
+from benchmarks.recording import ChannelRecord, EnergyRecorder
+from benchmarks.traces import PackedTrace, pack
 from benchmarks.units import nanoseconds_to_seconds
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Two marks on the monotonic clock and what the channels saw between them, with a trace for each channel."""
+
+    started_at: datetime
+    start_ns: int
+    stop_ns: int
+    channels: tuple[ChannelRecord, ...]
+    traces: tuple[PackedTrace, ...]
+
+
+def observe(recorder: EnergyRecorder, *, started_at: datetime, start_ns: int, stop_ns: int) -> Observation:
+    """Return what the channels saw between two marks.
+
+    Raises:
+        RecordingError, TraceError: samples are missing, or cannot be kept.
+    """
+    channels = recorder.records(start_ns=start_ns, stop_ns=stop_ns)
+    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
+    return Observation(started_at, start_ns, stop_ns, channels, traces)
+
+
+def integrate_observed(seen: Observation) -> list[IntegratedChannel]:
+    """Return the energy of each channel between the marks."""
+    return [integrate_channel(record, start_ns=seen.start_ns, stop_ns=seen.stop_ns) for record in seen.channels]
 
 
 def integrate_channel(record: ChannelRecord, *, start_ns: int, stop_ns: int) -> IntegratedChannel:
@@ -47,6 +75,28 @@ def make_measurement(
         boundary=bounded.boundary[:200],
         is_low_precision=bounded.is_low_precision,
         is_shared=bounded.is_shared,
+    )
+
+
+def measurement_of(*, purpose: str, machine: Machine, seen: Observation, bounded: BoundedEnergy) -> Measurement:
+    """Return the measurement of what was observed, neither scored nor saved."""
+    return make_measurement(
+        purpose=purpose,
+        machine=machine,
+        started_at=seen.started_at,
+        start_ns=seen.start_ns,
+        stop_ns=seen.stop_ns,
+        bounded=bounded,
+    )
+
+
+def save_observed(
+    *, measurement: Measurement, seen: Observation, channels: Sequence[IntegratedChannel], counted: frozenset[str]
+) -> None:
+    """Save a measurement with a reading and a trace for each channel; call it in a transaction."""
+    measurement.save()
+    save_channels(
+        measurement=measurement, records=seen.channels, channels=channels, traces=seen.traces, counted=counted
     )
 
 

@@ -55,6 +55,9 @@ def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment],
         raise StudyError(message, field="prompts")
     if not deployments:
         raise StudyError(f"The study {name!r} has no models; add some with manage.py add_model.", field="deployments")
+    if len({deployment.server.is_router for deployment in deployments}) > 1:
+        message = f"The study {name!r} mixes a router with models; a study of the router asks the router alone."
+        raise StudyError(message, field="deployments")
     for field_name, what, chosen in (("deployments", "model", deployments), ("prompts", "prompt", prompts)):
         twice = [str(one) for one, count in Counter(chosen).items() if count > 1]
         if twice:

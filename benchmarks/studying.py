@@ -91,6 +91,7 @@ def create_study(
         study = Study.objects.create(
             name=name,
             title=title,
+            kind=Study.Kind.ROUTER if deployments[0].server.is_router else Study.Kind.MEASURED,
             machine=machine,
             repeats=repeats,
             order=order,

@@ -6,6 +6,7 @@ MILLIWATTS_PER_WATT = 1_000
 MICROJOULES_PER_JOULE = 1_000_000
 JOULES_PER_KILOWATT_HOUR = 3_600_000
 MILLIGRAMS_PER_GRAM = 1_000
+BYTES_PER_GIGABYTE = 1_000_000_000
 SECONDS_PER_DAY = 86_400
 SECONDS_PER_YEAR = 365 * SECONDS_PER_DAY  # ISO/IEC 21031 leaves the year open; the paper's authors use 365 days
 
@@ -38,3 +39,8 @@ def milliwatts_to_watts(power_mw: float) -> float:
 def mean_power_mw(energy_uj: float, window_ns: int) -> float:
     """Return the mean power, in milliwatts, of an energy in microjoules used within a time in nanoseconds."""
     return energy_uj * MILLIWATTS_PER_WATT * NANOSECONDS_PER_SECOND / (MICROJOULES_PER_JOULE * window_ns)
+
+
+def network_energy_j(byte_count: int, kwh_per_gb: float) -> float:
+    """Return the energy of sending bytes over a network of so many kWh per GB, in joules."""
+    return byte_count / BYTES_PER_GIGABYTE * kwh_per_gb * JOULES_PER_KILOWATT_HOUR

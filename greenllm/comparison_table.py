@@ -3,7 +3,7 @@
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
 from greenllm.templatetags.figures import NONE, significant
-from router.evaluating import ROUTED_AS, Comparison, ComparisonRow
+from router.evaluating import MEASURED_ROUTER, ROUTED_AS, Comparison, ComparisonRow
 
 _HEADER = ("approach", "n", "accuracy", "energy (J/prompt)", "SCI (mgCO2e/prompt)", "energy is")
 
@@ -46,9 +46,25 @@ def _notes(comparison: Comparison) -> list[str]:
         *_note_on_forms(comparison),
         f"{comparison.prompt_count} prompts that the index has never seen; 95 % intervals in brackets "
         "(Wilson for shares, bootstrap for means).",
-        "Verdicts are the graders', standing in for people (source=grader). The router's own energy is not in its row.",
+        "Verdicts are the graders', standing in for people (source=grader). The router's own energy is not in its rows"
+        + (" but in the measured one." if comparison.measured is not None else "."),
+        *_note_on_measured(comparison),
         f"With {comparison.prompt_count} prompts this proves only that the plumbing works, not that any row is better.",
     ]
+
+
+def _note_on_measured(comparison: Comparison) -> list[str]:
+    measured = comparison.measured
+    if measured is None:
+        return []
+    chosen = ", ".join(f"{name} {count}" for name, count in measured.answered_by)
+    lines = [
+        f"{MEASURED_ROUTER}: the answers of the study {measured.study}, whole prompts sent to the router over HTTP "
+        f"(boundary: classifier, network and chosen model). Answered by {chosen}."
+    ]
+    if measured.differences:
+        lines.append(f"It differs from the study {comparison.study} in {' and '.join(measured.differences)}.")
+    return lines
 
 
 def _note_on_forms(comparison: Comparison) -> list[str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.models import Deployment, Response
+from benchmarks.models import Deployment, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.policy import QUALITIES_IN_ORDER, Evidence
 
@@ -36,6 +36,7 @@ def _outcomes(prompt_ids: list[int], language_model_ids: set[int]) -> dict[int, 
     rows = list(
         Response.objects.finished()
         .filter(prompt_id__in=prompt_ids, deployment__language_model_id__in=language_model_ids)
+        .exclude(study__kind=Study.Kind.ROUTER)  # what the router answered is no model's own
         .order_by("pk")
         .values_list(
             "pk",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count, Q
+
 from benchmarks.intervals import Interval, mean_interval, share_interval
 from benchmarks.models import Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
@@ -19,6 +21,8 @@ ROUTED_AS: dict[str, str] = {
     PromptIndex.EmbeddedText.ITEM.value: "bare items",
     PromptIndex.EmbeddedText.PROMPT.value: "whole prompts",
 }
+
+MEASURED_ROUTER = "router, measured"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,20 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class MeasuredRouter:
+    """A finished study of the router over the same validation prompts on the same machine.
+
+    `answered_by` counts the models that the router chose; `differences` names what was set otherwise than in the
+    study that it stands beside.
+    """
+
+    study: Study
+    outcomes: tuple[AnswerOutcome, ...]
+    answered_by: tuple[tuple[str, int], ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The table, where it comes from, and what the index embeds."""
 
@@ -66,6 +84,7 @@ class Comparison:
     routed_count: int | None = None  # of a stored comparison; None: every prompt was routed just now
     index_ids: frozenset[int | None] = frozenset()
     routed_at: datetime | None = None  # the oldest decision of a stored comparison
+    measured: MeasuredRouter | None = None
 
 
 class NothingToCompare(LookupError):
@@ -91,11 +110,14 @@ def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Call
         form: routed_outcomes(outcomes=outcomes, routed_as=form, embedder=embedder, store=store, clock=clock)
         for form in ROUTED_AS
     }
-    return Comparison(study, len(prompt_ids), _rows(outcomes, routed), embedded_text)
+    measured = measured_router(study=study, prompt_ids=prompt_ids)
+    return Comparison(study, len(prompt_ids), _rows(outcomes, routed, measured), embedded_text, measured=measured)
 
 
 def stored_comparison(*, study: Study) -> Comparison:
-    """Return the comparison by the decisions that `compare` stored last; three queries, nothing is routed.
+    """Return the comparison by the decisions that `compare` stored last; nothing is routed.
+
+    Four queries, and six more where a study of the router stands beside.
 
     Where not every prompt has been routed in both forms yet, `routed_count` tells how many were, and the router's
     rows are made of those alone.
@@ -121,15 +143,63 @@ def stored_comparison(*, study: Study) -> Comparison:
         for form in ROUTED_AS
     }
     counts = Counter(routed_as for _, routed_as, *_ in decisions)
+    measured = measured_router(study=study, prompt_ids=prompt_ids)
     return Comparison(
         study,
         len(prompt_ids),
-        _rows(outcomes, routed),
+        _rows(outcomes, routed, measured),
         next((embedded_text or "" for *_, embedded_text, _ in decisions), ""),
         routed_count=min(counts[form] for form in ROUTED_AS),
         index_ids=frozenset(index_id for _, _, _, index_id, _, _ in decisions),
         routed_at=min((decided_at for *_, decided_at in decisions), default=None),
+        measured=measured,
     )
+
+
+def measured_router(*, study: Study, prompt_ids: Sequence[int]) -> MeasuredRouter | None:
+    """Return the latest finished study of the router that asked just these validation prompts on the same machine.
+
+    None where there is none, or where the study is one of the router itself.
+    """
+    if study.kind == Study.Kind.ROUTER or study.machine_id is None:
+        return None
+    answers = Response.objects.finished().filter(
+        study__kind=Study.Kind.ROUTER,
+        study__state=Study.State.FINISHED,
+        study__machine=study.machine_id,
+        prompt__role=Prompt.Role.VALIDATION,
+        repeat=1,
+    )
+    found = (
+        answers.values("study_id", "study__finished_at")
+        .annotate(
+            asked=Count("prompt", distinct=True),
+            shared=Count("prompt", distinct=True, filter=Q(prompt__in=prompt_ids)),
+        )
+        .filter(asked=len(prompt_ids), shared=len(prompt_ids))
+        .order_by("-study__finished_at", "-study_id")
+        .first()
+    )
+    if found is None:
+        return None
+    of_router = Study.objects.get(pk=found["study_id"])
+    chosen = answers.filter(study=of_router).values_list("answered_by").annotate(n=Count("pk"))
+    return MeasuredRouter(
+        of_router,
+        tuple(outcomes_on_validation(of_router)),
+        tuple((name or "not told", count) for name, count in chosen.order_by("-n", "answered_by")),
+        _differences(study, of_router),
+    )
+
+
+def _differences(study: Study, other: Study) -> tuple[str, ...]:
+    """Name what keeps the answers of two studies from being compared as they stand."""
+    names = ("seed", "temperature", "num_predict", "top_p", "top_k")
+    one, two = (set(which.parameter_sets.values_list(*names)) for which in (study, other))
+    differences = [] if one == two else ["generation parameters"]
+    if study.carbon_intensity_gco2e_per_kwh != other.carbon_intensity_gco2e_per_kwh:
+        differences.append("carbon intensity")
+    return tuple(differences)
 
 
 def _prompt_ids(study: Study, outcomes: Sequence[AnswerOutcome]) -> list[int]:
@@ -140,15 +210,22 @@ def _prompt_ids(study: Study, outcomes: Sequence[AnswerOutcome]) -> list[int]:
 
 
 def _rows(
-    outcomes: Sequence[AnswerOutcome], routed: Mapping[str, Sequence[AnswerOutcome]]
+    outcomes: Sequence[AnswerOutcome],
+    routed: Mapping[str, Sequence[AnswerOutcome]],
+    measured: MeasuredRouter | None,
 ) -> tuple[ComparisonRow, ...]:
-    """Return the rows of every model, of the router by the answers of its choices in each form, and of the oracle."""
+    """Return the rows of every model, of the router by the answers of its choices in each form, and of the oracle.
+
+    Where the router itself was measured, its own answers have a row as well.
+    """
     models = sorted({(outcome.model, outcome.deployment_id) for outcome in outcomes})
     rows = [
         _row(model, "model", [outcome for outcome in outcomes if outcome.deployment_id == deployment_id])
         for model, deployment_id in models
     ]
     rows += [_row(f"router (nearest), {ROUTED_AS[form]}", "router", chosen) for form, chosen in routed.items()]
+    if measured is not None:
+        rows.append(_row(MEASURED_ROUTER, "measured-router", measured.outcomes))
     rows.append(_row("oracle", "oracle", oracle(outcomes)))
     return tuple(rows)
 

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from benchmarks.models import Prompt
+from benchmarks.metering import Metering, measure_activity
+from benchmarks.models import Measurement, Prompt, Study
 from router.embedding import Embedder
 from router.index import IndexStoreError, VectorStore
 from router.models import IndexedPrompt, PromptIndex
+from router.vectors import Matrix
 
 
 class NoIndex(LookupError):
@@ -28,8 +30,12 @@ def build_index(
     embedded_text: str,
     clock: Callable[[], datetime],
     on_progress: Callable[[int], None] | None = None,
+    metering: Metering | None = None,
 ) -> PromptIndex:
     """Embed prompts into a new index and make it the current one; until then the old one stays in use.
+
+    With a metering, the energy of the embeddings and of the insertion is measured; where that fails the index is
+    built all the same, and its measurement says why.
 
     Raises:
         NoIndex: there are no prompts to index.
@@ -40,9 +46,19 @@ def build_index(
         raise NoIndex("There are no training prompts to index; import some with manage.py import_prompts.")
     started_at = clock()
     index = PromptIndex.objects.create(embedder=embedder.language_model, embedded_text=embedded_text)
+
+    def fill() -> Matrix:
+        filled = embedder.embed([text_of(prompt, embedded_text) for prompt in prompts], on_progress=on_progress)
+        store.write(index.collection_name, [prompt.pk for prompt in prompts], filled)
+        return filled
+
     try:
-        matrix = embedder.embed([text_of(prompt, embedded_text) for prompt in prompts], on_progress=on_progress)
-        store.write(index.collection_name, [prompt.pk for prompt in prompts], matrix)
+        if metering is None:
+            matrix = fill()
+        else:
+            matrix, index.measurement = measure_activity(
+                work=fill, purpose=Measurement.Purpose.INDEX_BUILD, metering=metering
+            )
     except Exception as error:
         index.state = PromptIndex.State.FAILED
         index.error = f"{type(error).__name__}: {error}"
@@ -75,6 +91,12 @@ def delete_replaced(*, store: VectorStore, keep: int = 1) -> int:
     for index in replaced:
         store.delete(index.collection_name)
     return len(replaced)
+
+
+def training_prompts(study: Study | None) -> list[Prompt]:
+    """Return the training prompts that an index is made of: those of a study, or all."""
+    prompts = Prompt.objects.for_training().select_related("category").order_by("pk")
+    return list(prompts if study is None else prompts.filter(studies=study))
 
 
 def text_of(prompt: Prompt, embedded_text: str) -> str:

@@ -25,6 +25,7 @@ from benchmarks.inference.errors import (
 )
 
 __all__ = [
+    "ROUTING",
     "AccessRefused",
     "ApiKey",
     "ChatMessage",
@@ -57,6 +58,8 @@ __all__ = [
     "UnsupportedParameter",
 ]
 
+ROUTING = "routing"  # the capability of a GreenLLM router
+
 ChatRole = Literal["system", "user", "assistant", "tool"]
 ParameterValue = bool | int | float | str | tuple[str, ...]
 
@@ -82,7 +85,8 @@ class ServerHealth:
 class ModelDescription:
     """What a server tells about one of its models; texts are empty when it does not tell.
 
-    A list of models carries no context length, no embedding length and no capabilities: ask `describe`.
+    A list of models carries no context length, no embedding length and no capabilities: ask `describe`. The
+    capability `routing` marks a model of a GreenLLM router, behind which another one answers.
     """
 
     name: str
@@ -141,7 +145,8 @@ class Generation:
 
     `time_to_first_token_ns` is measured by the client from just before the connection opens to the first
     piece of text or thinking, so it holds the model's loading; None when the answer is empty. All other
-    figures are the server's own.
+    figures are the server's own. A GreenLLM router tells which model answered and the id of its request.
+    `wire_byte_count` is what went over the wire both ways (HTTP, without what TLS and TCP add), where counted.
     """
 
     text: str
@@ -154,6 +159,9 @@ class Generation:
     eval_duration_ns: int | None
     time_to_first_token_ns: int | None
     done_reason: str | None
+    answered_by: str | None = None
+    gateway_request_id: str | None = None
+    wire_byte_count: int | None = field(default=None, compare=False)
 
 
 StreamPiece = TextChunk | Generation

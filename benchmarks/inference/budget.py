@@ -41,6 +41,7 @@ class TimeBudget:
         self._clock_ns = clock_ns
         self._started_ns = clock_ns()
         self.time_to_first_token_ns: int | None = None
+        self.byte_count = 0  # over the wire, both ways
 
     def note_token(self) -> None:
         """Note that a piece of text arrived; the first one ends the wait for the first token."""
@@ -191,10 +192,13 @@ class _BudgetedStream(httpcore.NetworkStream):
             budget.interruption.watch(stream.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # the budget replaces it
-        return self._stream.read(max_bytes, self._time_left(httpcore.ReadTimeout))
+        received = self._stream.read(max_bytes, self._time_left(httpcore.ReadTimeout))
+        self._budget.byte_count += len(received)
+        return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  # the budget replaces it
         self._stream.write(buffer, self._time_left(httpcore.WriteTimeout))
+        self._budget.byte_count += len(buffer)
 
     def close(self) -> None:
         self._stream.close()

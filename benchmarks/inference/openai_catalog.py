@@ -7,13 +7,14 @@ from urllib.parse import quote
 import openai
 from pydantic import BaseModel
 
-from benchmarks.inference.base import ModelDescription
+from benchmarks.inference.base import ROUTING, ModelDescription
 from benchmarks.inference.openai_parameters import Flavour
 from benchmarks.inference.openai_wire import EmbeddingAnswer, OpenAIConnection
 
 _LLAMA_CPP_OWNER = "llamacpp"
 _LLAMA_CPP_HEADER = "llama.cpp"
 _VLLM_OWNER = "vllm"
+_GREENLLM_OWNER = "greenllm"
 _CAPABILITY_OF_TYPE = {"llm": "completion", "vlm": "completion", "embeddings": "embedding"}
 _PARAMETERS_PER_UNIT = (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1_000))
 
@@ -111,7 +112,7 @@ def read_catalog(connection: OpenAIConnection) -> Catalog:
         flavour = Flavour.LLAMA_CPP
     elif _VLLM_OWNER in owners:
         flavour = Flavour.VLLM
-    elif studio := _studio_models(connection):
+    elif _GREENLLM_OWNER not in owners and (studio := _studio_models(connection)):
         return Catalog(Flavour.LM_STUDIO, is_router=False, models={model.id: _of_studio(model) for model in studio})
     else:
         flavour = Flavour.OTHER
@@ -124,7 +125,7 @@ def completed(connection: OpenAIConnection, catalog: Catalog, model: ModelDescri
 
     A router is not asked, because that would load the model.
     """
-    if catalog.knows_tasks or catalog.is_router:
+    if catalog.knows_tasks or catalog.is_router or ROUTING in model.capabilities:
         return model
     if catalog.flavour is Flavour.LLAMA_CPP and model.context_length is None:
         model = replace(model, context_length=context_of_slot(connection, model.name))
@@ -182,6 +183,7 @@ def _of_list(model: ListedModel) -> ModelDescription:
         quantization=facts.ftype or "",
         context_length=model.max_model_len or facts.n_ctx,
         embedding_length=facts.n_embd,
+        capabilities=("completion", ROUTING) if model.owned_by == _GREENLLM_OWNER else (),
     )
 
 

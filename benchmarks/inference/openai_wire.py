@@ -50,12 +50,20 @@ class Timings(BaseModel):
     predicted_ms: float | None = None
 
 
+class RoutedPart(BaseModel):
+    """What a GreenLLM router adds to its last event: the model that it chose, and the id of the request."""
+
+    model: str | None = None
+    request_id: str | None = None
+
+
 class Chunk(BaseModel):
     """One event of a streamed answer."""
 
     choices: list[Choice]
     usage: Usage | None = None
     timings: Timings | None = None
+    greenllm: RoutedPart | None = None
 
 
 class EmbeddedText(BaseModel):
@@ -159,6 +167,7 @@ class AnswerReader:
         self._splitter = ThinkingSplitter()
         self._usage = Usage()
         self._timings = Timings()
+        self._routed = RoutedPart()
         self.done_reason: str | None = None
 
     @property
@@ -170,6 +179,7 @@ class AnswerReader:
         """Give the pieces of text and thinking of one event."""
         self._usage = chunk.usage or self._usage
         self._timings = chunk.timings or self._timings
+        self._routed = chunk.greenllm or self._routed
         for choice in chunk.choices[:1]:
             self.done_reason = choice.finish_reason or self.done_reason
             if thought := choice.delta.reasoning_content or choice.delta.reasoning:
@@ -195,6 +205,9 @@ class AnswerReader:
             eval_duration_ns=_nanoseconds(self._timings.predicted_ms),
             time_to_first_token_ns=self._exchange.budget.time_to_first_token_ns,
             done_reason=self.done_reason,
+            answered_by=self._routed.model,
+            gateway_request_id=self._routed.request_id,
+            wire_byte_count=self._exchange.budget.byte_count,
         )
 
     def _noted(self, chunk: TextChunk) -> TextChunk:

@@ -16,7 +16,8 @@ class ScriptedOpenAI(ScriptedService):
     """A simulated server on a port of the loopback interface, from `with` to the end of its block.
 
     `answers`, `faults` and `port` are as for `ScriptedOllama`. `flavour` says which server it plays, `is_router`
-    makes llama.cpp one that loads models by itself, `api_key` is what it wants to be shown.
+    makes llama.cpp one that loads models by itself, `api_key` is what it wants to be shown. With `chosen` it plays a
+    GreenLLM router: what is asked of the model `auto` is answered by that one.
     """
 
     def __init__(
@@ -28,8 +29,9 @@ class ScriptedOpenAI(ScriptedService):
         faults: Sequence[Fault] = (),
         is_router: bool = False,
         api_key: str = "",
+        chosen: str = "",
         port: int = 0,
     ) -> None:
-        traits = OpenAITraits(flavour, is_router=is_router, api_key=api_key)
+        traits = OpenAITraits(flavour, is_router=is_router, api_key=api_key, chosen=chosen)
         handler = type("Handler", (ScriptedOpenAIHandler,), {"traits": traits})
         super().__init__(handler, stage_of(models, answers, faults), port=port)

@@ -27,11 +27,15 @@ _PUBLIC_PATHS = {"/health", "/v1/health"}
 
 @dataclass(frozen=True, slots=True)
 class OpenAITraits:
-    """Which server is simulated: its flavour, whether it is a llama.cpp router, the key it wants, if any."""
+    """Which server is simulated: its flavour, whether it is a llama.cpp router, the key it wants, if any.
+
+    With `chosen` it is a GreenLLM router, whose `auto` always is that model.
+    """
 
     flavour: Flavour
     is_router: bool = False
     api_key: str = ""
+    chosen: str = ""
 
     @property
     def has_one_model(self) -> bool:
@@ -68,7 +72,13 @@ class ScriptedOpenAIHandler(StagedHandler):
             self.send_json({"status": "ok"})
         elif path == "/v1/models":
             entries = [
-                listed(flavour, one, is_router=self.traits.is_router, is_loaded=one.name in stage.loaded)
+                listed(
+                    flavour,
+                    one,
+                    is_router=self.traits.is_router,
+                    is_loaded=one.name in stage.loaded,
+                    is_greenllm=bool(self.traits.chosen),
+                )
                 for one in models
             ]
             self.send_json({"object": "list", "data": entries})
@@ -139,7 +149,7 @@ class ScriptedOpenAIHandler(StagedHandler):
         fault = self.server.stage.next_fault(model.name, body)
         if self.has_failed(fault):
             return
-        question = read_chat(self.traits.flavour, model, body)
+        question = read_chat(self.traits.flavour, model, body, chosen=self.traits.chosen)
         context = model.context_length
         if question.token_count > context and (fault is None or fault.kind is not FaultKind.SILENT_TRUNCATION):
             self.refuse(HTTPStatus.BAD_REQUEST, too_long(self.traits.flavour, question.token_count, context))

@@ -27,6 +27,7 @@ class ChatQuestion:
     max_tokens: int | None
     is_streamed: bool
     wants_usage: bool
+    is_routed: bool = False
 
     @property
     def token_count(self) -> int:
@@ -52,18 +53,19 @@ class ChatQuestion:
         }
 
 
-def read_chat(flavour: Flavour, model: ScriptedModel, body: Json) -> ChatQuestion:
-    """Read the body of `/v1/chat/completions`."""
+def read_chat(flavour: Flavour, model: ScriptedModel, body: Json, *, chosen: str = "") -> ChatQuestion:
+    """Read the body of `/v1/chat/completions`; with `chosen` a GreenLLM router answers `auto` by that model."""
     messages = [message for message in as_items(body.get("messages")) if isinstance(message, dict)]
     limit = body.get("max_tokens")
     stream_options = body.get("stream_options")
     return ChatQuestion(
         flavour=flavour,
-        model=model.name,
+        model=chosen if chosen and model.name == "auto" else model.name,
         texts=tuple(str(message.get("content") or "") for message in messages),
         max_tokens=limit if isinstance(limit, int) else None,
         is_streamed=body.get("stream") is True,
         wants_usage=isinstance(stream_options, dict) and stream_options.get("include_usage") is True,
+        is_routed=bool(chosen),
     )
 
 
@@ -78,7 +80,9 @@ def chat_chunks(question: ChatQuestion, answer: ScriptedAnswer, *, prompt_token_
         yield question.chunk([_choice({"content": token})], {})
     yield question.chunk([_choice({}, _reason(answer, sent))], {})
     if question.wants_usage and answer.reports_figures:
-        yield question.chunk([], _figures(question.flavour, prompt_token_count, len(sent)))
+        routed = {"greenllm": {"request_id": "simulated-request", "model": question.model}}
+        figures = _figures(question.flavour, prompt_token_count, len(sent))
+        yield question.chunk([], {**figures, **(routed if question.is_routed else {})})
 
 
 def whole_chat(question: ChatQuestion, answer: ScriptedAnswer, *, prompt_token_count: int) -> Json:
@@ -88,13 +92,15 @@ def whole_chat(question: ChatQuestion, answer: ScriptedAnswer, *, prompt_token_c
     return question.whole({"content": "".join(sent)}, _reason(answer, sent), figures)
 
 
-def listed(flavour: Flavour, model: ScriptedModel, *, is_router: bool, is_loaded: bool) -> Json:
+def listed(
+    flavour: Flavour, model: ScriptedModel, *, is_router: bool, is_loaded: bool, is_greenllm: bool = False
+) -> Json:
     """Make one entry of `/v1/models`."""
     entry: dict[str, object] = {
         "id": model.name,
         "object": "model",
         "created": CREATED,
-        "owned_by": _OWNERS.get(flavour, "simulated"),
+        "owned_by": "greenllm" if is_greenllm else _OWNERS.get(flavour, "simulated"),
     }
     if flavour is Flavour.VLLM:
         entry["max_model_len"] = model.context_length

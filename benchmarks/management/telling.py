@@ -7,12 +7,13 @@ from django.db import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from benchmarks.datasets.base import PromptFileError
-from benchmarks.federating import ModelNotOffered, RetiredModel, UnknownModel
+from benchmarks.federating import ModelNotOffered, OtherKind, RetiredModel, RouterIsNoModel, UnknownModel
 from benchmarks.inference.base import InferenceError
 from benchmarks.models import Machine, Study
 from benchmarks.recording import RecordingError
 from benchmarks.sci import SciInputError
 from benchmarks.studying import StudyError
+from benchmarks.targeting import NoRouter
 
 _SERVICES_REMEDY = "Start the services with manage.py services start, or set"
 
@@ -26,6 +27,9 @@ class TellingCommand(BaseCommand):
         ModelNotOffered,
         UnknownModel,
         RetiredModel,
+        RouterIsNoModel,
+        OtherKind,
+        NoRouter,
         InferenceError,
         RecordingError,
         SciInputError,

@@ -1,5 +1,6 @@
 """What is asked (categories, data sets, prompts) and who answers (models, servers, deployments)."""
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -132,7 +133,25 @@ class InferenceServer(models.Model):
         blank=True,
         help_text="Environment variable that holds the server's key; never the key.",
     )
+    is_router = models.BooleanField(
+        default=False, help_text="A GreenLLM router: studies may ask it, but nothing is ever routed to it."
+    )
+    network_kwh_per_gb = models.FloatField(
+        "network (kWh per GB)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0)],
+        help_text="Of the way to a router that is not on the machine itself; without it such a study has no energy.",
+    )
     added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(network_kwh_per_gb__isnull=True) | Q(network_kwh_per_gb__gte=0),
+                name="server_network_not_negative",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -144,7 +163,11 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
 
     def active(self) -> "DeploymentQuerySet":
         """Return the chat deployments that the router may choose."""
-        return self.chat().filter(state=Deployment.State.ACTIVE)
+        return self.chat().filter(state=Deployment.State.ACTIVE, server__is_router=False)
+
+    def of_models(self) -> "DeploymentQuerySet":
+        """Return the deployments of models themselves, without routers, which only studies ask."""
+        return self.filter(server__is_router=False)
 
     def serving(self) -> "DeploymentQuerySet":
         """Return every deployment that has not been retired."""

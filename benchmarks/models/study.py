@@ -183,6 +183,12 @@ class Response(GenerationFigures):
     error = models.TextField(blank=True)
     text = models.TextField(blank=True)
     thinking_text = models.TextField(blank=True)
+    answered_by = models.CharField(
+        max_length=200, blank=True, help_text="Of a router's answer: the model that the router chose."
+    )
+    gateway_request_public_id = models.CharField(
+        max_length=40, blank=True, help_text="Of a router's answer: the id of the request there."
+    )
     measurement = models.OneToOneField(
         Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="response"
     )

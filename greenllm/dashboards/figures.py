@@ -97,6 +97,8 @@ def _trace(spot: Spot, number: int) -> Figure:
 def _marker(kind: str, number: int) -> Figure:
     if kind == "router":
         return {"size": 16, "symbol": "star" if number % 2 == 0 else "hexagram", "color": PALETTE[1]}
+    if kind == "measured-router":
+        return {"size": 17, "symbol": "star-diamond", "color": PALETTE[1], "line": {"width": 2}}
     if kind == "oracle":
         return {"size": 14, "symbol": "star-open", "color": PALETTE[2]}
     plain = [symbol for symbol in SYMBOLS if symbol != "star"]

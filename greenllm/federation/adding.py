@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from benchmarks.describing import OtherWeights
-from benchmarks.federating import ModelNotOffered, OtherKind, activate, add_model, ensure_machine, identify_server
+from benchmarks.federating import (
+    ModelNotOffered,
+    OtherKind,
+    RouterIsNoModel,
+    activate,
+    add_model,
+    ensure_machine,
+    identify_server,
+)
 from benchmarks.inference.base import InferenceClient, InferenceError
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Machine
 from benchmarks.offering import NothingOffered
 
-TOLD = (InferenceError, ModelNotOffered, NothingOffered, OtherKind, OtherWeights)
+TOLD = (InferenceError, ModelNotOffered, NothingOffered, OtherKind, OtherWeights, RouterIsNoModel)
 
 
 @dataclass(frozen=True)

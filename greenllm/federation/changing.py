@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from benchmarks.federating import Timeouts, activate, connect, retire
+from benchmarks.federating import RouterIsNoModel, Timeouts, activate, connect, retire
 from benchmarks.inference.base import InferenceClient
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Machine
 from benchmarks.offering import list_offers
@@ -74,9 +74,17 @@ def activate_model(request: HttpRequest, deployment_id: int) -> HttpResponse:
     elif deployment.state == Deployment.State.ACTIVE:
         messages.info(request, f"{deployment} is active already.")
     else:
-        activate(deployment=deployment, now=timezone.now())
-        messages.success(request, f"{deployment} is active: the router may choose it from now on.")
+        _activate(request, deployment)
     return redirect("federation:model", deployment_id)
+
+
+def _activate(request: HttpRequest, deployment: Deployment) -> None:
+    try:
+        activate(deployment=deployment, now=timezone.now())
+    except RouterIsNoModel as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{deployment} is active: the router may choose it from now on.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -79,12 +79,12 @@ def figures_by_category(deployment: Deployment) -> list[tuple[str, Figures]]:
 
 
 def deployments_in_order() -> list[Deployment]:
-    """Return every deployment: active ones first, retired ones last, by name."""
+    """Return every deployment of a model, routers aside: active ones first, retired ones last, by name."""
     rank = Case(
         *(When(state=state, then=place) for place, state in enumerate(_STATES_IN_ORDER)),
         output_field=IntegerField(),
     )
-    found = Deployment.objects.select_related("language_model", "server__machine")
+    found = Deployment.objects.of_models().select_related("language_model", "server__machine")
     return list(found.annotate(rank=rank).order_by("rank", "language_model__name", "pk"))
 
 
@@ -103,7 +103,7 @@ def studies_of(deployment: Deployment) -> list[Study]:
 
 def index_in_use() -> PromptIndex | None:
     """Return the index that the router uses, None where none has been built."""
-    return PromptIndex.objects.select_related("embedder").filter(state=PromptIndex.State.CURRENT).first()
+    return PromptIndex.objects.select_related("embedder", "measurement").filter(state=PromptIndex.State.CURRENT).first()
 
 
 def _routed_since(moment: datetime) -> Counter[int]:

@@ -3,9 +3,12 @@
 from typing import ClassVar
 
 from benchmarks.management.telling import TellingCommand
+from benchmarks.units import grams_to_milligrams
 from router.evaluating import NothingToCompare
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex
+from router.jobs import IndexNotBuilt
+from router.models import PromptIndex
 from router.policy import NoCandidate
 from router.vectors import DimensionMismatch, UnusableEmbedding
 
@@ -21,4 +24,18 @@ class RouterCommand(TellingCommand):
         IndexStoreError,
         NoCandidate,
         NothingToCompare,
+        IndexNotBuilt,
+    )
+
+
+def energy_of(index: PromptIndex) -> str:
+    """Return what building an index cost in one sentence, or why that is not known."""
+    measured = index.measurement
+    if measured is None:
+        return "The energy of building it was not measured."
+    if measured.energy_j is None or measured.sci_gco2e is None:
+        return f"The energy of building it is missing: {measured.missing_reason}"
+    return (
+        f"Building it (embeddings and insertion, n = {index.prompt_count} prompts) took {measured.energy_j:.4g} J and "
+        f"emitted {grams_to_milligrams(measured.sci_gco2e):.4g} mgCO2e ({measured.quality}; {measured.boundary})."
     )

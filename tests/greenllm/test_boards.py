@@ -18,6 +18,7 @@ from router.models import RoutingDecision
 from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
 from tests.router.standins import Federation, WordClient, make_embedder, make_federation, make_index
+from tests.router.test_evaluating import make_router_study
 
 PAGE = "/dashboards/"
 SHOWN = f"{PAGE}?study=shown"
@@ -132,9 +133,9 @@ class TestPage:
         for number in range(count):
             make.make_response(make.make_prompt(), make.make_deployment(f"model-{number}"), study=study)
         client = signed_in()
-        # session, person, three for permissions; studies, the chosen one, three for the tables, three for the
+        # session, person, three for permissions; studies, the chosen one, three for the tables, four for the
         # comparison, the index
-        with django_assert_num_queries(14):
+        with django_assert_num_queries(15):
             client.get(SHOWN)
 
 
@@ -235,3 +236,31 @@ class TestInTheBrowser:
         federation = make_federation()
         compare_now(make_shown_study(federation), federation)
         check_page(site, f"{PAGE}?study=shown", user=user, wait_for=all_drawn)
+
+
+@pytest.mark.django_db
+class TestMeasuredRouterOnThePage:
+    def test_is_a_point_of_its_own_with_its_n_and_its_choices(self) -> None:
+        study = make_shown_study(make_federation())
+        assert "run_study NAME --router" in page_of(signed_in().get(SHOWN))
+        of_router = make_router_study(study)
+        response = signed_in().get(SHOWN)
+        page = page_of(response)
+        assert f'href="/studies/{of_router.name}/"' in page
+        assert "n = 4 whole prompts sent to the router over HTTP" in page
+        assert "Answered by small (3), large (1)." in page
+        assert '<tr class="chosen"><th scope="row">router, measured</th>' in page
+        traces = response.context["figure_2"].figure["data"]
+        [point] = [trace for trace in traces if trace["name"] == "router, measured"]
+        assert point["y"] == [50.0]
+
+
+class TestMeasuredRouterInABrowser:
+    pytestmark = BROWSING
+
+    def test_can_be_read_by_everyone(self, site: Site) -> None:
+        federation = make_federation()
+        study = make_shown_study(federation)
+        compare_now(study, federation)
+        make_router_study(study)
+        check_page(site, SHOWN, user=person(Role.RESEARCHER), wait_for=all_drawn)

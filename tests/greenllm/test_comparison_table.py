@@ -3,7 +3,7 @@ from dataclasses import replace
 from benchmarks.intervals import Interval
 from benchmarks.models import Study
 from greenllm.comparison_table import comparison_lines
-from router.evaluating import Comparison, ComparisonRow
+from router.evaluating import Comparison, ComparisonRow, MeasuredRouter
 
 TABLE = Comparison(
     study=Study(name="demo"),
@@ -50,3 +50,11 @@ class TestComparisonLines:
         assert "10 prompts that the index has never seen; 95 % intervals" in notes
         assert "source=grader" in notes
         assert "only that the plumbing works" in notes
+
+    def test_say_what_a_measured_router_is(self) -> None:
+        measured = MeasuredRouter(Study(name="through"), (), (("tiny", 3), ("big", 1)), ("generation parameters",))
+        notes = " ".join(comparison_lines(replace(TABLE, measured=measured))[4:])
+        assert "router, measured: the answers of the study through" in notes
+        assert "Answered by tiny 3, big 1." in notes
+        assert "It differs from the study demo in generation parameters." in notes
+        assert "not in its rows but in the measured one" in notes

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from benchmarks.federating import Timeouts, connect
 from benchmarks.inference.base import GenerationParameters
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
-from benchmarks.models import Deployment, InferenceServer
+from benchmarks.models import Deployment, InferenceServer, Measurement
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
 from router.models import GatewayRequest, RoutingDecision
@@ -100,6 +100,50 @@ class TestDoors:
 
     def test_of_activating_want_a_post(self) -> None:
         assert signed_in().get(f"/federation/models/{make_federation().small.pk}/activate/").status_code == 405
+
+
+@pytest.mark.django_db
+class TestRouterAsATarget:
+    def make_router(self) -> Deployment:
+        server = make.make_server(base_url="http://127.0.0.1:8000")
+        InferenceServer.objects.filter(pk=server.pk).update(is_router=True)
+        return make.make_deployment("auto", server=server, state="candidate")
+
+    def test_is_no_model_of_the_overview(self) -> None:
+        make_federation()
+        router = self.make_router()
+        assert f"/federation/models/{router.pk}/" not in page_of(signed_in().get(PAGE))
+
+    def test_cannot_be_activated(self) -> None:
+        router = self.make_router()
+        page = page_of(signed_in().post(f"/federation/models/{router.pk}/activate/", follow=True))
+        assert "nothing is routed to it" in page
+        router.refresh_from_db()
+        assert router.state == "candidate"
+
+
+@pytest.mark.django_db
+class TestEnergyOfTheIndex:
+    def page_with(self, measurement: Measurement | None) -> str:
+        index = make_federation().index
+        index.measurement = measurement
+        index.save()
+        return page_of(signed_in().get(PAGE))
+
+    def test_is_shown_with_its_n_its_quality_and_its_boundary(self) -> None:
+        measurement = make.make_measurement(12.5)
+        Measurement.objects.update(purpose="index_build", boundary="whole machine, by plug (machine)")
+        measurement.refresh_from_db()
+        page = self.page_with(measurement)
+        assert "12.50 J for n = 2 embeddings and their insertion" in page
+        assert "(estimated; whole machine, by plug (machine))" in page
+        assert "mgCO<sub>2</sub>e</b>" in page
+
+    def test_says_why_it_is_missing(self) -> None:
+        assert "Missing: a gap" in self.page_with(make.make_measurement(None))
+
+    def test_says_how_it_is_measured(self) -> None:
+        assert "manage.py build_index --measure" in self.page_with(None)
 
 
 @pytest.mark.django_db

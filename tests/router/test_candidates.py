@@ -2,7 +2,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.federating import activate, retire
-from benchmarks.models import Response
+from benchmarks.models import InferenceServer, Response
 from labeling.models import Label
 from router.candidates import evidence_on
 from router.policy import Evidence
@@ -45,6 +45,18 @@ class TestEvidence:
     def test_leaves_out_a_deployment_that_is_not_active(self, state: str) -> None:
         prompt, deployment = make.make_prompt(), make.make_deployment("tiny", state=state)
         make.make_response(prompt, deployment, verdict="correct")
+        assert evidence_on([prompt.pk]) == {prompt.pk: []}
+
+    def test_takes_nothing_of_what_a_router_answered(self) -> None:
+        prompt, deployment = make.make_prompt(), make.make_deployment("tiny")
+        study = make.make_study(kind="router")
+        make.make_response(prompt, deployment, study=study, verdict="correct")
+        assert evidence_of(prompt.pk, "tiny").response_count == 0
+
+    def test_leaves_out_a_router_even_if_somebody_made_it_active(self) -> None:
+        prompt, router = make.make_prompt(), make.make_deployment("auto")
+        InferenceServer.objects.update(is_router=True)
+        make.make_response(prompt, router, study=make.make_study(kind="router"), verdict="correct")
         assert evidence_on([prompt.pk]) == {prompt.pk: []}
 
     def test_leaves_out_embedders(self) -> None:

@@ -1,9 +1,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from benchmarks.models import Deployment, Study
+from benchmarks.models import Deployment, InferenceServer, ParameterSet, Prompt, Response, Study
 from router.evaluating import (
     AnswerOutcome,
     Comparison,
@@ -80,6 +81,23 @@ def make_validation(federation: Federation) -> Study:
         for deployment, (energy_j, verdict) in ((federation.small, small), (federation.large, large)):
             make.make_response(prompt, deployment, study=study, energy_j=energy_j, verdict=verdict)
     return study
+
+
+def make_router_study(study: Study, **facts: Any) -> Study:
+    """Make a finished study of the router over the same prompts: 15 J each, half of them right."""
+    made = make.make_study(**{"kind": "router", "state": "finished", "finished_at": make.NOW, **facts})
+    server = make.make_server(base_url="http://127.0.0.1:8000")
+    InferenceServer.objects.filter(pk=server.pk).update(is_router=True)
+    router = Deployment.objects.filter(server=server).first() or make.make_deployment(
+        "auto", server=server, state="candidate"
+    )
+    prompts = Prompt.objects.for_validation().filter(pk__in=study.responses.values("prompt")).order_by("pk")
+    for number, prompt in enumerate(prompts):
+        make.make_response(
+            prompt, router, study=made, energy_j=15.0, verdict="correct" if number % 2 else "incorrect",
+            answered_by="small" if number else "large",
+        )  # fmt: skip
+    return made
 
 
 def comparison_of(study: Study, federation: Federation) -> Comparison:
@@ -239,3 +257,64 @@ class TestOutcomesOnValidation:
         for repeat in (1, 2):
             make.make_response(prompt, federation.small, study=study, repeat=repeat, verdict="correct")
         assert len(outcomes_on_validation(study)) == 1
+
+
+@pytest.mark.django_db
+class TestMeasuredRouter:
+    def test_stands_before_the_oracle_with_its_own_answers(self) -> None:
+        federation = make_federation()
+        study = make_validation(federation)
+        of_router = make_router_study(study)
+        for found in (comparison_of(study, federation), stored_comparison(study=study)):
+            assert [one.name for one in found.rows][-2:] == ["router, measured", "oracle"]
+            measured = row(found, "router, measured")
+            assert (measured.kind, measured.prompt_count) == ("measured-router", 4)
+            assert measured.accuracy is not None
+            assert (measured.accuracy.value, measured.accuracy.n) == (0.5, 4)
+            sci = of_router.responses.earliest("pk").measurement
+            assert sci is not None
+            assert measured.sum_sci_gco2e == pytest.approx(4 * (sci.sci_gco2e or 0))
+            assert found.measured is not None
+            assert found.measured.study == of_router
+            assert found.measured.answered_by == (("small", 3), ("large", 1))
+            assert found.measured.differences == ()
+
+    @pytest.mark.parametrize(
+        "facts", [{"kind": "measured"}, {"state": "running", "finished_at": None}], ids=["no router", "not finished"]
+    )
+    def test_is_not_there_for_another_study(self, facts: dict[str, Any]) -> None:
+        study = make_validation(make_federation())
+        make_router_study(study, **facts)
+        assert stored_comparison(study=study).measured is None
+
+    def test_is_not_there_for_another_machine(self) -> None:
+        study = make_validation(make_federation())
+        make_router_study(study, machine=make.make_machine("other"))
+        assert stored_comparison(study=study).measured is None
+
+    def test_is_not_there_for_fewer_prompts_or_for_more(self) -> None:
+        study = make_validation(make_federation())
+        of_router = make_router_study(study)
+        one = of_router.responses.order_by("pk")[0]
+        Response.objects.filter(pk=one.pk).update(state="failed", error="gone")
+        assert stored_comparison(study=study).measured is None
+        Response.objects.filter(pk=one.pk).update(state="finished", error="")
+        assert stored_comparison(study=study).measured is not None
+        make.make_response(make.make_prompt(role="validation"), one.deployment, study=of_router)
+        assert stored_comparison(study=study).measured is None
+
+    def test_is_the_latest(self) -> None:
+        study = make_validation(make_federation())
+        later = make_router_study(study, finished_at=make.NOW + timedelta(hours=1))
+        make_router_study(study)
+        measured = stored_comparison(study=study).measured
+        assert measured is not None
+        assert measured.study == later
+
+    def test_names_what_was_set_otherwise(self) -> None:
+        study = make_validation(make_federation())
+        of_router = make_router_study(study, carbon_intensity_gco2e_per_kwh=50.0)
+        ParameterSet.objects.filter(study=of_router).update(num_predict=16)
+        measured = stored_comparison(study=study).measured
+        assert measured is not None
+        assert measured.differences == ("generation parameters", "carbon intensity")

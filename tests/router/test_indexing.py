@@ -4,6 +4,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from benchmarks.inference.base import ServerUnreachable
+from benchmarks.metering import Metering
+from benchmarks.recording import ChannelRecord, RecordingError
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex, build_index, current_index, delete_replaced, text_of
 from router.models import IndexedPrompt, PromptIndex
@@ -69,6 +71,22 @@ class TestBuildIndex:
         assert failed.error.startswith(raised.__name__)
         assert current_index() == kept
         assert not IndexedPrompt.objects.filter(index=failed).exists()
+
+    def test_is_linked_to_the_measurement_of_embeddings_and_insertion(self) -> None:
+        class NoMeter:
+            def ensure_running(self, *, period_ns: int) -> None:
+                raise RecordingError("No meter is there.", is_retryable=False)
+
+            def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+                raise AssertionError("nothing was sampled")
+
+        store = MemoryStore()
+        metering = Metering(make.make_machine(), NoMeter(), now=lambda: make.NOW)
+        index = make_index([make.make_prompt()], embedder=make_embedder(), store=store, metering=metering)
+        assert current_index() == index
+        assert index.measurement is not None
+        assert (index.measurement.purpose, index.measurement.missing_reason) == ("index_build", "No meter is there.")
+        assert index.collection_name in store.collections
 
     def test_tells_how_far_it_is(self) -> None:
         told: list[int] = []

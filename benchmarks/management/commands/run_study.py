@@ -7,15 +7,16 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from benchmarks.choosing import choose_prompts
-from benchmarks.federating import Timeouts, ensure_machine, find_deployment
+from benchmarks.choosing import STUDIED_ROLES, choose_prompts
+from benchmarks.federating import Timeouts, connect, ensure_machine, find_deployment, identify_server
 from benchmarks.inference.connecting import usual_num_ctx
 from benchmarks.launching import ask_versions, launch
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
-from benchmarks.models import InferenceServer, Prompt, Study
+from benchmarks.models import Deployment, InferenceServer, Machine, Prompt, Study
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import Parameters, StudyError, create_study
+from benchmarks.targeting import ensure_router
 
 
 class Command(TellingCommand):
@@ -27,8 +28,24 @@ class Command(TellingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Name of the study: letters, digits and hyphens.")
         parser.add_argument("--model", action="append", default=[], help="A model to ask; may be given several times.")
+        parser.add_argument("--router", action="store_true", help="Ask the router (the model auto) instead of models.")
+        parser.add_argument(
+            "--router-url", help="Address of the router's OpenAI wire; this installation's own where absent."
+        )
+        parser.add_argument(
+            "--api-key-variable",
+            default="GREENLLM_ROUTER_KEY",
+            help="Environment variable of the worker that holds an API key of the router; GREENLLM_ROUTER_KEY where "
+            "absent. Never the key.",
+        )
+        parser.add_argument(
+            "--network-kwh-per-gb",
+            type=float,
+            help="Energy of the network to a router that is not on this machine; without it the energy is missing.",
+        )
         parser.add_argument("--dataset", action="append", default=[], help="Data set to ask; several may be given.")
         parser.add_argument("--category", action="append", default=[], help="Only prompts of this category.")
+        parser.add_argument("--role", choices=STUDIED_ROLES, help="Only prompts of this role; both where absent.")
         parser.add_argument("--limit", type=int, help="At most so many prompts of each category.")
         parser.add_argument("--repeats", type=int, default=1)
         parser.add_argument("--seed", type=int, default=42)
@@ -51,8 +68,11 @@ class Command(TellingCommand):
 
     def _create(self, options: dict[str, Any]) -> Study:
         machine = ensure_machine(name=settings.MACHINE_NAME)
-        deployments = [find_deployment(name=name) for name in options["model"]]
         timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
+        if options["router"]:
+            deployments = [_router(options, machine, timeouts)]
+        else:
+            deployments = [find_deployment(name=name) for name in options["model"]]
         servers = {deployment.server for deployment in deployments}
         versions = ask_versions(servers=servers, timeouts=timeouts)
         return create_study(
@@ -71,6 +91,25 @@ class Command(TellingCommand):
         )
 
 
+def _router(options: dict[str, Any], machine: Machine, timeouts: Timeouts) -> Deployment:
+    if options["model"]:
+        raise StudyError("Give --router or --model, not both: a study of the router asks the router alone.")
+    if (options["network_kwh_per_gb"] or 0.0) < 0:
+        raise StudyError("--network-kwh-per-gb must be 0 or more.")
+    server = identify_server(
+        base_url=options["router_url"] or f"http://{settings.WEB_HOST}:{settings.WEB_PORT}/v1",
+        machine=machine,
+        kind=InferenceServer.Kind.OPENAI.value,
+        api_key_variable=options["api_key_variable"],
+    )
+    return ensure_router(
+        server=server,
+        client=connect(server=server, timeouts=timeouts),
+        now=timezone.now(),
+        network_kwh_per_gb=options["network_kwh_per_gb"],
+    )
+
+
 def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
     """Return the context that every server of the study takes from a request, None where one takes none."""
     usual = {usual_num_ctx(server.kind) for server in servers}
@@ -80,4 +119,7 @@ def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
 def _prompts(options: dict[str, Any]) -> list[Prompt]:
     if not options["dataset"]:
         raise StudyError("Name at least one data set with --dataset.")
-    return list(choose_prompts(datasets=options["dataset"], categories=options["category"], limit=options["limit"]))
+    roles = [options["role"]] if options["role"] else STUDIED_ROLES
+    return list(
+        choose_prompts(datasets=options["dataset"], categories=options["category"], roles=roles, limit=options["limit"])
+    )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from benchmarks.federating import ensure_machine
 from benchmarks.inference.base import InferenceClient
 from benchmarks.management.watching import watch_study
-from benchmarks.models import Prompt, Study
+from benchmarks.models import Study
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import start
 from greenllm import demo
@@ -23,7 +23,9 @@ from labeling.guiding import ensure_guidelines
 from labeling.suggesting import accept_suggestions, suggest
 from labeling.wiring import graders
 from router.evaluating import compare
-from router.indexing import NoIndex, build_index, current_index
+from router.indexing import NoIndex, current_index, training_prompts
+from router.jobs import IndexNotBuilt, build_measured
+from router.management.telling import energy_of
 from router.wiring import connect_server, embedder, vector_store
 
 _MODELS_TIMEOUT_S = 600.0
@@ -38,7 +40,7 @@ class Command(StackCommand):
         "Run the demo: services, people, prompts, a study, labels, the index, the comparison; then serve the pages "
         "until Ctrl-C. A second run goes on from what is there."
     )
-    told: ClassVar[tuple[type[Exception], ...]] = (*StackCommand.told, demo.ModelsNotReady)
+    told: ClassVar[tuple[type[Exception], ...]] = (*StackCommand.told, demo.ModelsNotReady, IndexNotBuilt)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -143,7 +145,7 @@ class Command(StackCommand):
         demo.activate_measured(study=study, now=timezone.now())
 
     def _index(self, study: Study) -> None:
-        prompts = list(Prompt.objects.for_training().filter(studies=study).order_by("pk"))
+        prompts = training_prompts(study)
         try:
             index = current_index(embedder=embedder())
             if index.prompt_count >= len(prompts) and index.embedded_text == settings.EMBEDDED_TEXT:
@@ -151,14 +153,10 @@ class Command(StackCommand):
                 return
         except NoIndex:
             pass
-        index = build_index(
-            prompts=prompts,
-            embedder=embedder(),
-            store=vector_store(),
-            embedded_text=settings.EMBEDDED_TEXT,
-            clock=timezone.now,
-        )
+        machine = ensure_machine(name=settings.MACHINE_NAME)
+        index = build_measured(machine=machine, study=study, embedded_text=settings.EMBEDDED_TEXT)
         self._tell(f"Index {index.pk} built: {index.prompt_count} prompts in {index.build_duration_s:.1f} s")
+        self._tell(energy_of(index))
 
     def _compare(self, study: Study) -> None:
         comparison = compare(study=study, embedder=embedder(), store=vector_store(), clock=timezone.now)

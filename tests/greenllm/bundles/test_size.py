@@ -18,8 +18,8 @@ COUNT = int(os.environ.get("GREENLLM_TEST_BUNDLE_RESPONSES", "6000"))
 FILL = """
 WITH measured AS (
   INSERT INTO benchmarks_measurement (purpose, machine_id, energy_j, quality, missing_reason, boundary, time_reserved_s,
-    is_low_precision, is_shared, method_version)
-  SELECT 'response', %(machine)s, n / 7.0, 'measured', '', 'machine', 1.0, false, false, ''
+    is_low_precision, is_shared, method_version, carbon_intensity_source)
+  SELECT 'response', %(machine)s, n / 7.0, 'measured', '', 'machine', 1.0, false, false, '', ''
   FROM generate_series(1, %(count)s) n
   RETURNING id
 ), numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM measured
@@ -32,9 +32,9 @@ WITH measured AS (
   FROM numbered
 )
 INSERT INTO benchmarks_response (study_id, deployment_id, prompt_id, parameter_set_id, repeat, sequence, state, error,
-  text, thinking_text, done_reason, measurement_id, finished_at)
+  text, thinking_text, answered_by, gateway_request_public_id, done_reason, measurement_id, finished_at)
 SELECT %(study)s, %(deployment)s, %(prompt)s, %(parameters)s, 1 + n %% 30000, n, 'finished', '',
-  repeat(md5(n::text), 10), '', 'stop', id, now() FROM numbered
+  repeat(md5(n::text), 10), '', '', '', 'stop', id, now() FROM numbered
 """
 TRAVEL = """
 import sys, django

@@ -1,0 +1,104 @@
+"""A study of the router itself on real services: through the served application, by the machine's worker."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from greenllm.embedded.addresses import EmbeddedLayout
+from tests.chain.installation import Installation, installation
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT_S = 300
+MODELS = {"smollm2:135m", "smollm2:135m-q8_0", "smollm2:135m-q3_k"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation that has measured its models, and then the router on the same five validation prompts."""
+    with installation(tmp_path_factory.mktemp("router-study") / "var") as made:
+        made.start("demo", "--limit", "1", "--exit")
+        made.wait_for_log("proves only that the plumbing works", TIMEOUT_S)
+        assert made.process is not None
+        assert made.process.wait(60) == 0
+        made.env["GREENLLM_ROUTER_KEY"] = made.api_key
+        made.start("up")
+        made.wait_for_log("Ctrl-C stops it", TIMEOUT_S)
+        made.manage(
+            "run_study", "through", "--router", "--dataset", "greenllm-demo", "--role", "validation", "--limit", "1",
+            "--num-predict", "64",
+        )  # fmt: skip
+        yield made
+
+
+def rows(place: Installation, query: str) -> list[tuple[object, ...]]:
+    layout = EmbeddedLayout(place.var_dir)
+    with psycopg.connect(host=str(layout.postgres_socket_dir), user="greenllm", dbname="greenllm") as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+OF_ROUTER = "FROM benchmarks_response r JOIN benchmarks_study s ON s.id = r.study_id WHERE s.kind = 'router'"
+
+
+class TestRouterStudy:
+    def test_measures_each_prompt_exactly_once(self, place: Installation) -> None:
+        answers = rows(
+            place, f"SELECT r.state, r.error, count(DISTINCT r.prompt_id), count(*) {OF_ROUTER} GROUP BY 1, 2"
+        )
+        assert answers == [("finished", "", 5, 5)]
+        attempts = rows(
+            place, f"SELECT count(*) FROM benchmarks_responseattempt WHERE response_id IN (SELECT r.id {OF_ROUTER})"
+        )
+        assert attempts == [(5,)]
+
+    def test_keeps_which_model_answered_by_which_request(self, place: Installation) -> None:
+        told = rows(place, f"SELECT r.answered_by, r.gateway_request_public_id {OF_ROUTER}")
+        assert {model for model, _ in told} <= MODELS
+        known = rows(place, "SELECT public_id, state, requested_model FROM router_gatewayrequest")
+        assert {(request, "answered", "auto") for _, request in told} <= set(known)
+        assert len({request for _, request in told}) == 5
+
+    def test_has_an_energy_in_the_boundary_of_the_router(self, place: Installation) -> None:
+        measured = rows(
+            place,
+            "SELECT m.energy_j > 0, m.sci_gco2e > 0, m.quality, m.boundary FROM benchmarks_measurement m "
+            f"WHERE m.id IN (SELECT r.measurement_id {OF_ROUTER})",
+        )
+        assert len(measured) == 5
+        assert {row[:3] for row in measured} == {(True, True, "estimated")}
+        assert all(
+            str(row[3]).startswith("router: classifier + network + chosen model; whole machine") for row in measured
+        )
+
+    def test_leaves_the_router_out_of_routing(self, place: Installation) -> None:
+        states = rows(
+            place,
+            "SELECT m.name, d.state FROM benchmarks_deployment d "
+            "JOIN benchmarks_inferenceserver s ON s.id = d.server_id "
+            "JOIN benchmarks_languagemodel m ON m.id = d.language_model_id WHERE s.is_router",
+        )
+        assert states == [("auto", "candidate")]
+        refused = place.manage(
+            "add_model", "auto", "--server", place.address, "--kind", "openai",
+            "--api-key-variable", "GREENLLM_ROUTER_KEY", "--activate", check=False,
+        )  # fmt: skip
+        assert refused.returncode == 1
+        assert "a request could come back to itself for ever" in refused.stderr
+
+    def test_stands_in_the_comparison_of_the_models(self, place: Installation) -> None:
+        table = place.manage("compare", "--study", "demo").stdout
+        row = next(line for line in table.splitlines() if line.startswith("router, measured"))
+        assert row.split()[2] == "5"
+        assert row.endswith("estimated")
+        assert "the answers of the study through, whole prompts sent to the router over HTTP" in table
+
+
+class TestIndex:
+    def test_is_measured_by_the_worker_of_the_demo(self, place: Installation) -> None:
+        assert "Building it (embeddings and insertion, n = 5 prompts) took" in place.log
+
+    def test_is_measured_again_on_demand_and_counted_by_break_even(self, place: Installation) -> None:
+        said = place.manage("build_index", "--study", "demo", "--measure").stdout
+        assert "mgCO2e (estimated; whole machine" in said
+        assert "Building the index emitted" in place.manage("break_even", "--study", "demo").stdout
