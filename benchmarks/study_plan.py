@@ -31,7 +31,8 @@ class StudyError(ValueError):
 class Parameters:
     """Generation parameters of a study, by the names that Ollama gives them.
 
-    `num_ctx` is None for the server's own: only Ollama takes it from a request.
+    `num_ctx` is None for the server's own: only Ollama takes it from a request. A study of several sets tells
+    them apart by `name`.
     """
 
     seed: int = 42
@@ -41,6 +42,7 @@ class Parameters:
     top_p: float | None = None
     top_k: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    name: str = "default"
 
 
 def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
@@ -88,6 +90,19 @@ def _check_free_name(name: str) -> None:
         raise StudyError(f"There is a study {name!r} already; choose another name.", field="name")
 
 
+def check_names(points: Sequence[Parameters]) -> None:
+    """Refuse a study without parameters, or with two sets of one name.
+
+    Raises:
+        StudyError: which says what is wrong.
+    """
+    if not points:
+        raise StudyError("A study needs at least one set of parameters.", field="parameters")
+    twice = [name for name, count in Counter(point.name for point in points).items() if count > 1]
+    if twice:
+        raise StudyError(f"Two sets of parameters have the name {twice[0]!r}.", field="parameters")
+
+
 def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int, order_seed: int) -> None:
     """Refuse a number that is out of its range, or that a column cannot hold.
 
@@ -119,6 +134,6 @@ def check_size(response_count: int) -> None:
     if response_count > MAX_RESPONSES:
         raise StudyError(
             f"The study would have {response_count:,} responses, at most {MAX_RESPONSES:,} are taken; choose fewer "
-            "prompts, models or repeats.",
+            "prompts, models or repeats, or fewer values of a sweep.",
             field="repeats",
         )

@@ -126,7 +126,7 @@ def make_response(
         study=study,
         prompt=prompt,
         deployment=deployment,
-        parameter_set=study.parameter_sets.get(),
+        parameter_set=fields.pop("parameter_set", None) or study.parameter_sets.get(),
         state=Response.State.FINISHED,
         finished_at=NOW,
         text=text,

@@ -134,7 +134,7 @@ class ParameterSet(models.Model):
     """The generation parameters of a study; a sweep has one row per point of its grid."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="parameter_sets")
-    name = models.SlugField(max_length=60, default="default")
+    name = models.CharField(max_length=200, default="default", help_text="A point of a sweep names what varies.")
     seed = models.BigIntegerField(default=42)
     temperature = models.FloatField(default=0.0, validators=[MinValueValidator(0.0)])
     num_ctx = models.PositiveIntegerField(default=2048, null=True, blank=True, help_text="Empty: the server's own.")

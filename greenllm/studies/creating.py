@@ -45,6 +45,7 @@ class Estimate:
 
     prompt_count: int
     repeats: int
+    parameter_set_count: int
     models: tuple[ModelEstimate, ...]
 
     @property
@@ -97,11 +98,13 @@ def estimate_of(form: StudyForm) -> Estimate | None:
     deployments: list[Deployment] = form.cleaned_data["models"]
     repeats = form.cleaned_data["repeats"]
     prompt_count = form.prompts().count()
+    set_count = form.parameter_set_count()
     paces = paces_of(deployment_ids=[deployment.pk for deployment in deployments])
     return Estimate(
         prompt_count=prompt_count,
         repeats=repeats,
-        models=tuple(ModelEstimate(one, prompt_count * repeats, paces.get(one.pk)) for one in deployments),
+        parameter_set_count=set_count,
+        models=tuple(ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk)) for one in deployments),
     )
 
 

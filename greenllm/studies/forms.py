@@ -1,5 +1,6 @@
 """The form of a new study: what a person types, checked field by field."""
 
+import math
 from typing import Any
 
 from django import forms
@@ -10,9 +11,24 @@ from benchmarks.models import Category, Dataset, Deployment, Machine, Prompt, St
 from benchmarks.models.catalog import PromptQuerySet
 from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS
 from benchmarks.study_plan import Parameters
+from benchmarks.sweeping import Number, grid_of
 
+PARAMETER_FIELDS = ("seed", "temperature", "num_ctx", "num_predict", "top_p", "top_k", "tfs_z")
 _BOTH_ROLES = "both"
 _INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1
+
+
+class NumbersField(forms.CharField):
+    """One number, or several separated by commas, each checked as the field of one number checks it."""
+
+    def __init__(self, each: forms.IntegerField, **options: Any) -> None:
+        super().__init__(**options)
+        self.each = each
+
+    def clean(self, value: Any) -> list[Number]:
+        """Return the numbers; none of an empty field that need not be filled in."""
+        text: str = super().clean(value)
+        return [self.each.clean(word.strip()) for word in text.split(",")] if text else []
 
 
 class StudyForm(forms.Form):
@@ -81,25 +97,38 @@ class StudyForm(forms.Form):
     order_seed = forms.IntegerField(
         min_value=-_INT64_MAX, max_value=_INT64_MAX, initial=0, help_text="Shuffles an interleaved order."
     )
-    seed = forms.IntegerField(min_value=-_INT64_MAX, max_value=_INT64_MAX, initial=42)
-    temperature = forms.FloatField(
-        min_value=0, max_value=100, initial=0, help_text="0 always takes the likeliest token."
+    seed = NumbersField(forms.IntegerField(min_value=-_INT64_MAX, max_value=_INT64_MAX), initial="42")
+    temperature = NumbersField(
+        forms.FloatField(min_value=0, max_value=100), initial="0", help_text="0 always takes the likeliest token."
     )
-    num_ctx = forms.IntegerField(
+    num_ctx = NumbersField(
+        forms.IntegerField(min_value=1, max_value=_INT32_MAX),
         required=False,
-        min_value=1,
-        max_value=_INT32_MAX,
         label="Context, num_ctx (tokens)",
         help_text="Empty: the server's own. Only Ollama takes it from a request.",
     )
-    num_predict = forms.IntegerField(
-        min_value=1, max_value=_INT32_MAX, initial=256, label="Longest answer, num_predict (tokens)"
+    num_predict = NumbersField(
+        forms.IntegerField(min_value=1, max_value=_INT32_MAX),
+        initial="256",
+        label="Longest answer, num_predict (tokens)",
     )
-    top_p = forms.FloatField(
-        required=False, min_value=0, max_value=1, label="top_p", help_text="Empty: the server's own."
+    top_p = NumbersField(
+        forms.FloatField(min_value=0, max_value=1),
+        required=False,
+        label="top_p",
+        help_text="Empty: the server's own.",
     )
-    top_k = forms.IntegerField(
-        required=False, min_value=0, max_value=_INT32_MAX, label="top_k", help_text="Empty: the server's own."
+    top_k = NumbersField(
+        forms.IntegerField(min_value=0, max_value=_INT32_MAX),
+        required=False,
+        label="top_k",
+        help_text="Empty: the server's own.",
+    )
+    tfs_z = NumbersField(
+        forms.FloatField(min_value=0, max_value=1),
+        required=False,
+        label="Tail-free sampling, tfs_z",
+        help_text="Only where a server still has it: Ollama up to 0.5.1.",
     )
     sampling_period_ms = forms.IntegerField(
         min_value=MIN_PERIOD_MS,
@@ -163,10 +192,17 @@ class StudyForm(forms.Form):
         """Return the machine of the chosen models."""
         return self.cleaned_data["models"][0].server.machine  # type: ignore[no-any-return]  # cleaned_data is untyped
 
-    def parameters(self) -> Parameters:
-        """Return the generation parameters."""
-        names = ("seed", "temperature", "num_ctx", "num_predict", "top_p", "top_k")
-        return Parameters(**{name: self.cleaned_data[name] for name in names})
+    def parameters(self) -> tuple[Parameters, ...]:
+        """Return the sets of generation parameters, one for each combination of the values.
+
+        Raises:
+            StudyError: a value is named twice, or there are too many sets.
+        """
+        return grid_of(Parameters(num_ctx=None), {name: self.cleaned_data[name] for name in PARAMETER_FIELDS})
+
+    def parameter_set_count(self) -> int:
+        """Return how many sets the form makes as it stands, whether or not all of it is right."""
+        return math.prod(len(self.cleaned_data.get(name) or [None]) for name in PARAMETER_FIELDS)
 
 
 def available_deployments() -> Any:

@@ -118,7 +118,7 @@ def filtered_responses(
     study.
     """
     found = study.responses.select_related("prompt__category", "prompt__dataset", "deployment__language_model")
-    found = found.select_related("measurement").order_by("sequence", "pk")
+    found = found.select_related("measurement", "parameter_set").order_by("sequence", "pk")
     for name, value in (
         ("deployment__language_model__name", model),
         ("prompt__category__name", category),

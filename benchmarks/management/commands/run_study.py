@@ -1,6 +1,6 @@
 """Create a study, or go on with one, and watch it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from benchmarks.management.watching import watch_study
 from benchmarks.models import InferenceServer, Prompt, Study
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import Parameters, StudyError, create_study
+from benchmarks.sweeping import grid_of, parse_sweep
 
 
 class Command(TellingCommand):
@@ -40,6 +41,14 @@ class Command(TellingCommand):
             "leaves it to the servers.",
         )
         parser.add_argument("--num-predict", type=int, default=256)
+        parser.add_argument(
+            "--sweep",
+            action="append",
+            default=[],
+            metavar="NAME=V1,V2",
+            help="Ask with each of these values of a generation parameter, for example temperature=0,0.5,1; several "
+            "sweeps make a grid.",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,15 +69,20 @@ class Command(TellingCommand):
             machine=machine,
             deployments=deployments,
             prompts=_prompts(options),
-            parameters=Parameters(
-                seed=options["seed"],
-                temperature=options["temperature"],
-                num_ctx=options["num_ctx"] if options["num_ctx"] is not None else _usual_num_ctx(servers),
-                num_predict=options["num_predict"],
-            ),
+            parameters=grid_of(_base(options, servers), parse_sweep(options["sweep"])),
             repeats=options["repeats"],
             server_versions=versions,
         )
+
+
+def _base(options: dict[str, Any], servers: Collection[InferenceServer]) -> Parameters:
+    """Return the parameters of which a sweep changes some."""
+    return Parameters(
+        seed=options["seed"],
+        temperature=options["temperature"],
+        num_ctx=options["num_ctx"] if options["num_ctx"] is not None else _usual_num_ctx(servers),
+        num_predict=options["num_predict"],
+    )
 
 
 def _usual_num_ctx(servers: Iterable[InferenceServer]) -> int | None:
