@@ -2,8 +2,6 @@
 
 import logging
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -12,30 +10,29 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.boundary import BoundedEnergy, draw_boundary, energy_net_of_idle_j
-from benchmarks.cooldown import Cooldown, Ending
+from benchmarks.accompanying import Lab, record, take_idle_baseline, wait_until_cool, warm_up
+from benchmarks.cooldown import Cooldown
 from benchmarks.inference.base import (
     ChatMessage,
     Generation,
     GenerationRequest,
-    InferenceClient,
     InferenceError,
 )
+from benchmarks.keeping import Span, keep
 from benchmarks.locking import MachineBusy, machine_lock
 from benchmarks.models import (
-    Calibration,
     Machine,
     Measurement,
     Response,
     ResponseAttempt,
     Study,
+    StudyMeasurement,
 )
-from benchmarks.recording import ChannelRecord, EnergyRecorder, RecorderBusy, RecordingError
-from benchmarks.scoring import apply_score, basis_of
-from benchmarks.storing import integrate_channel, make_measurement, save_channels
-from benchmarks.studying import generation_parameters_of, intensity_for
-from benchmarks.traces import PackedTrace, TraceError, pack
-from benchmarks.units import NANOSECONDS_PER_MILLISECOND
+from benchmarks.recording import RecorderBusy, RecordingError
+from benchmarks.studying import generation_parameters_of
+from benchmarks.traces import TraceError
+
+__all__ = ["MAX_LOST_ATTEMPTS", "Lab", "Outcome", "abandon", "mark_lost", "measure_response"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,27 +53,11 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Lab:
-    """What measuring needs of the outside: energy, servers and clocks."""
-
-    recorder: EnergyRecorder
-    connect: Callable[[Response], InferenceClient]
-    now: Callable[[], datetime]
-    monotonic_ns: Callable[[], int] = time.monotonic_ns
-    cool_down: Callable[[float], Cooldown] | None = None  # given the limit (°C); None: temperatures are not asked for
-    worker_name: str = ""
-
-
-@dataclass(frozen=True)
 class Measured:
-    """One generation with its marks on the monotonic clock and what the channels saw between them."""
+    """One generation with what was recorded while it went on."""
 
     generation: Generation
-    started_at: datetime
-    start_ns: int
-    stop_ns: int
-    channels: tuple[ChannelRecord, ...]
-    traces: tuple[PackedTrace, ...]  # one for each channel
+    span: Span
     cooldown: Cooldown | None
 
 
@@ -93,12 +74,26 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
         return Outcome.SKIPPED
     try:
         with machine_lock(machine.pk):  # before the claim: an open attempt is lost only if nobody measures here
-            return _measure_alone(response_id, machine, lab)
+            outcome = _measure_alone(response_id, lab)
+            if outcome in {Outcome.FINISHED, Outcome.FAILED}:
+                _end_study(response_id, lab)
+            return outcome
     except MachineBusy:
         return Outcome.BUSY
 
 
-def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
+def _end_study(response_id: int, lab: Lab) -> None:
+    """Measure idle once more when nothing of the study is left; where that fails the answers stand without it."""
+    study = Study.objects.select_related("machine").get(responses=response_id)
+    if study.responses.unfinished().exists():
+        return
+    try:
+        take_idle_baseline(study=study, moment=StudyMeasurement.Moment.AFTER, lab=lab)
+    except (RecordingError, TraceError) as error:
+        logger.warning("study %s has no idle baseline after its last response: %s", study.pk, error)
+
+
+def _measure_alone(response_id: int, lab: Lab) -> Outcome:
     claimed = _claim(response_id, lab)
     if claimed is None:
         return Outcome.SKIPPED
@@ -109,7 +104,7 @@ def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
         return _withdraw(response, attempt, error)
     except (InferenceError, RecordingError, TraceError) as error:
         return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
-    _store(response, attempt, machine, measured, lab.now())
+    _store(response, attempt, measured, lab.now())
     return Outcome.FINISHED
 
 
@@ -180,50 +175,25 @@ def mark_lost(*, response: Response, now: datetime) -> int:
 
 
 def _measure(response: Response, lab: Lab) -> Measured:
+    study = response.study
     client = lab.connect(response)
     parameters = generation_parameters_of(response.parameter_set)
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
     client.load(model, parameters)  # before the start mark: loading is not part of the answer
-    cooldown = _cool_down(response.study, lab)
+    take_idle_baseline(study=study, moment=StudyMeasurement.Moment.BEFORE, lab=lab)
+    warm_up(response=response, client=client)
+    cooldown = wait_until_cool(study=study, lab=lab)
     if cooldown is not None and cooldown.waited_s > 0:
         client.load(model, parameters)  # a server may have put it away meanwhile; otherwise this does nothing
-    lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
-    started_at = lab.now()
-    start_ns = lab.monotonic_ns()
-    generation = client.generate(request)
-    stop_ns = lab.monotonic_ns()
-    channels = lab.recorder.records(start_ns=start_ns, stop_ns=stop_ns)
-    traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
-    return Measured(generation, started_at, start_ns, stop_ns, channels, traces, cooldown)
+    generation, span = record(study=study, lab=lab, activity=lambda: client.generate(request))
+    return Measured(generation, span, cooldown)
 
 
-def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
-    """Wait until the machine is cool enough; a limit of 0 asks for no wait."""
-    if lab.cool_down is None or study.cooldown_limit_c <= 0:
-        return None
-    cooldown = lab.cool_down(study.cooldown_limit_c)
-    if cooldown.ending in {Ending.TIMED_OUT, Ending.UNKNOWN}:
-        logger.info("study %s goes on: %s", study.pk, cooldown.reason)
-    return cooldown
-
-
-def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
-    channels = [
-        integrate_channel(record, start_ns=measured.start_ns, stop_ns=measured.stop_ns) for record in measured.channels
-    ]
-    bounded = draw_boundary(channels)
+def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now: datetime) -> None:
     generation = measured.generation
-    with transaction.atomic():  # around the first query too: it gets over a connection that broke meanwhile
-        measurement = _measurement(response.study, machine, measured, bounded)
-        measurement.save()
-        save_channels(
-            measurement=measurement,
-            records=measured.channels,
-            channels=channels,
-            traces=measured.traces,
-            counted=bounded.counted,
-        )
+    with transaction.atomic():
+        measurement = keep(span=measured.span, study=response.study, purpose=Measurement.Purpose.RESPONSE)
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
@@ -239,28 +209,6 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
             attempt.start_temperature_c = measured.cooldown.hottest_after_c
             attempt.cooldown_note = measured.cooldown.reason
         attempt.save()
-
-
-def _measurement(study: Study, machine: Machine, measured: Measured, bounded: BoundedEnergy) -> Measurement:
-    measurement = make_measurement(
-        purpose=Measurement.Purpose.RESPONSE,
-        machine=machine,
-        started_at=measured.started_at,
-        start_ns=measured.start_ns,
-        stop_ns=measured.stop_ns,
-        bounded=bounded,
-    )
-    measurement.net_energy_j = energy_net_of_idle_j(
-        bounded,
-        duration_s=measurement.time_reserved_s or 0.0,
-        baseline=Calibration.objects.latest_idle_baseline(machine),
-    )
-    intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
-    if intensity is None:
-        found = intensity_for(machine)
-        intensity, source = found.gco2e_per_kwh, found.origin
-    apply_score(measurement, basis_of(machine, intensity, source))
-    return measurement
 
 
 def _give_up(

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Deployment, Machine, Prompt, Study
+from benchmarks.models.study import MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
@@ -43,6 +44,36 @@ class Parameters:
     top_k: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
     name: str = "default"
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study does beside its answers; nothing of it where nothing is said.
+
+    `warm_up_count` answers of each model are thrown away before its first measured one; idle is measured for
+    `idle_baseline_s` seconds before the first answer and after the last.
+    """
+
+    warm_up_count: int = 0
+    idle_baseline_s: float = 0.0
+
+
+def check_design(design: Design) -> None:
+    """Refuse what is out of its range.
+
+    Raises:
+        StudyError: which says what is wrong and what to do.
+    """
+    _check_ranges(
+        ("warm_up_count", design.warm_up_count, 0, MAX_WARM_UP_COUNT),
+        ("idle_baseline_s", design.idle_baseline_s, 0, MAX_IDLE_BASELINE_S),
+    )
+
+
+def _check_ranges(*ranges: tuple[str, float | None, float, float]) -> None:
+    for name, value, low, high in ranges:
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
+            raise StudyError(f"{name} must be from {low} to {high}, not {value}.", field=name)
 
 
 def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
@@ -109,7 +140,7 @@ def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int,
     Raises:
         StudyError: which says what is wrong and what to do.
     """
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
+    _check_ranges(
         ("repeats", repeats, 1, _INT16_MAX),
         ("order_seed", order_seed, -_INT64_MAX, _INT64_MAX),
         ("sampling_period_ms", sampling_period_ms, MIN_PERIOD_MS, 60_000),
@@ -120,9 +151,6 @@ def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int,
         ("top_p", parameters.top_p, 0, 1),
         ("top_k", parameters.top_k, 0, _INT32_MAX),
     )
-    for name, value, low, high in ranges:
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            raise StudyError(f"{name} must be from {low} to {high}, not {value}.", field=name)
 
 
 def check_size(response_count: int) -> None:

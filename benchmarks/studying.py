@@ -23,9 +23,19 @@ from benchmarks.models import (
     StudyDeployment,
     StudyPrompt,
 )
-from benchmarks.study_plan import Parameters, StudyError, check_choice, check_names, check_numbers, check_size
+from benchmarks.study_plan import (
+    Design,
+    Parameters,
+    StudyError,
+    check_choice,
+    check_design,
+    check_names,
+    check_numbers,
+    check_size,
+)
 
 __all__ = [
+    "Design",
     "Parameters",
     "Progress",
     "StudyError",
@@ -67,6 +77,7 @@ def create_study(
     order: str = Study.Order.GROUPED,
     order_seed: int = 0,
     sampling_period_ms: int = 99,
+    design: Design | None = None,
     created_by_id: int | None = None,
     server_versions: Mapping[int, str] | None = None,
 ) -> Study:
@@ -87,6 +98,8 @@ def create_study(
     check_names(points)
     for point in points:
         check_numbers(point, repeats, sampling_period_ms, order_seed)
+    design = design or Design()
+    check_design(design)
     check_size(len(deployments) * len(points) * len(prompts) * repeats)
     for server in {deployment.server for deployment in deployments}:
         for point in points:
@@ -104,6 +117,7 @@ def create_study(
             carbon_intensity_gco2e_per_kwh=intensity.gco2e_per_kwh,
             carbon_intensity_source=intensity.origin,
             created_by_id=created_by_id,
+            **vars(design),
         )
         parameter_sets = ParameterSet.objects.bulk_create(ParameterSet(study=study, **vars(one)) for one in points)
         StudyDeployment.objects.bulk_create(

@@ -12,7 +12,10 @@ from benchmarks.models.catalog import Deployment, Prompt
 from benchmarks.models.energy import Measurement
 from benchmarks.models.generation import GenerationFigures
 from benchmarks.models.machine import Machine
+from benchmarks.units import MILLIWATTS_PER_WATT
 
+MAX_IDLE_BASELINE_S = 600.0
+MAX_WARM_UP_COUNT = 20
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
 
 
@@ -52,6 +55,18 @@ class Study(models.Model):
     order_seed = models.BigIntegerField(default=0)
     sampling_period_ms = models.PositiveIntegerField(
         default=DEFAULT_SAMPLING_PERIOD_MS, validators=[MinValueValidator(5), MaxValueValidator(60_000)]
+    )
+    warm_up_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Answers that each model gives, and that are thrown away, before its first measured response.",
+    )
+    idle_baseline_s = models.FloatField(
+        "idle baseline (s)",
+        default=0.0,
+        db_default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(MAX_IDLE_BASELINE_S)],
+        help_text="How long idle is measured before the first response and after the last; 0: not at all.",
     )
     cooldown_limit_c = models.FloatField("cooldown limit (°C)", default=60.0)
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
@@ -94,6 +109,34 @@ class Study(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class StudyMeasurement(models.Model):
+    """A measurement of a study that is no answer of it: the machine at idle, before or after it."""
+
+    class Moment(models.TextChoices):
+        BEFORE = "before", "Before the first response"
+        AFTER = "after", "After the last response"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="own_measurements")
+    measurement = models.OneToOneField(Measurement, on_delete=models.PROTECT, related_name="study_measurement")
+    moment = models.CharField(max_length=6, choices=Moment.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "moment"], condition=Q(moment__in=["before", "after"]), name="study_measurement_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.moment}"
+
+    @property
+    def mean_power_mw(self) -> float | None:
+        """Return the mean power of the measurement (mW), None where its energy is missing."""
+        energy_j, time_s = self.measurement.energy_j, self.measurement.time_reserved_s
+        return None if energy_j is None or not time_s else energy_j / time_s * MILLIWATTS_PER_WATT
 
 
 class StudyDeployment(models.Model):

@@ -129,6 +129,7 @@ def _create(form: StudyForm, *, created_by_id: int | None) -> Study | None:
             order=form.cleaned_data["order"],
             order_seed=form.cleaned_data["order_seed"],
             sampling_period_ms=form.cleaned_data["sampling_period_ms"],
+            design=form.design(),
             created_by_id=created_by_id,
             server_versions=ask_versions(servers={one.server for one in deployments}, timeouts=timeouts),
         )

@@ -1,6 +1,7 @@
 """The form of a new study: what a person types, checked field by field."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
 from django import forms
@@ -9,8 +10,8 @@ from benchmarks.choosing import STUDIED_ROLES, choose_prompts
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Category, Dataset, Deployment, Machine, Prompt, Study
 from benchmarks.models.catalog import PromptQuerySet
-from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS
-from benchmarks.study_plan import Parameters
+from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.study_plan import Design, Parameters
 from benchmarks.sweeping import Number, grid_of
 
 PARAMETER_FIELDS = ("seed", "temperature", "num_ctx", "num_predict", "top_p", "top_k", "tfs_z")
@@ -137,6 +138,20 @@ class StudyForm(forms.Form):
         label="Sampling period (ms)",
         help_text="How often the meters are read. 99 ms as in the paper.",
     )
+    warm_up_count = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_WARM_UP_COUNT,
+        label="Warm-up answers",
+        help_text="Given by each model before its first measured one, and thrown away.",
+    )
+    idle_baseline_s = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=MAX_IDLE_BASELINE_S,
+        label="Idle baseline (s)",
+        help_text="Idle is measured for so long before and after, for the energy net of idle.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -199,6 +214,11 @@ class StudyForm(forms.Form):
             StudyError: a value is named twice, or there are too many sets.
         """
         return grid_of(Parameters(num_ctx=None), {name: self.cleaned_data[name] for name in PARAMETER_FIELDS})
+
+    def design(self) -> Design:
+        """Return what the study does beside its answers."""
+        said = {field.name: self.cleaned_data[field.name] for field in fields(Design)}
+        return Design(**{name: value for name, value in said.items() if value is not None})
 
     def parameter_set_count(self) -> int:
         """Return how many sets the form makes as it stands, whether or not all of it is right."""

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from django.db.models import Count, QuerySet
 
-from benchmarks.models import Response, ResponseAttempt, Study, StudyDeployment, StudyPrompt
+from benchmarks.models import (
+    Measurement,
+    Response,
+    ResponseAttempt,
+    Study,
+    StudyDeployment,
+    StudyMeasurement,
+    StudyPrompt,
+)
 from benchmarks.pacing import Pace
 from benchmarks.studying import Progress
 from labeling.models import Verdict
@@ -83,6 +91,12 @@ def prompt_groups(study: Study) -> list[PromptGroup]:
     names = ("prompt__dataset__name", "prompt__category__name", "prompt__role")
     counted = StudyPrompt.objects.filter(study=study).values_list(*names).annotate(count=Count("pk")).order_by(*names)
     return [PromptGroup(*row) for row in counted]
+
+
+def idle_baselines(study: Study) -> list[StudyMeasurement]:
+    """Return what was measured at idle before and after a study."""
+    idle = StudyMeasurement.objects.filter(study=study, measurement__purpose=Measurement.Purpose.IDLE_BASELINE)
+    return list(idle.select_related("measurement").order_by("measurement__started_at", "pk"))
 
 
 def running_attempts(study: Study) -> list[ResponseAttempt]:

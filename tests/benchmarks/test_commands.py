@@ -268,6 +268,10 @@ class TestRunStudy:
                 ["--model", "tiny:1b", "--dataset", "test", "--sweep", "warmth=1,2"],
                 "warmth",
             ),
+            "a baseline that is too long": (
+                ["--model", "tiny:1b", "--dataset", "test", "--idle-baseline", "601"],
+                "idle_baseline_s must be from 0 to 600",
+            ),
             "a wrong number": (["--model", "tiny:1b", "--dataset", "test", "--num-ctx", "0"], "num_ctx must be"),
         }.values(),
     )

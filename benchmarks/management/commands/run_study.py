@@ -15,7 +15,7 @@ from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
 from benchmarks.models import InferenceServer, Prompt, Study
 from benchmarks.queueing import enqueue_study
-from benchmarks.studying import Parameters, StudyError, create_study
+from benchmarks.studying import Design, Parameters, StudyError, create_study
 from benchmarks.sweeping import grid_of, parse_sweep
 
 
@@ -49,6 +49,16 @@ class Command(TellingCommand):
             help="Ask with each of these values of a generation parameter, for example temperature=0,0.5,1; several "
             "sweeps make a grid.",
         )
+        parser.add_argument(
+            "--warm-up", type=int, default=0, help="Answers of each model to throw away before its first measured one."
+        )
+        parser.add_argument(
+            "--idle-baseline",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="Measure idle for so long before the first response and after the last, for the energy net of idle.",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -71,6 +81,7 @@ class Command(TellingCommand):
             prompts=_prompts(options),
             parameters=grid_of(_base(options, servers), parse_sweep(options["sweep"])),
             repeats=options["repeats"],
+            design=Design(warm_up_count=options["warm_up"], idle_baseline_s=options["idle_baseline"]),
             server_versions=versions,
         )
 

@@ -1,0 +1,117 @@
+"""Keep what was recorded between two marks: energy inside the boundary, its score, every channel, every sample."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from benchmarks.boundary import BoundedEnergy, IdleBaseline, draw_boundary, energy_net_of_idle_j
+from benchmarks.models import ChannelReading, Measurement, Study, StudyMeasurement
+from benchmarks.recording import ChannelRecord
+from benchmarks.scoring import apply_score, basis_of
+from benchmarks.storing import integrate_channel, make_measurement, save_channels
+from benchmarks.studying import StudyError, intensity_for
+from benchmarks.traces import PackedTrace
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the channels saw between two marks on the monotonic clock; one packed trace for each channel."""
+
+    started_at: datetime
+    start_ns: int
+    stop_ns: int
+    channels: tuple[ChannelRecord, ...]
+    traces: tuple[PackedTrace, ...]
+
+
+def keep(*, span: Span, study: Study, purpose: str) -> Measurement:
+    """Store a measurement of a study with its readings and traces; call it within a transaction.
+
+    A response is scored, and has its energy net of idle where the study knows how much that is. Anything else
+    is no functional unit and has no score.
+    """
+    if study.machine is None:
+        raise StudyError(f"The study {study} has no machine; nothing can be measured.")
+    channels = [integrate_channel(one, start_ns=span.start_ns, stop_ns=span.stop_ns) for one in span.channels]
+    bounded = draw_boundary(channels)
+    measurement = make_measurement(
+        purpose=purpose,
+        machine=study.machine,
+        started_at=span.started_at,
+        start_ns=span.start_ns,
+        stop_ns=span.stop_ns,
+        bounded=bounded,
+    )
+    if purpose == Measurement.Purpose.RESPONSE:
+        intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
+        if intensity is None:
+            found = intensity_for(study.machine)
+            intensity, source = found.gco2e_per_kwh, found.origin
+        apply_score(measurement, basis_of(study.machine, intensity, source))
+        measurement.net_energy_j = _net_j(measurement, bounded.counted, idle_baselines(study=study))
+    measurement.save()
+    save_channels(
+        measurement=measurement,
+        records=span.channels,
+        channels=channels,
+        traces=span.traces,
+        counted=bounded.counted,
+    )
+    return measurement
+
+
+def idle_baselines(*, study: Study) -> list[IdleBaseline]:
+    """Return the idle powers that were measured for a study, before and after it."""
+    if not study.idle_baseline_s:
+        return []
+    idle = StudyMeasurement.objects.filter(study=study, measurement__purpose=Measurement.Purpose.IDLE_BASELINE)
+    taken = list(idle.select_related("measurement").order_by("pk"))
+    counted = _counted(one.measurement for one in taken)
+    return [
+        IdleBaseline(power_mw=power_mw, counted=counted[one.measurement_id], quality=one.measurement.quality)
+        for one in taken
+        if (power_mw := one.mean_power_mw) is not None
+    ]
+
+
+def renew_net_energies(*, study: Study) -> int:
+    """Compute the net energy of every response of a study anew from its idle baselines; return how many have one."""
+    baselines = idle_baselines(study=study)
+    measured = Measurement.objects.filter(response__study=study, energy_j__gt=0).order_by("pk").iterator(_BATCH)
+    known = 0
+    while batch := list(islice(measured, _BATCH)):
+        counted = _counted(batch)
+        for one in batch:
+            one.net_energy_j = _net_j(one, counted[one.pk], baselines)
+            known += one.net_energy_j is not None
+        Measurement.objects.bulk_update(batch, ["net_energy_j"])
+    return known
+
+
+def _net_j(measurement: Measurement, counted: frozenset[str], baselines: Sequence[IdleBaseline]) -> float | None:
+    """Return the energy net of the mean of those baselines that are of like boundary and quality, None without one."""
+    bounded = BoundedEnergy(
+        energy_j=measurement.energy_j,
+        quality=measurement.quality,
+        boundary=measurement.boundary,
+        counted=counted,
+        is_low_precision=measurement.is_low_precision,
+        missing_reason=measurement.missing_reason,
+    )
+    nets = [
+        energy_net_of_idle_j(bounded, duration_s=measurement.time_reserved_s or 0.0, baseline=one) for one in baselines
+    ]
+    known = [net for net in nets if net is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _counted(measurements: Iterable[Measurement]) -> dict[int, frozenset[str]]:
+    """Return the names of the channels that make up the energy of each measurement."""
+    names: dict[int, set[str]] = {one.pk: set() for one in measurements}
+    readings = ChannelReading.objects.filter(measurement__in=names, is_in_boundary=True)
+    for measurement_id, channel in readings.values_list("measurement_id", "channel"):
+        names[measurement_id].add(channel)
+    return {pk: frozenset(found) for pk, found in names.items()}
