@@ -27,11 +27,12 @@ class Span:
     traces: tuple[PackedTrace, ...]
 
 
-def keep(*, span: Span, study: Study, purpose: str) -> Measurement:
+def keep(*, span: Span, study: Study, purpose: str, answer_count: int = 1) -> Measurement:
     """Store a measurement of a study with its readings and traces; call it within a transaction.
 
     A response is scored, and has its energy net of idle where the study knows how much that is. Anything else
-    is no functional unit and has no score.
+    is no functional unit and has no score. A span of several answers gives energy and time of each as their
+    like part; readings and traces stay those of the whole span.
     """
     if study.machine is None:
         raise StudyError(f"The study {study} has no machine; nothing can be measured.")
@@ -45,6 +46,11 @@ def keep(*, span: Span, study: Study, purpose: str) -> Measurement:
         stop_ns=span.stop_ns,
         bounded=bounded,
     )
+    measurement.answer_count = answer_count
+    if measurement.energy_j is not None:
+        measurement.energy_j /= answer_count
+    if measurement.time_reserved_s is not None:
+        measurement.time_reserved_s /= answer_count
     if purpose == Measurement.Purpose.RESPONSE:
         intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
         if intensity is None:

@@ -54,9 +54,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Measured:
-    """One generation with what was recorded while it went on."""
+    """Generations of one prompt, one after the other, with what was recorded while they went on."""
 
-    generation: Generation
+    generations: tuple[Generation, ...]
     span: Span
     cooldown: Cooldown | None
 
@@ -85,7 +85,7 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
 def _end_study(response_id: int, lab: Lab) -> None:
     """Measure idle once more when nothing of the study is left; where that fails the answers stand without it."""
     study = Study.objects.select_related("machine").get(responses=response_id)
-    if study.responses.unfinished().exists():
+    if study.state != Study.State.RUNNING or study.responses.unfinished().exists():
         return
     try:
         take_idle_baseline(study=study, moment=StudyMeasurement.Moment.AFTER, lab=lab)
@@ -186,19 +186,29 @@ def _measure(response: Response, lab: Lab) -> Measured:
     cooldown = wait_until_cool(study=study, lab=lab)
     if cooldown is not None and cooldown.waited_s > 0:
         client.load(model, parameters)  # a server may have put it away meanwhile; otherwise this does nothing
-    generation, span = record(study=study, lab=lab, activity=lambda: client.generate(request))
-    return Measured(generation, span, cooldown)
+    generations, span = record(
+        study=study,
+        lab=lab,
+        activity=lambda: tuple(client.generate(request) for _ in range(study.back_to_back)),
+    )
+    return Measured(generations, span, cooldown)
 
 
 def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now: datetime) -> None:
-    generation = measured.generation
+    generation, *others = measured.generations
     with transaction.atomic():
-        measurement = keep(span=measured.span, study=response.study, purpose=Measurement.Purpose.RESPONSE)
+        measurement = keep(
+            span=measured.span,
+            study=response.study,
+            purpose=Measurement.Purpose.RESPONSE,
+            answer_count=len(measured.generations),
+        )
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
         response.text = _storable(generation.text)
         response.thinking_text = _storable(generation.thinking or "")
+        response.differing_text_count = sum(one.text != generation.text for one in others)
         response.take_figures(generation)
         response.finished_at = now
         response.save()

@@ -73,7 +73,7 @@ def queue_state(*, machine: Machine) -> QueueState:
 
 def _timeout_s(study: Study) -> int:
     """Return how long a job may take: its generations, cooling and loading, and idle before and after."""
-    generations = 2 + study.warm_up_count
+    generations = 1 + study.back_to_back + study.warm_up_count
     return int(generations * settings.GENERATION_TIMEOUT_S + 600 + 2 * study.idle_baseline_s)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Deployment, Machine, Prompt, Study
-from benchmarks.models.study import MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.models.study import MAX_BACK_TO_BACK, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
@@ -51,11 +51,13 @@ class Design:
     """What a study does beside its answers; nothing of it where nothing is said.
 
     `warm_up_count` answers of each model are thrown away before its first measured one; idle is measured for
-    `idle_baseline_s` seconds before the first answer and after the last.
+    `idle_baseline_s` seconds before the first answer and after the last. A measurement spans `back_to_back`
+    generations of one prompt.
     """
 
     warm_up_count: int = 0
     idle_baseline_s: float = 0.0
+    back_to_back: int = 1
 
 
 def check_design(design: Design) -> None:
@@ -66,6 +68,7 @@ def check_design(design: Design) -> None:
     """
     _check_ranges(
         ("warm_up_count", design.warm_up_count, 0, MAX_WARM_UP_COUNT),
+        ("back_to_back", design.back_to_back, 1, MAX_BACK_TO_BACK),
         ("idle_baseline_s", design.idle_baseline_s, 0, MAX_IDLE_BASELINE_S),
     )
 

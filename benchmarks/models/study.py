@@ -16,6 +16,7 @@ from benchmarks.units import MILLIWATTS_PER_WATT
 
 MAX_IDLE_BASELINE_S = 600.0
 MAX_WARM_UP_COUNT = 20
+MAX_BACK_TO_BACK = 50
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
 
 
@@ -61,6 +62,12 @@ class Study(models.Model):
         db_default=0,
         help_text="Answers that each model gives, and that are thrown away, before its first measured response.",
     )
+    back_to_back = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Generations of the same prompt and seed within one measurement, for answers too short to measure.",
+    )
     idle_baseline_s = models.FloatField(
         "idle baseline (s)",
         default=0.0,
@@ -102,6 +109,7 @@ class Study(models.Model):
         verbose_name_plural = "studies"
         constraints = [
             models.CheckConstraint(condition=Q(repeats__gte=1), name="study_repeats_positive"),
+            models.CheckConstraint(condition=Q(back_to_back__gte=1), name="study_back_to_back_positive"),
             models.CheckConstraint(
                 condition=~Q(kind="measured") | Q(machine__isnull=False), name="study_measured_on_a_machine"
             ),
@@ -225,6 +233,11 @@ class Response(GenerationFigures):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     error = models.TextField(blank=True)
     text = models.TextField(blank=True)
+    differing_text_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Of the further answers generated back to back, how many have another text than the one kept.",
+    )
     thinking_text = models.TextField(blank=True)
     measurement = models.OneToOneField(
         Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="response"

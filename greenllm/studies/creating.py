@@ -32,11 +32,12 @@ class ModelEstimate:
     deployment: Deployment
     response_count: int
     pace: Pace | None
+    back_to_back: int = 1
 
     @property
     def seconds(self) -> float | None:
         """Return about how long it takes; None for a model that never answered."""
-        return None if self.pace is None else self.pace.median_s * self.response_count
+        return None if self.pace is None else self.pace.median_s * self.response_count * self.back_to_back
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,16 @@ def estimate_of(form: StudyForm) -> Estimate | None:
     repeats = form.cleaned_data["repeats"]
     prompt_count = form.prompts().count()
     set_count = form.parameter_set_count()
+    back_to_back = form.cleaned_data.get("back_to_back") or 1
     paces = paces_of(deployment_ids=[deployment.pk for deployment in deployments])
     return Estimate(
         prompt_count=prompt_count,
         repeats=repeats,
         parameter_set_count=set_count,
-        models=tuple(ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk)) for one in deployments),
+        models=tuple(
+            ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk), back_to_back)
+            for one in deployments
+        ),
     )
 
 

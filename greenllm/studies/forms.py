@@ -10,7 +10,7 @@ from benchmarks.choosing import STUDIED_ROLES, choose_prompts
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Category, Dataset, Deployment, Machine, Prompt, Study
 from benchmarks.models.catalog import PromptQuerySet
-from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS, MAX_BACK_TO_BACK, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
 from benchmarks.study_plan import Design, Parameters
 from benchmarks.sweeping import Number, grid_of
 
@@ -144,6 +144,13 @@ class StudyForm(forms.Form):
         max_value=MAX_WARM_UP_COUNT,
         label="Warm-up answers",
         help_text="Given by each model before its first measured one, and thrown away.",
+    )
+    back_to_back = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_BACK_TO_BACK,
+        label="Back to back",
+        help_text="Generations within one measurement; more than 1 for answers shorter than ten samples.",
     )
     idle_baseline_s = forms.FloatField(
         required=False,

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.accompanying import WARM_UP_PROMPT, Lab
 from benchmarks.federating import Timeouts, connect
 from benchmarks.inference.base import InferenceClient
-from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, ScriptedOllama
+from benchmarks.inference.scripted import AnswerScript, Fault, FaultKind, ScriptedAnswer, ScriptedModel, ScriptedOllama
 from benchmarks.measuring import Outcome, measure_response
 from benchmarks.meters.base import Boundary, Channel, Quality, Quantity, Reading
 from benchmarks.models import Measurement, Response, Study, StudyMeasurement
@@ -175,3 +175,37 @@ class TestIdleBaseline:
         measure(study, Bench())
         assert self.taken(study) == []
         assert self.nets(study) == [None]
+
+
+class TestBackToBack:
+    def measured(self, script: AnswerScript, *faults: Fault) -> tuple[Study, list[Outcome], ScriptedOllama]:
+        design = Design(back_to_back=4, idle_baseline_s=30)
+        with ScriptedOllama([ScriptedModel("small")], answers=script, faults=faults) as server:
+            study = make_pending_study(server.base_url, "One?", models=("small",), design=design)
+            return study, measure(study, Bench()), server
+
+    def test_gives_each_answer_the_like_part_of_energy_and_time(self) -> None:
+        study, outcomes, server = self.measured(lambda _model, _prompt: ScriptedAnswer("The same."))
+        response = study.responses.select_related("measurement").get()
+        assert response.measurement is not None
+        energy_j, net_j = response.measurement.energy_j, response.measurement.net_energy_j
+
+        assert outcomes == [Outcome.FINISHED]
+        assert [text for _, text in prompts_of(server)] == ["One?"] * 4
+        assert (energy_j, response.measurement.time_reserved_s) == (pytest.approx(10 * BUSY_W / 4), 2.5)
+        assert net_j == pytest.approx(10 * (BUSY_W - IDLE_W) / 4)
+        assert response.measurement.operational_emissions_gco2e == pytest.approx(2200 / 4 / 3.6e6 * 385)
+        assert (response.measurement.answer_count, response.differing_text_count) == (4, 0)
+        assert response.measurement.readings.get().energy_j == pytest.approx(10 * BUSY_W)
+
+    def test_keeps_the_first_text_and_tells_how_many_differ(self) -> None:
+        texts = iter(["First.", "First.", "Other.", "Third."])
+        study, _, _ = self.measured(lambda _model, _prompt: ScriptedAnswer(next(texts)))
+        response = study.responses.get()
+        assert (response.text, response.differing_text_count) == ("First.", 2)
+
+    def test_that_breaks_in_the_middle_keeps_nothing(self) -> None:
+        faults = [Fault(FaultKind.ERROR_LINE, times=2)]  # the first one strikes loading
+        study, outcomes, _ = self.measured(lambda _model, _prompt: ScriptedAnswer("The same."), *faults)
+        assert outcomes == [Outcome.RETRY]
+        assert study.responses.get().measurement is None

@@ -59,6 +59,13 @@ class Command(TellingCommand):
             metavar="SECONDS",
             help="Measure idle for so long before the first response and after the last, for the energy net of idle.",
         )
+        parser.add_argument(
+            "--back-to-back",
+            type=int,
+            default=1,
+            metavar="K",
+            help="Generate each answer so often within one measurement, where answers are shorter than ten samples.",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -81,7 +88,11 @@ class Command(TellingCommand):
             prompts=_prompts(options),
             parameters=grid_of(_base(options, servers), parse_sweep(options["sweep"])),
             repeats=options["repeats"],
-            design=Design(warm_up_count=options["warm_up"], idle_baseline_s=options["idle_baseline"]),
+            design=Design(
+                warm_up_count=options["warm_up"],
+                idle_baseline_s=options["idle_baseline"],
+                back_to_back=options["back_to_back"],
+            ),
             server_versions=versions,
         )
 

@@ -230,3 +230,14 @@ class TestDesign:
         assert "no idle baseline of like channels" in client.get(f"/responses/{response.pk}/").content.decode()
         Measurement.objects.filter(response=response).update(net_energy_j=4.0)
         assert "gross, 4.00\u00a0J net of idle" in client.get(f"/responses/{response.pk}/").content.decode()
+
+    def test_says_how_many_generations_stand_behind_a_figure(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.RESEARCHER))
+        study = shown.make_shown_study("short", back_to_back=5)
+        response = study.responses.order_by("pk")[0]
+        Measurement.objects.filter(response=response).update(answer_count=5)
+        study.responses.filter(pk=response.pk).update(differing_text_count=2)
+        page = page_of(client.get(f"/responses/{response.pk}/"))
+        assert "the mean of n = 5" in page
+        assert "2 of the others said something else" in page
+        assert "5 generations within each measurement" in page_of(client.get("/studies/short/"))
