@@ -49,15 +49,19 @@ class IdleBaseline:
 
     power_mw: float
     counted: frozenset[str]
+    quality: str
 
 
 def energy_net_of_idle_j(bounded: BoundedEnergy, *, duration_s: float, baseline: IdleBaseline | None) -> float | None:
     """Return the gross energy less idle power times duration (J); None where either is not known.
 
-    A baseline of other channels does not belong to this energy and gives None. Below zero the answer used
-    less than the machine does idle: the baseline was taken on another day, and the figure says so.
+    A baseline of other channels, or of another quality, does not belong to this energy and gives None. Below
+    zero the answer used less than the machine does idle: the baseline was taken on another day, and the figure
+    says so.
     """
-    if bounded.energy_j is None or baseline is None or baseline.counted != bounded.counted:
+    if bounded.energy_j is None or baseline is None:
+        return None
+    if (baseline.counted, baseline.quality) != (bounded.counted, bounded.quality):
         return None
     return bounded.energy_j - baseline.power_mw / MILLIWATTS_PER_WATT * duration_s
 

@@ -2,8 +2,6 @@
 
 import logging
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -12,31 +10,31 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.boundary import draw_boundary, energy_net_of_idle_j
-from benchmarks.cooldown import Cooldown, Ending
+from benchmarks.accompanying import Lab, record, take_idle_baseline, wait_until_cool, warm_up
+from benchmarks.cooldown import Cooldown
 from benchmarks.inference.base import (
     ChatMessage,
     Generation,
     GenerationRequest,
-    InferenceClient,
     InferenceError,
 )
+from benchmarks.keeping import keep
 from benchmarks.locking import MachineBusy, machine_lock
 from benchmarks.models import (
-    Calibration,
     Machine,
     Measurement,
     Response,
     ResponseAttempt,
     Study,
+    StudyMeasurement,
 )
-from benchmarks.recording import EnergyRecorder, RecorderBusy, RecordingError
-from benchmarks.scoring import CarbonBasis, apply_score, basis_of
-from benchmarks.storing import Observation, integrate_observed, measurement_of, observe, save_observed
-from benchmarks.studying import generation_parameters_of, intensity_for
+from benchmarks.recording import RecorderBusy, RecordingError
+from benchmarks.storing import Observation
+from benchmarks.studying import generation_parameters_of
 from benchmarks.targeting import bounded_for, make_ready, take_routing
 from benchmarks.traces import TraceError
-from benchmarks.units import NANOSECONDS_PER_MILLISECOND
+
+__all__ = ["MAX_LOST_ATTEMPTS", "Lab", "Outcome", "abandon", "mark_lost", "measure_response"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,22 +55,10 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Lab:
-    """What measuring needs of the outside: energy, servers and clocks."""
-
-    recorder: EnergyRecorder
-    connect: Callable[[Response], InferenceClient]
-    now: Callable[[], datetime]
-    monotonic_ns: Callable[[], int] = time.monotonic_ns
-    cool_down: Callable[[float], Cooldown] | None = None  # given the limit (°C); None: temperatures are not asked for
-    worker_name: str = ""
-
-
-@dataclass(frozen=True)
 class Measured:
-    """One generation and what the channels saw while it went on."""
+    """Generations of one prompt, one after the other, with what was recorded while they went on."""
 
-    generation: Generation
+    generations: tuple[Generation, ...]
     seen: Observation
     cooldown: Cooldown | None
 
@@ -90,12 +76,26 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
         return Outcome.SKIPPED
     try:
         with machine_lock(machine.pk):  # before the claim: an open attempt is lost only if nobody measures here
-            return _measure_alone(response_id, machine, lab)
+            outcome = _measure_alone(response_id, lab)
+            if outcome in {Outcome.FINISHED, Outcome.FAILED}:
+                _end_study(response_id, lab)
+            return outcome
     except MachineBusy:
         return Outcome.BUSY
 
 
-def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
+def _end_study(response_id: int, lab: Lab) -> None:
+    """Measure idle once more when nothing of the study is left; where that fails the answers stand without it."""
+    study = Study.objects.select_related("machine").get(responses=response_id)
+    if study.state != Study.State.RUNNING or study.responses.unfinished().exists():
+        return
+    try:
+        take_idle_baseline(study=study, moment=StudyMeasurement.Moment.AFTER, lab=lab)
+    except (RecordingError, TraceError) as error:
+        logger.warning("study %s has no idle baseline after its last response: %s", study.pk, error)
+
+
+def _measure_alone(response_id: int, lab: Lab) -> Outcome:
     claimed = _claim(response_id, lab)
     if claimed is None:
         return Outcome.SKIPPED
@@ -106,7 +106,7 @@ def _measure_alone(response_id: int, machine: Machine, lab: Lab) -> Outcome:
         return _withdraw(response, attempt, error)
     except (InferenceError, RecordingError, TraceError) as error:
         return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
-    _store(response, attempt, machine, measured, lab.now())
+    _store(response, attempt, measured, lab.now())
     return Outcome.FINISHED
 
 
@@ -177,56 +177,43 @@ def mark_lost(*, response: Response, now: datetime) -> int:
 
 
 def _measure(response: Response, lab: Lab) -> Measured:
+    study = response.study
     client = lab.connect(response)
     parameters = generation_parameters_of(response.parameter_set)
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
     server = response.deployment.server
     make_ready(server=server, client=client, request=request)  # before the start mark: loading is not part of it
-    cooldown = _cool_down(response.study, lab)
+    take_idle_baseline(study=study, moment=StudyMeasurement.Moment.BEFORE, lab=lab)
+    warm_up(response=response, client=client)
+    cooldown = wait_until_cool(study=study, lab=lab)
     if cooldown is not None and cooldown.waited_s > 0:
         # a server may have put it away meanwhile; otherwise this does nothing
         make_ready(server=server, client=client, request=request)
-    lab.recorder.ensure_running(period_ns=response.study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
-    started_at = lab.now()
-    start_ns = lab.monotonic_ns()
-    generation = client.generate(request)
-    stop_ns = lab.monotonic_ns()
-    seen = observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
-    return Measured(generation, seen, cooldown)
+    generations, seen = record(
+        study=study,
+        lab=lab,
+        activity=lambda: tuple(client.generate(request) for _ in range(study.back_to_back)),
+    )
+    return Measured(generations, seen, cooldown)
 
 
-def _cool_down(study: Study, lab: Lab) -> Cooldown | None:
-    """Wait until the machine is cool enough; a limit of 0 asks for no wait."""
-    if lab.cool_down is None or study.cooldown_limit_c <= 0:
-        return None
-    cooldown = lab.cool_down(study.cooldown_limit_c)
-    if cooldown.ending in {Ending.TIMED_OUT, Ending.UNKNOWN}:
-        logger.info("study %s goes on: %s", study.pk, cooldown.reason)
-    return cooldown
-
-
-def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measured: Measured, now: datetime) -> None:
-    channels = integrate_observed(measured.seen)
-    generation = measured.generation
-    drawn = draw_boundary(channels)
-    with transaction.atomic():  # around the first query too: it gets over a connection that broke meanwhile
-        bounded = bounded_for(response, machine=machine, generation=generation, bounded=drawn)
-        measurement = measurement_of(
-            purpose=Measurement.Purpose.RESPONSE, machine=machine, seen=measured.seen, bounded=bounded
+def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now: datetime) -> None:
+    generation, *others = measured.generations
+    with transaction.atomic():
+        measurement = keep(
+            seen=measured.seen,
+            study=response.study,
+            purpose=Measurement.Purpose.RESPONSE,
+            answer_count=len(measured.generations),
+            bound=lambda machine, drawn: bounded_for(response, machine=machine, generation=generation, bounded=drawn),
         )
-        measurement.net_energy_j = energy_net_of_idle_j(
-            bounded,
-            duration_s=measurement.time_reserved_s or 0.0,
-            baseline=Calibration.objects.latest_idle_baseline(machine),
-        )
-        apply_score(measurement, _basis(response.study, machine))
-        save_observed(measurement=measurement, seen=measured.seen, channels=channels, counted=bounded.counted)
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
         response.text = _storable(generation.text)
         response.thinking_text = _storable(generation.thinking or "")
+        response.differing_text_count = sum(one.text != generation.text for one in others)
         response.take_figures(generation)
         take_routing(response, generation)
         response.finished_at = now
@@ -238,14 +225,6 @@ def _store(response: Response, attempt: ResponseAttempt, machine: Machine, measu
             attempt.start_temperature_c = measured.cooldown.hottest_after_c
             attempt.cooldown_note = measured.cooldown.reason
         attempt.save()
-
-
-def _basis(study: Study, machine: Machine) -> CarbonBasis:
-    intensity, source = study.carbon_intensity_gco2e_per_kwh, study.carbon_intensity_source
-    if intensity is None:
-        found = intensity_for(machine)
-        intensity, source = found.gco2e_per_kwh, found.origin
-    return basis_of(machine, intensity, source)
 
 
 def _give_up(

@@ -71,6 +71,12 @@ def queue_state(*, machine: Machine) -> QueueState:
         return QueueState(worker_count=len(Worker.all(queue=queue)), waiting_count=queue.count)
 
 
+def _timeout_s(study: Study) -> int:
+    """Return how long a job may take: its generations, cooling and loading, and idle before and after."""
+    generations = 1 + study.back_to_back + study.warm_up_count
+    return int(generations * settings.GENERATION_TIMEOUT_S + 600 + 2 * study.idle_baseline_s)
+
+
 def enqueue_study(*, study: Study) -> int:
     """Enqueue every response of a running study that no job waits for, in the order of measuring; return how many."""
     if study.machine is None:
@@ -88,7 +94,7 @@ def enqueue_study(*, study: Study) -> int:
                 "benchmarks.jobs.measure_response",
                 args=(response_id,),
                 job_id=job_id_of(response_id),
-                timeout=int(2 * settings.GENERATION_TIMEOUT_S + 600),
+                timeout=_timeout_s(study),
                 result_ttl=0,
                 failure_ttl=86_400,
             )
@@ -108,7 +114,7 @@ def enqueue_again(*, response: Response) -> None:
             response.pk,
             # an id of its own: rq deletes the job that is just running, and with it whatever has the same id
             job_id=f"{job_id_of(response.pk)}-again-{uuid4().hex}",
-            job_timeout=int(2 * settings.GENERATION_TIMEOUT_S + 600),
+            job_timeout=_timeout_s(response.study),
             result_ttl=0,
             failure_ttl=86_400,
             at_front=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Deployment, Machine, Prompt, Study
+from benchmarks.models.study import MAX_BACK_TO_BACK, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
@@ -31,7 +32,8 @@ class StudyError(ValueError):
 class Parameters:
     """Generation parameters of a study, by the names that Ollama gives them.
 
-    `num_ctx` is None for the server's own: only Ollama takes it from a request.
+    `num_ctx` is None for the server's own: only Ollama takes it from a request. A study of several sets tells
+    them apart by `name`.
     """
 
     seed: int = 42
@@ -41,6 +43,40 @@ class Parameters:
     top_p: float | None = None
     top_k: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    name: str = "default"
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study does beside its answers; nothing of it where nothing is said.
+
+    `warm_up_count` answers of each model are thrown away before its first measured one; idle is measured for
+    `idle_baseline_s` seconds before the first answer and after the last. A measurement spans `back_to_back`
+    generations of one prompt.
+    """
+
+    warm_up_count: int = 0
+    idle_baseline_s: float = 0.0
+    back_to_back: int = 1
+
+
+def check_design(design: Design) -> None:
+    """Refuse what is out of its range.
+
+    Raises:
+        StudyError: which says what is wrong and what to do.
+    """
+    _check_ranges(
+        ("warm_up_count", design.warm_up_count, 0, MAX_WARM_UP_COUNT),
+        ("back_to_back", design.back_to_back, 1, MAX_BACK_TO_BACK),
+        ("idle_baseline_s", design.idle_baseline_s, 0, MAX_IDLE_BASELINE_S),
+    )
+
+
+def _check_ranges(*ranges: tuple[str, float | None, float, float]) -> None:
+    for name, value, low, high in ranges:
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
+            raise StudyError(f"{name} must be from {low} to {high}, not {value}.", field=name)
 
 
 def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment], prompts: Sequence[Prompt]) -> None:
@@ -91,13 +127,26 @@ def _check_free_name(name: str) -> None:
         raise StudyError(f"There is a study {name!r} already; choose another name.", field="name")
 
 
+def check_names(points: Sequence[Parameters]) -> None:
+    """Refuse a study without parameters, or with two sets of one name.
+
+    Raises:
+        StudyError: which says what is wrong.
+    """
+    if not points:
+        raise StudyError("A study needs at least one set of parameters.", field="parameters")
+    twice = [name for name, count in Counter(point.name for point in points).items() if count > 1]
+    if twice:
+        raise StudyError(f"Two sets of parameters have the name {twice[0]!r}.", field="parameters")
+
+
 def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int, order_seed: int) -> None:
     """Refuse a number that is out of its range, or that a column cannot hold.
 
     Raises:
         StudyError: which says what is wrong and what to do.
     """
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
+    _check_ranges(
         ("repeats", repeats, 1, _INT16_MAX),
         ("order_seed", order_seed, -_INT64_MAX, _INT64_MAX),
         ("sampling_period_ms", sampling_period_ms, MIN_PERIOD_MS, 60_000),
@@ -108,9 +157,6 @@ def check_numbers(parameters: Parameters, repeats: int, sampling_period_ms: int,
         ("top_p", parameters.top_p, 0, 1),
         ("top_k", parameters.top_k, 0, _INT32_MAX),
     )
-    for name, value, low, high in ranges:
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            raise StudyError(f"{name} must be from {low} to {high}, not {value}.", field=name)
 
 
 def check_size(response_count: int) -> None:
@@ -122,6 +168,6 @@ def check_size(response_count: int) -> None:
     if response_count > MAX_RESPONSES:
         raise StudyError(
             f"The study would have {response_count:,} responses, at most {MAX_RESPONSES:,} are taken; choose fewer "
-            "prompts, models or repeats.",
+            "prompts, models or repeats, or fewer values of a sweep.",
             field="repeats",
         )

@@ -23,9 +23,19 @@ from benchmarks.models import (
     StudyDeployment,
     StudyPrompt,
 )
-from benchmarks.study_plan import Parameters, StudyError, check_choice, check_numbers, check_size
+from benchmarks.study_plan import (
+    Design,
+    Parameters,
+    StudyError,
+    check_choice,
+    check_design,
+    check_names,
+    check_numbers,
+    check_size,
+)
 
 __all__ = [
+    "Design",
     "Parameters",
     "Progress",
     "StudyError",
@@ -61,31 +71,39 @@ def create_study(
     machine: Machine,
     deployments: Sequence[Deployment],
     prompts: Sequence[Prompt],
-    parameters: Parameters,
+    parameters: Parameters | Sequence[Parameters],
     title: str = "",
     repeats: int = 1,
     order: str = Study.Order.GROUPED,
     order_seed: int = 0,
     sampling_period_ms: int = 99,
+    design: Design | None = None,
     created_by_id: int | None = None,
     server_versions: Mapping[int, str] | None = None,
 ) -> Study:
     """Create a study with a place for each of its responses.
 
+    Several `parameters` make a sweep: every model answers every prompt with each of them.
     `server_versions` are the versions that servers report, by their primary key: what a server supports depends
     on it; without one, the server counts as one of today.
 
     Raises:
         StudyError: no prompt, no deployment, a retired one, one on another machine, one twice, a number that is
-            out of its range, or a name that is taken or no name.
+            out of its range, a name that is taken or no name, or no parameters.
         UnsupportedParameter: a server of the study does not know a parameter.
         RequestRefused: a server of the study would replace the seed by another.
     """
     check_choice(name, machine, deployments, prompts)
-    check_numbers(parameters, repeats, sampling_period_ms, order_seed)
-    check_size(len(deployments) * len(prompts) * repeats)
+    points = (parameters,) if isinstance(parameters, Parameters) else tuple(parameters)
+    check_names(points)
+    for point in points:
+        check_numbers(point, repeats, sampling_period_ms, order_seed)
+    design = design or Design()
+    check_design(design)
+    check_size(len(deployments) * len(points) * len(prompts) * repeats)
     for server in {deployment.server for deployment in deployments}:
-        require_parameters(server.kind, generation_parameters_of(parameters), (server_versions or {}).get(server.pk))
+        for point in points:
+            require_parameters(server.kind, generation_parameters_of(point), (server_versions or {}).get(server.pk))
     intensity = intensity_for(machine)
     with transaction.atomic():
         study = Study.objects.create(
@@ -100,8 +118,9 @@ def create_study(
             carbon_intensity_gco2e_per_kwh=intensity.gco2e_per_kwh,
             carbon_intensity_source=intensity.origin,
             created_by_id=created_by_id,
+            **vars(design),
         )
-        parameter_set = ParameterSet.objects.create(study=study, **vars(parameters))
+        parameter_sets = ParameterSet.objects.bulk_create(ParameterSet(study=study, **vars(one)) for one in points)
         StudyDeployment.objects.bulk_create(
             StudyDeployment(study=study, deployment=deployment, position=position)
             for position, deployment in enumerate(deployments, start=1)
@@ -110,21 +129,22 @@ def create_study(
             StudyPrompt(study=study, prompt=prompt, position=position)
             for position, prompt in enumerate(prompts, start=1)
         )
-        Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_set), batch_size=1000)
+        Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_sets), batch_size=1000)
     return study
 
 
 def _responses(
-    study: Study, deployments: Sequence[Deployment], prompts: Sequence[Prompt], parameter_set: ParameterSet
+    study: Study, deployments: Sequence[Deployment], prompts: Sequence[Prompt], parameter_sets: Sequence[ParameterSet]
 ) -> list[Response]:
-    triples = [
-        (deployment, prompt, repeat)
+    places = [
+        (deployment, parameter_set, prompt, repeat)
         for deployment in deployments
+        for parameter_set in parameter_sets  # a model may load anew for another num_ctx
         for repeat in range(1, study.repeats + 1)
         for prompt in prompts
     ]
     if study.order == Study.Order.INTERLEAVED:
-        random.Random(study.order_seed).shuffle(triples)
+        random.Random(study.order_seed).shuffle(places)
     return [
         Response(
             study=study,
@@ -134,7 +154,7 @@ def _responses(
             repeat=repeat,
             sequence=sequence,
         )
-        for sequence, (deployment, prompt, repeat) in enumerate(triples, start=1)
+        for sequence, (deployment, parameter_set, prompt, repeat) in enumerate(places, start=1)
     ]
 
 

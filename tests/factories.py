@@ -126,7 +126,7 @@ def make_response(
         study=study,
         prompt=prompt,
         deployment=deployment,
-        parameter_set=study.parameter_sets.get(),
+        parameter_set=fields.pop("parameter_set", None) or study.parameter_sets.get(),
         state=Response.State.FINISHED,
         finished_at=NOW,
         text=text,
@@ -162,7 +162,7 @@ def make_pending_study(base_url: str, *texts: str, models: Sequence[str] = ("tin
         machine=machine,
         deployments=[make_deployment(name, server=server) for name in models],
         prompts=[make_prompt(text) for text in texts],
-        parameters=Parameters(),
+        parameters=options.pop("parameters", Parameters()),
         **options,
     )
     study.cooldown_limit_c = 0  # tests run on warm machines too

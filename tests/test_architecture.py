@@ -35,6 +35,7 @@ PURE = [
         "router/wire_chunks.py",
         "greenllm/dashboards/figures.py",
         "greenllm/dashboards/sheets.py",
+        "greenllm/studies/sweep_figures.py",
     )
 ]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))

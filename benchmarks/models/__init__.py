@@ -18,6 +18,7 @@ from benchmarks.models.study import (
     ResponseAttempt,
     Study,
     StudyDeployment,
+    StudyMeasurement,
     StudyPrompt,
 )
 
@@ -40,5 +41,6 @@ __all__ = [
     "ResponseAttempt",
     "Study",
     "StudyDeployment",
+    "StudyMeasurement",
     "StudyPrompt",
 ]

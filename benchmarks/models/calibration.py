@@ -74,4 +74,4 @@ class Calibration(models.Model):
     def idle_baseline(self) -> IdleBaseline:
         """Return the idle power for energies net of idle; it belongs to energies of the same channels."""
         counted = self.idle.readings.filter(is_in_boundary=True).values_list("channel", flat=True)
-        return IdleBaseline(self.idle_power_mw, frozenset(counted))
+        return IdleBaseline(self.idle_power_mw, frozenset(counted), self.quality)

@@ -1,6 +1,7 @@
 """What was measured: a measurement owns its energy, the inputs of its score, and one reading per channel."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -45,6 +46,12 @@ class Measurement(models.Model):
     time_reserved_s = models.FloatField("time reserved, TiR (s)", null=True, blank=True)
     energy_j = models.FloatField("energy, gross (J)", null=True, blank=True)
     net_energy_j = models.FloatField("energy net of idle (J)", null=True, blank=True)
+    answer_count = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Answers between the marks, generated back to back; energy and time reserved are those of one.",
+    )
     quality = models.CharField(max_length=10, choices=Quality.choices)
     missing_reason = models.TextField(blank=True)
     boundary = models.CharField(max_length=200, blank=True)
@@ -71,6 +78,7 @@ class Measurement(models.Model):
                 | (~Q(quality="missing") & Q(energy_j__isnull=False)),
                 name="measurement_missing_has_no_energy",
             ),
+            models.CheckConstraint(condition=Q(answer_count__gte=1), name="measurement_has_an_answer"),
             models.CheckConstraint(
                 condition=Q(energy_j__isnull=True) | Q(energy_j__gt=0), name="measurement_energy_positive"
             ),

@@ -12,7 +12,11 @@ from benchmarks.models.catalog import Deployment, Prompt
 from benchmarks.models.energy import Measurement
 from benchmarks.models.generation import GenerationFigures
 from benchmarks.models.machine import Machine
+from benchmarks.units import MILLIWATTS_PER_WATT
 
+MAX_IDLE_BASELINE_S = 600.0
+MAX_WARM_UP_COUNT = 20
+MAX_BACK_TO_BACK = 50
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
 
 
@@ -53,6 +57,24 @@ class Study(models.Model):
     sampling_period_ms = models.PositiveIntegerField(
         default=DEFAULT_SAMPLING_PERIOD_MS, validators=[MinValueValidator(5), MaxValueValidator(60_000)]
     )
+    warm_up_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Answers that each model gives, and that are thrown away, before its first measured response.",
+    )
+    back_to_back = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Generations of the same prompt and seed within one measurement, for answers too short to measure.",
+    )
+    idle_baseline_s = models.FloatField(
+        "idle baseline (s)",
+        default=0.0,
+        db_default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(MAX_IDLE_BASELINE_S)],
+        help_text="How long idle is measured before the first response and after the last; 0: not at all.",
+    )
     cooldown_limit_c = models.FloatField("cooldown limit (°C)", default=60.0)
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
     carbon_intensity_gco2e_per_kwh = models.FloatField(
@@ -87,6 +109,7 @@ class Study(models.Model):
         verbose_name_plural = "studies"
         constraints = [
             models.CheckConstraint(condition=Q(repeats__gte=1), name="study_repeats_positive"),
+            models.CheckConstraint(condition=Q(back_to_back__gte=1), name="study_back_to_back_positive"),
             models.CheckConstraint(
                 condition=~Q(kind="measured") | Q(machine__isnull=False), name="study_measured_on_a_machine"
             ),
@@ -94,6 +117,34 @@ class Study(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class StudyMeasurement(models.Model):
+    """A measurement of a study that is no answer of it: the machine at idle, before or after it."""
+
+    class Moment(models.TextChoices):
+        BEFORE = "before", "Before the first response"
+        AFTER = "after", "After the last response"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="own_measurements")
+    measurement = models.OneToOneField(Measurement, on_delete=models.PROTECT, related_name="study_measurement")
+    moment = models.CharField(max_length=6, choices=Moment.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "moment"], condition=Q(moment__in=["before", "after"]), name="study_measurement_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.moment}"
+
+    @property
+    def mean_power_mw(self) -> float | None:
+        """Return the mean power of the measurement (mW), None where its energy is missing."""
+        energy_j, time_s = self.measurement.energy_j, self.measurement.time_reserved_s
+        return None if energy_j is None or not time_s else energy_j / time_s * MILLIWATTS_PER_WATT
 
 
 class StudyDeployment(models.Model):
@@ -134,7 +185,7 @@ class ParameterSet(models.Model):
     """The generation parameters of a study; a sweep has one row per point of its grid."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="parameter_sets")
-    name = models.SlugField(max_length=60, default="default")
+    name = models.CharField(max_length=200, default="default", help_text="A point of a sweep names what varies.")
     seed = models.BigIntegerField(default=42)
     temperature = models.FloatField(default=0.0, validators=[MinValueValidator(0.0)])
     num_ctx = models.PositiveIntegerField(default=2048, null=True, blank=True, help_text="Empty: the server's own.")
@@ -182,6 +233,11 @@ class Response(GenerationFigures):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     error = models.TextField(blank=True)
     text = models.TextField(blank=True)
+    differing_text_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Of the further answers generated back to back, how many have another text than the one kept.",
+    )
     thinking_text = models.TextField(blank=True)
     answered_by = models.CharField(
         max_length=200, blank=True, help_text="Of a router's answer: the model that the router chose."

@@ -32,11 +32,12 @@ class ModelEstimate:
     deployment: Deployment
     response_count: int
     pace: Pace | None
+    back_to_back: int = 1
 
     @property
     def seconds(self) -> float | None:
         """Return about how long it takes; None for a model that never answered."""
-        return None if self.pace is None else self.pace.median_s * self.response_count
+        return None if self.pace is None else self.pace.median_s * self.response_count * self.back_to_back
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Estimate:
 
     prompt_count: int
     repeats: int
+    parameter_set_count: int
     models: tuple[ModelEstimate, ...]
 
     @property
@@ -97,11 +99,17 @@ def estimate_of(form: StudyForm) -> Estimate | None:
     deployments: list[Deployment] = form.cleaned_data["models"]
     repeats = form.cleaned_data["repeats"]
     prompt_count = form.prompts().count()
+    set_count = form.parameter_set_count()
+    back_to_back = form.cleaned_data.get("back_to_back") or 1
     paces = paces_of(deployment_ids=[deployment.pk for deployment in deployments])
     return Estimate(
         prompt_count=prompt_count,
         repeats=repeats,
-        models=tuple(ModelEstimate(one, prompt_count * repeats, paces.get(one.pk)) for one in deployments),
+        parameter_set_count=set_count,
+        models=tuple(
+            ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk), back_to_back)
+            for one in deployments
+        ),
     )
 
 
@@ -126,6 +134,7 @@ def _create(form: StudyForm, *, created_by_id: int | None) -> Study | None:
             order=form.cleaned_data["order"],
             order_seed=form.cleaned_data["order_seed"],
             sampling_period_ms=form.cleaned_data["sampling_period_ms"],
+            design=form.design(),
             created_by_id=created_by_id,
             server_versions=ask_versions(servers={one.server for one in deployments}, timeouts=timeouts),
         )

@@ -1,5 +1,7 @@
 """The form of a new study: what a person types, checked field by field."""
 
+import math
+from dataclasses import fields
 from typing import Any
 
 from django import forms
@@ -8,11 +10,26 @@ from benchmarks.choosing import STUDIED_ROLES, choose_prompts
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Category, Dataset, Deployment, Machine, Prompt, Study
 from benchmarks.models.catalog import PromptQuerySet
-from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS
-from benchmarks.study_plan import Parameters
+from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS, MAX_BACK_TO_BACK, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.study_plan import Design, Parameters
+from benchmarks.sweeping import Number, grid_of
 
+PARAMETER_FIELDS = ("seed", "temperature", "num_ctx", "num_predict", "top_p", "top_k", "tfs_z")
 _BOTH_ROLES = "both"
 _INT16_MAX, _INT32_MAX, _INT64_MAX = 2**15 - 1, 2**31 - 1, 2**63 - 1
+
+
+class NumbersField(forms.CharField):
+    """One number, or several separated by commas, each checked as the field of one number checks it."""
+
+    def __init__(self, each: forms.IntegerField, **options: Any) -> None:
+        super().__init__(**options)
+        self.each = each
+
+    def clean(self, value: Any) -> list[Number]:
+        """Return the numbers; none of an empty field that need not be filled in."""
+        text: str = super().clean(value)
+        return [self.each.clean(word.strip()) for word in text.split(",")] if text else []
 
 
 class StudyForm(forms.Form):
@@ -81,25 +98,38 @@ class StudyForm(forms.Form):
     order_seed = forms.IntegerField(
         min_value=-_INT64_MAX, max_value=_INT64_MAX, initial=0, help_text="Shuffles an interleaved order."
     )
-    seed = forms.IntegerField(min_value=-_INT64_MAX, max_value=_INT64_MAX, initial=42)
-    temperature = forms.FloatField(
-        min_value=0, max_value=100, initial=0, help_text="0 always takes the likeliest token."
+    seed = NumbersField(forms.IntegerField(min_value=-_INT64_MAX, max_value=_INT64_MAX), initial="42")
+    temperature = NumbersField(
+        forms.FloatField(min_value=0, max_value=100), initial="0", help_text="0 always takes the likeliest token."
     )
-    num_ctx = forms.IntegerField(
+    num_ctx = NumbersField(
+        forms.IntegerField(min_value=1, max_value=_INT32_MAX),
         required=False,
-        min_value=1,
-        max_value=_INT32_MAX,
         label="Context, num_ctx (tokens)",
         help_text="Empty: the server's own. Only Ollama takes it from a request.",
     )
-    num_predict = forms.IntegerField(
-        min_value=1, max_value=_INT32_MAX, initial=256, label="Longest answer, num_predict (tokens)"
+    num_predict = NumbersField(
+        forms.IntegerField(min_value=1, max_value=_INT32_MAX),
+        initial="256",
+        label="Longest answer, num_predict (tokens)",
     )
-    top_p = forms.FloatField(
-        required=False, min_value=0, max_value=1, label="top_p", help_text="Empty: the server's own."
+    top_p = NumbersField(
+        forms.FloatField(min_value=0, max_value=1),
+        required=False,
+        label="top_p",
+        help_text="Empty: the server's own.",
     )
-    top_k = forms.IntegerField(
-        required=False, min_value=0, max_value=_INT32_MAX, label="top_k", help_text="Empty: the server's own."
+    top_k = NumbersField(
+        forms.IntegerField(min_value=0, max_value=_INT32_MAX),
+        required=False,
+        label="top_k",
+        help_text="Empty: the server's own.",
+    )
+    tfs_z = NumbersField(
+        forms.FloatField(min_value=0, max_value=1),
+        required=False,
+        label="Tail-free sampling, tfs_z",
+        help_text="Only where a server still has it: Ollama up to 0.5.1.",
     )
     sampling_period_ms = forms.IntegerField(
         min_value=MIN_PERIOD_MS,
@@ -107,6 +137,27 @@ class StudyForm(forms.Form):
         initial=DEFAULT_SAMPLING_PERIOD_MS,
         label="Sampling period (ms)",
         help_text="How often the meters are read. 99 ms as in the paper.",
+    )
+    warm_up_count = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_WARM_UP_COUNT,
+        label="Warm-up answers",
+        help_text="Given by each model before its first measured one, and thrown away.",
+    )
+    back_to_back = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_BACK_TO_BACK,
+        label="Back to back",
+        help_text="Generations within one measurement; more than 1 for answers shorter than ten samples.",
+    )
+    idle_baseline_s = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=MAX_IDLE_BASELINE_S,
+        label="Idle baseline (s)",
+        help_text="Idle is measured for so long before and after, for the energy net of idle.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -163,10 +214,22 @@ class StudyForm(forms.Form):
         """Return the machine of the chosen models."""
         return self.cleaned_data["models"][0].server.machine  # type: ignore[no-any-return]  # cleaned_data is untyped
 
-    def parameters(self) -> Parameters:
-        """Return the generation parameters."""
-        names = ("seed", "temperature", "num_ctx", "num_predict", "top_p", "top_k")
-        return Parameters(**{name: self.cleaned_data[name] for name in names})
+    def parameters(self) -> tuple[Parameters, ...]:
+        """Return the sets of generation parameters, one for each combination of the values.
+
+        Raises:
+            StudyError: a value is named twice, or there are too many sets.
+        """
+        return grid_of(Parameters(num_ctx=None), {name: self.cleaned_data[name] for name in PARAMETER_FIELDS})
+
+    def design(self) -> Design:
+        """Return what the study does beside its answers."""
+        said = {field.name: self.cleaned_data[field.name] for field in fields(Design)}
+        return Design(**{name: value for name, value in said.items() if value is not None})
+
+    def parameter_set_count(self) -> int:
+        """Return how many sets the form makes as it stands, whether or not all of it is right."""
+        return math.prod(len(self.cleaned_data.get(name) or [None]) for name in PARAMETER_FIELDS)
 
 
 def available_deployments() -> Any:

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from django.db.models import Count, QuerySet
 
-from benchmarks.models import Response, ResponseAttempt, Study, StudyDeployment, StudyPrompt
+from benchmarks.models import (
+    Measurement,
+    Response,
+    ResponseAttempt,
+    Study,
+    StudyDeployment,
+    StudyMeasurement,
+    StudyPrompt,
+)
 from benchmarks.pacing import Pace
 from benchmarks.studying import Progress
 from labeling.models import Verdict
@@ -85,6 +93,12 @@ def prompt_groups(study: Study) -> list[PromptGroup]:
     return [PromptGroup(*row) for row in counted]
 
 
+def idle_baselines(study: Study) -> list[StudyMeasurement]:
+    """Return what was measured at idle before and after a study."""
+    idle = StudyMeasurement.objects.filter(study=study, measurement__purpose=Measurement.Purpose.IDLE_BASELINE)
+    return list(idle.select_related("measurement").order_by("measurement__started_at", "pk"))
+
+
 def running_attempts(study: Study) -> list[ResponseAttempt]:
     """Return what is being measured now."""
     return list(
@@ -118,7 +132,7 @@ def filtered_responses(
     study.
     """
     found = study.responses.select_related("prompt__category", "prompt__dataset", "deployment__language_model")
-    found = found.select_related("measurement").order_by("sequence", "pk")
+    found = found.select_related("measurement", "parameter_set").order_by("sequence", "pk")
     for name, value in (
         ("deployment__language_model__name", model),
         ("prompt__category__name", category),

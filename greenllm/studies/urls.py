@@ -1,6 +1,6 @@
 from django.urls import path
 
-from greenllm.studies import creating, response_views, steering, views
+from greenllm.studies import creating, response_views, steering, sweeps, views
 
 app_name = "studies"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("studies/<slug:name>/", views.detail, name="detail"),
     path("studies/<slug:name>/live/", views.live, name="live"),
     path("studies/<slug:name>/tables/", views.tables, name="tables"),
+    path("studies/<slug:name>/sweep/", sweeps.sweep, name="sweep"),
     path("studies/<slug:name>/start/", steering.start, name="start"),
     path("studies/<slug:name>/pause/", steering.pause, name="pause"),
     path("studies/<slug:name>/cancel/", steering.cancel, name="cancel"),

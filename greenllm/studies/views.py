@@ -74,6 +74,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         **_live_context(request, study),
         **_tables_context(study),
         **_responses_context(request, study),
+        "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),
         "targets": study.targets.select_related("deployment__language_model", "deployment__server").order_by(
             "position"

@@ -23,6 +23,14 @@ def watts(power_mw: float | None) -> str:
 
 
 @register.filter
+def plain(value: float | None) -> str:
+    """Write a plain number with three significant digits, or as it is where it is a whole one."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value == int(value) else significant(value)
+
+
+@register.filter
 def nanoseconds(duration_ns: int | None) -> str:
     """Write a duration that is given in nanoseconds in seconds."""
     return NONE if duration_ns is None else seconds(nanoseconds_to_seconds(duration_ns))

@@ -177,14 +177,23 @@ class TestEnergyNetOfIdle:
     @pytest.mark.parametrize(
         ("channels", "baseline", "net_j"),
         [
-            ([channel()], IdleBaseline(3_500, frozenset({"machine"})), 13.0),
-            ([CPU, GPU], IdleBaseline(2_000, frozenset({"cpu", "gpu"})), 10.0),
-            ([channel()], IdleBaseline(12_000, frozenset({"machine"})), -4.0),
-            ([channel()], IdleBaseline(2_000, frozenset({"cpu", "gpu"})), None),
+            ([channel()], IdleBaseline(3_500, frozenset({"machine"}), "measured"), 13.0),
+            ([CPU, GPU], IdleBaseline(2_000, frozenset({"cpu", "gpu"}), "component"), 10.0),
+            ([channel()], IdleBaseline(12_000, frozenset({"machine"}), "measured"), -4.0),
+            ([channel()], IdleBaseline(2_000, frozenset({"cpu", "gpu"}), "measured"), None),
+            ([channel()], IdleBaseline(3_500, frozenset({"machine"}), "estimated"), None),
             ([channel()], None, None),
-            ([SILENT], IdleBaseline(3_500, frozenset({"machine"})), None),
+            ([SILENT], IdleBaseline(3_500, frozenset({"machine"}), "measured"), None),
         ],
-        ids=["machine", "components", "below idle", "baseline of other channels", "no baseline", "missing"],
+        ids=[
+            "machine",
+            "components",
+            "below idle",
+            "baseline of other channels",
+            "baseline of another quality",
+            "no baseline",
+            "missing",
+        ],
     )
     def test_is_gross_less_idle_power_times_time(
         self, channels: list[IntegratedChannel], baseline: IdleBaseline | None, net_j: float | None

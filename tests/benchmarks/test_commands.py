@@ -244,6 +244,13 @@ class TestRunStudy:
 
         assert [response.prompt.text for response in Response.objects.order_by("sequence")] == texts
 
+    def test_makes_a_grid_of_the_sweeps(self) -> None:
+        sweeps = ("--sweep", "temperature=0,0.5,1", "--sweep", "num_ctx=1024,2048")
+        said = run("run_study", "grid", "--model", "tiny:1b", "--dataset", "test", "--no-wait", *sweeps)
+
+        assert said == "grid: 18 responses put on the queue.\n"
+        assert Study.objects.get().parameter_sets.filter(temperature=0.5, num_ctx=1024, num_predict=256).count() == 1
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         {
@@ -252,6 +259,19 @@ class TestRunStudy:
             "no model": (["--dataset", "test"], "has no models"),
             "no such model": (["--model", "absent", "--dataset", "test"], "no model 'absent'"),
             "a model twice": (["--model", "tiny:1b", "--model", "tiny:1b", "--dataset", "test"], "more than once"),
+            "no sweep": (["--model", "tiny:1b", "--dataset", "test", "--sweep", "hot"], "'hot' is no sweep"),
+            "a word in a sweep": (
+                ["--model", "tiny:1b", "--dataset", "test", "--sweep", "num_ctx=1k"],
+                "'1k' is not a whole number, as num_ctx takes it",
+            ),
+            "a parameter that no server has": (
+                ["--model", "tiny:1b", "--dataset", "test", "--sweep", "warmth=1,2"],
+                "warmth",
+            ),
+            "a baseline that is too long": (
+                ["--model", "tiny:1b", "--dataset", "test", "--idle-baseline", "601"],
+                "idle_baseline_s must be from 0 to 600",
+            ),
             "a wrong number": (["--model", "tiny:1b", "--dataset", "test", "--num-ctx", "0"], "num_ctx must be"),
         }.values(),
     )

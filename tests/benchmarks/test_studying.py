@@ -84,6 +84,30 @@ class TestCreateStudy:
             ("small", "One?", 1), ("small", "One?", 2), ("large", "One?", 1), ("large", "One?", 2),
         ]  # fmt: skip
 
+    def test_groups_by_set_of_parameters_within_a_model(
+        self, deployments: list[Deployment], prompts: list[Prompt]
+    ) -> None:
+        points = [Parameters(temperature=0.0, name="cold"), Parameters(temperature=1.0, name="hot")]
+        study = create(deployments, prompts[:2], parameters=points)
+
+        order = study.responses.in_order().values_list("deployment__language_model__name", "parameter_set__name")
+        assert list(order) == [
+            ("small", "cold"), ("small", "cold"), ("small", "hot"), ("small", "hot"),
+            ("large", "cold"), ("large", "cold"), ("large", "hot"), ("large", "hot"),
+        ]  # fmt: skip
+
+    def test_refuses_sets_that_cannot_be_told_apart_or_are_none(
+        self, deployments: list[Deployment], prompts: list[Prompt]
+    ) -> None:
+        with pytest.raises(StudyError, match="Two sets of parameters have the name 'default'"):
+            create(deployments, prompts, parameters=[Parameters(), Parameters(seed=1)])
+        with pytest.raises(StudyError, match="at least one set"):
+            create(deployments, prompts, parameters=[])
+
+    def test_refuses_a_bad_number_in_any_set(self, deployments: list[Deployment], prompts: list[Prompt]) -> None:
+        with pytest.raises(StudyError, match="top_p must be"):
+            create(deployments, prompts, parameters=[Parameters(), Parameters(top_p=2, name="wrong")])
+
     def test_interleaves_by_a_seed(self, deployments: list[Deployment], prompts: list[Prompt]) -> None:
         first = create(deployments, prompts, name="a", order="interleaved", order_seed=7, repeats=3)
         again = create(deployments, prompts, name="b", order="interleaved", order_seed=7, repeats=3)

@@ -1,6 +1,6 @@
 """Create a study, or go on with one, and watch it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +15,8 @@ from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
 from benchmarks.models import Deployment, InferenceServer, Machine, Prompt, Study
 from benchmarks.queueing import enqueue_study
-from benchmarks.studying import Parameters, StudyError, create_study
+from benchmarks.studying import Design, Parameters, StudyError, create_study
+from benchmarks.sweeping import grid_of, parse_sweep
 from benchmarks.targeting import ensure_router
 
 
@@ -57,6 +58,31 @@ class Command(TellingCommand):
             "leaves it to the servers.",
         )
         parser.add_argument("--num-predict", type=int, default=256)
+        parser.add_argument(
+            "--sweep",
+            action="append",
+            default=[],
+            metavar="NAME=V1,V2",
+            help="Ask with each of these values of a generation parameter, for example temperature=0,0.5,1; several "
+            "sweeps make a grid.",
+        )
+        parser.add_argument(
+            "--warm-up", type=int, default=0, help="Answers of each model to throw away before its first measured one."
+        )
+        parser.add_argument(
+            "--idle-baseline",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="Measure idle for so long before the first response and after the last, for the energy net of idle.",
+        )
+        parser.add_argument(
+            "--back-to-back",
+            type=int,
+            default=1,
+            metavar="K",
+            help="Generate each answer so often within one measurement, where answers are shorter than ten samples.",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -80,13 +106,13 @@ class Command(TellingCommand):
             machine=machine,
             deployments=deployments,
             prompts=_prompts(options),
-            parameters=Parameters(
-                seed=options["seed"],
-                temperature=options["temperature"],
-                num_ctx=options["num_ctx"] if options["num_ctx"] is not None else _usual_num_ctx(servers),
-                num_predict=options["num_predict"],
-            ),
+            parameters=grid_of(_base(options, servers), parse_sweep(options["sweep"])),
             repeats=options["repeats"],
+            design=Design(
+                warm_up_count=options["warm_up"],
+                idle_baseline_s=options["idle_baseline"],
+                back_to_back=options["back_to_back"],
+            ),
             server_versions=versions,
         )
 
@@ -107,6 +133,16 @@ def _router(options: dict[str, Any], machine: Machine, timeouts: Timeouts) -> De
         client=connect(server=server, timeouts=timeouts),
         now=timezone.now(),
         network_kwh_per_gb=options["network_kwh_per_gb"],
+    )
+
+
+def _base(options: dict[str, Any], servers: Collection[InferenceServer]) -> Parameters:
+    """Return the parameters of which a sweep changes some."""
+    return Parameters(
+        seed=options["seed"],
+        temperature=options["temperature"],
+        num_ctx=options["num_ctx"] if options["num_ctx"] is not None else _usual_num_ctx(servers),
+        num_predict=options["num_predict"],
     )
 
 

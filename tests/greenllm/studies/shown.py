@@ -9,12 +9,15 @@ from benchmarks.models import (
     Deployment,
     EnergyTrace,
     Measurement,
+    ParameterSet,
     Response,
     ResponseAttempt,
     Study,
     StudyDeployment,
     StudyPrompt,
 )
+from benchmarks.study_plan import Parameters
+from benchmarks.sweeping import grid_of
 from benchmarks.traces import pack
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
@@ -53,6 +56,30 @@ def make_shown_study(
         for prompt in prompts:
             sequence += 1
             make.make_response(prompt, deployment, study=study, verdict=verdict, sequence=sequence)
+    return study
+
+
+def make_shown_sweep(name: str = "sweep") -> Study:
+    """Make a finished sweep of two models over temperature and num_ctx; hotter answers are longer and worse."""
+    study = make.make_study(name, state="finished", started_at=make.NOW)
+    study.parameter_sets.all().delete()
+    values = {"temperature": (0.0, 0.5, 1.0), "num_ctx": (1024, 2048)}
+    sets = [ParameterSet.objects.create(study=study, **vars(one)) for one in grid_of(Parameters(), values)]
+    prompts = [make.make_prompt() for _ in range(3)]
+    for position, model in enumerate(("small", "large"), start=1):
+        deployment = make.make_deployment(model)
+        StudyDeployment.objects.create(study=study, deployment=deployment, position=position)
+        for parameter_set in sets:
+            for number, prompt in enumerate(prompts):
+                make.make_response(
+                    prompt,
+                    deployment,
+                    study=study,
+                    parameter_set=parameter_set,
+                    energy_j=10.0 * position + 5 * parameter_set.temperature + number,
+                    output_token_count=20 + number,
+                    verdict="correct" if number >= parameter_set.temperature else "incorrect",
+                )
     return study
 
 

@@ -54,6 +54,22 @@ class TestLook:
         shown.make_shown_study()
         check_page(site, "/studies/new/", user=researcher)
 
+    def test_of_a_sweep(self, site: Site, researcher: User) -> None:
+        shown.make_shown_sweep("warmth")
+
+        def all_drawn(page: Page) -> None:
+            for chart in page.locator("figure.chart").all():
+                chart.scroll_into_view_if_needed()
+            expect(page.locator("figure.chart[data-drawn]")).to_have_count(3)
+
+        check_page(site, "/studies/warmth/sweep/", user=researcher, wait_for=all_drawn)
+        page = site.open("/studies/warmth/", user=researcher)
+        press(page, "Sweep")
+        page.get_by_label("Against", exact=True).select_option("num_ctx")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("columnheader", name="num_ctx", exact=True)).to_be_visible()
+        expect(page.get_by_role("row", name="small temperature=0.5 1,024")).to_be_visible()
+
     def test_of_the_form_with_nothing_to_choose(self, site: Site, researcher: User) -> None:
         check_page(site, "/studies/new/?empty", user=researcher)
 

@@ -57,7 +57,8 @@ def filled(deployments: list[Deployment], dataset: Dataset) -> dict[str, Any]:
     return {
         "name": "first", "title": "Sums", "models": [one.pk for one in deployments], "datasets": [dataset.pk],
         "role": "both", "limit": "", "repeats": "1", "order": "grouped", "order_seed": "0", "seed": "42",
-        "temperature": "0", "num_ctx": "", "num_predict": "256", "top_p": "", "top_k": "", "sampling_period_ms": "99",
+        "temperature": "0", "num_ctx": "", "num_predict": "256", "top_p": "", "top_k": "", "tfs_z": "",
+        "sampling_period_ms": "99",
         "step": "create",
     }  # fmt: skip
 
@@ -105,6 +106,7 @@ class TestCreate:
         chosen = {
             "repeats": "2", "order": "interleaved", "order_seed": "7", "seed": "1", "temperature": "0.5",
             "num_ctx": "512", "num_predict": "64", "top_p": "0.9", "top_k": "40", "sampling_period_ms": "50",
+            "warm_up_count": "2", "idle_baseline_s": "30", "back_to_back": "4",
         }  # fmt: skip
         response = client.post("/studies/new/", {**filled, **chosen}, follow=True)
 
@@ -113,12 +115,23 @@ class TestCreate:
         assert "The study first is made." in page_of(response)
         assert (study.title, study.state, study.created_by, study.repeats) == ("Sums", "draft", researcher, 2)
         assert (study.order, study.order_seed, study.sampling_period_ms) == ("interleaved", 7, 50)
+        assert (study.warm_up_count, study.idle_baseline_s, study.back_to_back) == (2, 30.0, 4)
         assert ParameterSet.objects.filter(
             study=study, seed=1, temperature=0.5, num_ctx=512, num_predict=64, top_p=0.9, top_k=40
         ).exists()
         assert study.responses.count() == 2 * 5 * 2
         assert {one.deployment for one in study.targets.all()} == set(deployments)
         assert {one.state for one in Deployment.objects.all()} == {"candidate"}  # evaluated once it starts
+
+    def test_makes_a_set_of_parameters_for_each_combination(self, client: Client, filled: dict[str, Any]) -> None:
+        client.post("/studies/new/", {**filled, "temperature": "0, 0.5, 1", "num_ctx": "1024,2048"})
+        study = Study.objects.get()
+        assert list(study.parameter_sets.order_by("pk").values_list("name", "temperature", "num_ctx")) == [
+            (f"temperature={written}, num_ctx={context}", float(written), context)
+            for written in ("0", "0.5", "1")
+            for context in (1024, 2048)
+        ]
+        assert study.responses.count() == 2 * 6 * 5
 
     def test_leaves_the_context_to_the_server_where_it_is_empty(self, client: Client, filled: dict[str, Any]) -> None:
         client.post("/studies/new/", filled)
@@ -174,6 +187,14 @@ class TestRefusal:
             ("num_predict", "", "This field is required"),
             ("top_p", "1.5", "less than or equal to 1"),
             ("top_k", "-1", "greater than or equal to 0"),
+            ("temperature", "0, warm", "Enter a number"),
+            ("temperature", "0, 0.5, 0.0", "temperature names the value 0 more than once"),
+            ("num_ctx", "1024,", "This field is required"),
+            ("seed", ",".join(map(str, range(201))), "at most 200 are taken"),
+            ("tfs_z", "0.5", "tfs_z"),
+            ("warm_up_count", "21", "less than or equal to 20"),
+            ("back_to_back", "51", "less than or equal to 50"),
+            ("idle_baseline_s", "601", "less than or equal to 600"),
             ("sampling_period_ms", "5", "greater than or equal to 10"),
         ],
     )  # fmt: skip
@@ -248,6 +269,10 @@ class TestEstimate:
         assert "about 10 min." in fragment  # 15 x 10 s + 15 x 30 s
         assert "30 s <small>n = 1</small>" in fragment
         assert "<html" not in fragment
+
+    def test_counts_the_sets_of_a_sweep(self, client: Client, filled: dict[str, Any]) -> None:
+        fragment = page_of(client.post("/studies/new/estimate/", {**filled, "temperature": "0,1", "top_k": "1,2,3"}))
+        assert "5 prompts \u00d7 1 repeat \u00d7 6 sets of parameters = 60 responses" in fragment
 
     def test_says_unknown_where_a_model_was_never_measured(self, client: Client, filled: dict[str, Any]) -> None:
         fragment = page_of(client.post("/studies/new/estimate/", filled))

@@ -11,7 +11,7 @@ from tests.greenllm.studies import shown
 
 pytestmark = pytest.mark.django_db
 
-READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/tables/", "/responses/{pk}/",
+READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/tables/", "/studies/s/sweep/", "/responses/{pk}/",
         "/responses/{pk}/samples.csv")  # fmt: skip
 ASKED = ("/studies/new/", "/studies/s/cancel/", "/studies/s/accept/")
 POSTED = ("/studies/s/start/", "/studies/s/pause/", "/studies/s/grade/", "/studies/new/estimate/")

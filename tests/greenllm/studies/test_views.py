@@ -8,6 +8,7 @@ from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from benchmarks.models import Measurement, StudyMeasurement
 from benchmarks.pacing import Pace
 from benchmarks.studying import Progress
 from greenllm.models import User
@@ -208,3 +209,35 @@ class TestTimeLeft:
         progress = Progress(total=10, finished=4, failed=1, cancelled=2)
         assert time_left_s(progress, Pace(2.5, 4)) == 7.5
         assert time_left_s(progress, None) is None
+
+
+class TestDesign:
+    def test_shows_warm_up_and_idle_with_quality(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.RESEARCHER))
+        study = shown.make_shown_study("idle", warm_up_count=2, idle_baseline_s=30.0)
+        idle = make.make_measurement(150.0, quality="measured", seconds=30.0)
+        idle.purpose = "idle_baseline"
+        idle.save()
+        StudyMeasurement.objects.create(study=study, measurement=idle, moment="before")
+        page = client.get("/studies/idle/").content.decode()
+        assert "2 answers of each model and set of parameters, thrown away" in page
+        assert "before the first response: 5.00\u00a0W <small>(measured at the wall, n = 1)</small>" in page
+
+    def test_says_where_no_net_energy_is_known(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.RESEARCHER))
+        study = shown.make_shown_study("idle", idle_baseline_s=30.0)
+        response = study.responses.order_by("pk")[0]
+        assert "no idle baseline of like channels" in client.get(f"/responses/{response.pk}/").content.decode()
+        Measurement.objects.filter(response=response).update(net_energy_j=4.0)
+        assert "gross, 4.00\u00a0J net of idle" in client.get(f"/responses/{response.pk}/").content.decode()
+
+    def test_says_how_many_generations_stand_behind_a_figure(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.RESEARCHER))
+        study = shown.make_shown_study("short", back_to_back=5)
+        response = study.responses.order_by("pk")[0]
+        Measurement.objects.filter(response=response).update(answer_count=5)
+        study.responses.filter(pk=response.pk).update(differing_text_count=2)
+        page = page_of(client.get(f"/responses/{response.pk}/"))
+        assert "the mean of n = 5" in page
+        assert "2 of the others said something else" in page
+        assert "5 generations within each measurement" in page_of(client.get("/studies/short/"))

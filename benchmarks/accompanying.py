@@ -1,0 +1,103 @@
+"""What goes with the answers of a study: cooling, warm-up answers that are thrown away, idle before and after."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import transaction
+
+from benchmarks.cooldown import Cooldown, Ending
+from benchmarks.inference.base import ChatMessage, GenerationRequest, InferenceClient
+from benchmarks.keeping import keep, renew_net_energies
+from benchmarks.models import Measurement, Response, Study, StudyMeasurement
+from benchmarks.recording import EnergyRecorder
+from benchmarks.storing import Observation, observe
+from benchmarks.studying import generation_parameters_of
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND
+
+logger = logging.getLogger(__name__)
+
+# A text of its own: a server that keeps the latest prompt's state would read the first measured one for nothing.
+WARM_UP_PROMPT = "Name three colours of a rainbow, and say in one sentence what makes one appear."
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What measuring needs of the outside: energy, servers and clocks."""
+
+    recorder: EnergyRecorder
+    connect: Callable[[Response], InferenceClient]
+    now: Callable[[], datetime]
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    cool_down: Callable[[float], Cooldown] | None = None  # given the limit (°C); None: temperatures are not asked for
+    worker_name: str = ""
+    sleep: Callable[[float], object] = time.sleep
+
+
+def record(*, study: Study, lab: Lab, activity: Callable[[], _T]) -> tuple[_T, Observation]:
+    """Do something between two marks; return what came of it and what every channel saw.
+
+    Raises:
+        RecordingError: samples are missing.
+        TraceError: they cannot be packed.
+    """
+    lab.recorder.ensure_running(period_ns=study.sampling_period_ms * NANOSECONDS_PER_MILLISECOND)
+    started_at = lab.now()
+    start_ns = lab.monotonic_ns()
+    result = activity()
+    stop_ns = lab.monotonic_ns()
+    return result, observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
+
+
+def wait_until_cool(*, study: Study, lab: Lab) -> Cooldown | None:
+    """Wait until the machine is cool enough; a limit of 0 asks for no wait."""
+    if lab.cool_down is None or study.cooldown_limit_c <= 0:
+        return None
+    cooldown = lab.cool_down(study.cooldown_limit_c)
+    if cooldown.ending in {Ending.TIMED_OUT, Ending.UNKNOWN}:
+        logger.info("study %s goes on: %s", study.pk, cooldown.reason)
+    return cooldown
+
+
+def take_idle_baseline(*, study: Study, moment: StudyMeasurement.Moment, lab: Lab) -> StudyMeasurement | None:
+    """Measure the machine while nothing is asked of it; None where the study asks for none or has it already.
+
+    A model stays loaded meanwhile, as it is while it answers. The net energies that the study has are computed
+    anew.
+
+    Raises:
+        RecordingError: samples are missing.
+    """
+    if not study.idle_baseline_s or StudyMeasurement.objects.filter(study=study, moment=moment).exists():
+        return None
+    wait_until_cool(study=study, lab=lab)
+    _, seen = record(study=study, lab=lab, activity=lambda: lab.sleep(study.idle_baseline_s))
+    with transaction.atomic():
+        measurement = keep(seen=seen, study=study, purpose=Measurement.Purpose.IDLE_BASELINE)
+        taken = StudyMeasurement.objects.create(study=study, measurement=measurement, moment=moment)
+        renew_net_energies(study=study)
+    return taken
+
+
+def warm_up(*, response: Response, client: InferenceClient) -> int:
+    """Let a model answer before its first measured response with these parameters; return how often.
+
+    The answers are thrown away. Another set of parameters may load the model anew, so that it warms up again.
+
+    Raises:
+        InferenceError: the server does not answer.
+    """
+    study = response.study
+    alike = study.responses.finished().filter(deployment=response.deployment, parameter_set=response.parameter_set)
+    if not study.warm_up_count or alike.exists():
+        return 0
+    model = response.deployment.language_model.name
+    parameters = generation_parameters_of(response.parameter_set)
+    for _ in range(study.warm_up_count):
+        client.generate(GenerationRequest(model, (ChatMessage("user", WARM_UP_PROMPT),), parameters))
+    return study.warm_up_count
