@@ -43,8 +43,9 @@ def make_many_answers(count: int) -> None:
         cursor.execute(
             """
             INSERT INTO benchmarks_response (study_id, deployment_id, prompt_id, parameter_set_id, repeat, sequence,
-                state, error, text, thinking_text, finished_at, done_reason)
-            SELECT %s, %s, prompt, %s, number, number, 'finished', '', 'Answer ' || number || '.', '', %s, ''
+                state, error, text, thinking_text, finished_at, done_reason, answered_by, gateway_request_public_id,
+                differing_text_count)
+            SELECT %s, %s, prompt, %s, number, number, 'finished', '', 'Answer ' || number || '.', '', %s, '', '', '', 0
             FROM generate_series(1, %s) AS number, unnest(%s::bigint[]) AS prompt
             """,
             [
