@@ -145,6 +145,12 @@ def axe_violations(page: Page) -> list[str]:
     ]
 
 
+# what reaches past the window's right edge, for the message of a failing test
+WIDER_SCRIPT = """() => [...document.querySelectorAll("body *")]
+  .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 1 && !one.closest(".scroll, pre"))
+  .map((one) => one.tagName + "." + one.className + "#" + one.id).slice(0, 8)"""
+
+
 def scrolls_sideways(page: Page) -> bool:
     """Tell whether the page is wider than the window."""
     return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
@@ -167,4 +173,4 @@ def check_page(
                 name = path.strip("/").replace("/", "-").split("?")[0] or "home"
                 page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
             assert axe_violations(page) == [], (path, scheme, width)
-            assert not scrolls_sideways(page), (path, scheme, width)
+            assert not scrolls_sideways(page), (path, scheme, width, page.evaluate(WIDER_SCRIPT))
