@@ -25,6 +25,8 @@ from tests.factories import (
     make_response,
 )
 
+pytestmark = pytest.mark.slow
+
 MODELS = [ScriptedModel("tiny:1b", digest="1" * 64, parameter_size="1B", quantization="Q4_0"), ScriptedModel("large")]
 
 DROP_OTHER_CONNECTIONS = (

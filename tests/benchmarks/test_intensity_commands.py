@@ -22,6 +22,8 @@ from tests.benchmarks.grid.tables import ROWS, write_table
 from tests.benchmarks.grid.twins import KEY
 from tests.factories import make_feed, make_intensity, make_user
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(benchmarks.__file__).parent.parent
 
 

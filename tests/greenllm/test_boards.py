@@ -20,6 +20,8 @@ from tests.browsing import BROWSING, Site, check_page
 from tests.router.standins import Federation, WordClient, make_embedder, make_federation, make_index
 from tests.router.test_evaluating import make_router_study
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/dashboards/"
 SHOWN = f"{PAGE}?study=shown"
 CSVS = ("mean-sci", "accuracy", "sum-sci", "accuracy-against-sci", "figure-2")

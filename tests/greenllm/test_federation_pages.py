@@ -19,6 +19,8 @@ from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
 from tests.router.standins import Federation, make_federation
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/federation/"
 TINY = ScriptedModel("tiny:1b", digest="a" * 64, size_bytes=98_000_000)
 BIG = ScriptedModel("big:7b", digest="b" * 64, size_bytes=4_100_000_000)

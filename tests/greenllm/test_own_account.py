@@ -15,6 +15,8 @@ from router.models import ApiKey
 from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/account/"
 PEOPLE = "/account/people/"
 PASSWORD = "a long password"

@@ -21,7 +21,7 @@ from tests import factories as make
 from tests.greenllm.test_views import ATTACKS
 from tests.labeling.queues import make_annotator, make_answers
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 POSTED = ("/label/vote/", "/label/skip/", "/label/undo/", "/label/renew/", "/label/recall/",
           "/label/history/1/change/", "/label/history/1/take-back/")  # fmt: skip

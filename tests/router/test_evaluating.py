@@ -20,6 +20,8 @@ from router.models import RoutingDecision
 from tests import factories as make
 from tests.router.standins import Federation, MemoryStore, make_embedder, make_federation, make_index
 
+pytestmark = pytest.mark.slow
+
 
 def outcome(prompt_id: int, model: str, sci: float | None, *, correct: bool | None) -> AnswerOutcome:
     return AnswerOutcome(prompt_id, ord(model[0]), model, None, sci, "estimated", correct)

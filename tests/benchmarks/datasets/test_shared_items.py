@@ -15,7 +15,7 @@ from benchmarks.datasets.published import PublishedPrompts, parse_published
 from tests.benchmarks.datasets.raw_files import SHARED
 from tests.benchmarks.datasets.raw_server import RawServer, running
 
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")
+pytestmark = [pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there"), pytest.mark.slow]
 
 # The file of each data set, and how many of its items it holds.
 FILES = {

@@ -22,6 +22,8 @@ from benchmarks.grid.scripted import GridFault, GridScript, ScriptedGrid
 from tests.benchmarks.grid.twins import KEY, script
 from tests.environment import free_port
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("electricity_maps", "great_britain")
 ZONES = {"electricity_maps": "DE", "great_britain": "GB"}
 

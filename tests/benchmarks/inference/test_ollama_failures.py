@@ -25,6 +25,8 @@ from benchmarks.inference.scripted import (
 )
 from tests.benchmarks.inference.asking import CHAT, Start, ask, asked_paths, connect, eventually
 
+pytestmark = pytest.mark.slow
+
 
 class TestRefusingBeforeSending:
     @pytest.mark.parametrize("text", ["", " \n\t"])

@@ -29,6 +29,8 @@ from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer, Scri
 from tests.benchmarks.inference.asking import CHAT, ask, asked_paths, eventually
 from tests.benchmarks.inference.asking_openai import StartOpenAI, connect
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def saying(body: bytes, content_type: str = "application/json") -> Iterator[str]:

@@ -41,7 +41,7 @@ from tests.greenllm.bundles.rich_studies import (
 )
 from tests.router.standins import MemoryStore, make_embedder, make_index
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 TABLES = ("Study", "Response", "ResponseAttempt", "Measurement", "ChannelReading", "EnergyTrace", "Prompt", "Dataset",
           "LanguageModel", "Deployment", "Machine", "InferenceServer", "Category", "ParameterSet")  # fmt: skip

@@ -18,6 +18,8 @@ from tests.greenllm.comparing.test_studies import answered
 from tests.router.standins import make_federation
 from tests.router.test_evaluating import make_validation
 
+pytestmark = pytest.mark.slow
+
 COMPARE = "/studies/compare/"
 
 

@@ -7,7 +7,7 @@ from benchmarks.models import Measurement, Prompt, Study
 from greenllm.comparing.studies import ALL_MODELS, ComparedRow, NothingToPair, StudyComparison, compare_studies
 from tests import factories as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def answered(

@@ -9,7 +9,7 @@ from greenllm.roles import Role
 from labeling.models import Label
 from tests.greenllm.studies import shown
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/tables/", "/studies/s/sweep/", "/responses/{pk}/",
         "/responses/{pk}/samples.csv")  # fmt: skip

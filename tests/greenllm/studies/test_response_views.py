@@ -17,7 +17,7 @@ from greenllm.roles import Role
 from tests import factories as make
 from tests.greenllm.studies import shown
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

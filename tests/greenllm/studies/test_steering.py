@@ -17,7 +17,7 @@ from labeling.models import Grade, Label
 from tests import factories as make
 from tests.greenllm.studies import shown
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
