@@ -137,7 +137,10 @@ def _run_loop(loop: ReadingLoop, stop: threading.Event) -> None:
 def _wait_for_stop(threads: Sequence[threading.Thread], parent_pid: int) -> bool:
     """Wait for a signal or the parent's death and return True, or return False when no thread is left."""
     while any(thread.is_alive() for thread in threads):
-        if signal.sigtimedwait(_STOP_SIGNALS, _PARENT_CHECK_S) is not None or os.getppid() != parent_pid:
+        received = signal.sigtimedwait(_STOP_SIGNALS, _PARENT_CHECK_S)
+        # CPython returns an empty one, not None, where SIGCONT interrupts it as its time runs out
+        is_asked_to_stop = received is not None and received.si_signo in _STOP_SIGNALS
+        if is_asked_to_stop or os.getppid() != parent_pid:
             return True
     return False
 
