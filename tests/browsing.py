@@ -30,6 +30,7 @@ from tests.environment import free_port
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+IS_BENCH = bool(os.environ.get("GREENLLM_BENCH"))  # `make bench-pages`: the speed of pages is held to its bounds
 WIDTHS = {"phone": 360, "wide": 1280}
 SCHEMES = ("light", "dark")
 # pages need every app, so that every table is emptied after a test; a test makes the roles it needs

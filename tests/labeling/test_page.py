@@ -11,7 +11,7 @@ from greenllm.models import User
 from labeling.guiding import ensure_guidelines
 from labeling.models import Label, Lease, Skip
 from tests import factories as make
-from tests.browsing import BROWSING, Site, check_page
+from tests.browsing import BROWSING, IS_BENCH, Site, check_page
 from tests.labeling.queues import make_annotator, make_answers, make_many_answers
 
 pytestmark = BROWSING
@@ -313,4 +313,6 @@ class TestSpeed:
         durations = page.evaluate("performance.getEntriesByName('labeling-next').map((entry) => entry.duration)")
         assert len(durations) == 60
         tiles = statistics.quantiles(durations, n=20)
-        print(f"key to next painted, 10,000 answers: p50 {tiles[9]:.0f} ms, p95 {tiles[18]:.0f} ms")  # noqa: T201
+        print(f"key to next painted, 10,000 answers: p50 {tiles[9]:.0f} ms, p95 {tiles[18]:.0f} ms (bound 100 ms)")  # noqa: T201
+        if IS_BENCH:
+            assert tiles[18] < 100

@@ -139,7 +139,10 @@ class TestReadings:
             assert sampled.period_ns == 11_000_000
             assert channel.is_shared is (power_w == 150)
             assert trace.sample_count == len(readings)
-            if result.energy_j is not None:  # a machine that is too busy to read
+            if result.energy_j is None:  # a machine that is too busy to read, which must be told
+                assert result.gap_count > 0
+                assert result.reason
+            else:
                 assert result.mean_power_mw == pytest.approx(power_w * 1000, rel=0.1)
 
     def test_of_a_meter_that_fails_are_missing_and_never_zero(self, start: Starter) -> None:
