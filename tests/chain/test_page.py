@@ -100,6 +100,7 @@ class TestPeople:
         context = browser.new_context(base_url=demo.address)
         page = context.new_page()
         page.goto("/account/sign-in/?next=/label/")
+        expect(page.get_by_label("Name")).to_be_focused()  # the browser moves there a moment after the page is loaded
         page.keyboard.type("annotator")
         page.keyboard.press("Tab")
         page.keyboard.type(password)
