@@ -83,6 +83,25 @@ def make_shown_sweep(name: str = "sweep") -> Study:
     return study
 
 
+def make_shown_repeats(name: str = "repeats", *, repeats: int = 6) -> Study:
+    """Make a finished study of two models and three prompts with repeats; one answer stands out, one has no energy."""
+    study = make.make_study(name, state="finished", started_at=make.NOW, repeats=repeats)
+    prompts = [make.make_prompt(category=("math", "code")[number % 2]) for number in range(3)]
+    for position, model in enumerate(("small", "large"), start=1):
+        deployment = Deployment.objects.filter(language_model__name=model).first() or make.make_deployment(model)
+        StudyDeployment.objects.create(study=study, deployment=deployment, position=position)
+        for place, prompt in enumerate(prompts):
+            for repeat in range(1, repeats + 1):
+                energy_j: float | None = 10.0 * position + place + 0.1 * repeat
+                if (position, place) == (1, 0):
+                    energy_j = {2: None, 6: 90.0}.get(repeat, energy_j)
+                make.make_response(
+                    prompt, deployment, study=study, repeat=repeat, energy_j=energy_j,
+                    sequence=study.responses.count() + 1,
+                )  # fmt: skip
+    return study
+
+
 def add_failed(study: Study, *, error: str = "The stream broke.") -> Response:
     """Add a response that failed after one attempt."""
     response = add_pending(study)

@@ -70,6 +70,21 @@ class TestLook:
         expect(page.get_by_role("columnheader", name="num_ctx", exact=True)).to_be_visible()
         expect(page.get_by_role("row", name="small temperature=0.5 1,024")).to_be_visible()
 
+    @pytest.mark.parametrize("view", ["cells", "prompts"])
+    def test_of_the_spread(self, site: Site, researcher: User, view: str) -> None:
+        shown.make_shown_repeats("apart")
+
+        def is_drawn(page: Page) -> None:
+            for chart in page.locator("figure.chart").all():
+                chart.scroll_into_view_if_needed()
+            expect(page.locator("figure.chart[data-drawn]")).to_have_count(1 if view == "cells" else 0)
+
+        check_page(site, f"/studies/apart/spread/?per={view}", user=researcher, wait_for=is_drawn)
+        page = site.open("/studies/apart/", user=researcher)
+        page.get_by_role("link", name="Spread", exact=True).click()
+        page.get_by_role("link", name="By prompt", exact=True).click()
+        expect(page.get_by_text("outlier", exact=True)).to_be_visible()
+
     def test_of_the_form_with_nothing_to_choose(self, site: Site, researcher: User) -> None:
         check_page(site, "/studies/new/?empty", user=researcher)
 
