@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
-from benchmarks.spread import Spread
+from benchmarks.spread import Drift, Spread
 from greenllm.charts import PALETTE, SYMBOLS, Chart
 
 
@@ -52,3 +53,54 @@ def _trace(name: str, number: int, points: Sequence[CellPoint]) -> dict[str, Any
         "error_y": {"type": "data", "array": halves, "thickness": 1.5, "color": colour},
         "marker": {"size": 9, "symbol": SYMBOLS[number % len(SYMBOLS)], "color": colour},
     }
+
+
+@dataclass(frozen=True)
+class ControlPoint:
+    """One run of the control workload that has an energy (J), so many hours after the first."""
+
+    hours: float
+    energy_j: float
+
+
+def control_chart(points: Sequence[ControlPoint], drift: Drift | None) -> Chart:
+    """Return the energy of each run against the time since the first, and the line of the drift where one is known."""
+    hours, energies = [one.hours for one in points], [one.energy_j for one in points]
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "Run",
+            "x": hours,
+            "y": energies,
+            "marker": {"size": 9, "symbol": SYMBOLS[0], "color": PALETTE[0]},
+        }
+    ]
+    if drift is not None:
+        mean, middle = fmean(energies), fmean(hours)
+        ends = [min(hours), max(hours)]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "Drift (least squares)",
+                "x": ends,
+                "y": [mean * (1 + drift.share_per_hour * (end - middle)) for end in ends],
+                "line": {"color": PALETTE[1], "width": 2, "dash": "dash"},
+            }
+        )
+    listed = ", ".join(f"{one.energy_j:.3g} J at {one.hours:.3g} h" for one in points)
+    return Chart(
+        id="spread-control",
+        title="Energy of each control run (J)",
+        description=f"A mark for each of {len(points)} runs: {listed}.",
+        figure={
+            "data": data,
+            "layout": {
+                "xaxis": {"title": {"text": "Hours since the first run"}},
+                "yaxis": {"title": {"text": "Energy (J)"}},
+                "showlegend": True,
+                "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            },
+        },
+    )

@@ -29,6 +29,12 @@ def precise_percent(share: float | None) -> str:
 
 
 @register.filter
+def signed_percent(share: float | None) -> str:
+    """Write a change as a percentage with its sign and two decimals."""
+    return NONE if share is None else f"{100 * share:+.2f}\u00a0%"
+
+
+@register.filter
 def plain(value: float | None) -> str:
     """Write a plain number with three significant digits, or as it is where it is a whole one."""
     if value is None:

@@ -3,45 +3,53 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from benchmarks.drifting import control_report
+from benchmarks.management.drift_words import told_control
 from benchmarks.management.telling import TellingCommand, study_named
 from benchmarks.management.writing import write_csv
+from benchmarks.models import Study
 from benchmarks.spread import MIN_COUNT_FOR_OUTLIERS, Spread
-from benchmarks.spread_rows import CELL_COLUMNS, PROMPT_COLUMNS, cell_rows, prompt_rows
+from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import CellFigures, cell_figures, prompt_spreads
 
 
 class Command(TellingCommand):
     help = (
         "Tell mean, median, coefficient of variation and 95 %% interval of energy and SCI of each cell of a study, and "
-        "its outliers; or write them, or those of each prompt, as CSV. docs/spread.md tells the columns."
+        "its outliers, and whether the control workload drifted; or write cells, prompts or control runs as CSV. "
+        "docs/spread.md tells the columns."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--study", required=True)
-        parser.add_argument("--csv", choices=("cells", "prompts"), help="Write CSV with one line for each of these.")
+        parser.add_argument("--csv", choices=SPREAD_TABLES, help="Write CSV with one line for each of these.")
         parser.add_argument("--out", type=Path, help="With --csv: file to write; the output where absent.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         study = study_named(options["study"])
-        spreads = prompt_spreads(study=study)
-        cells = cell_figures(spreads)
         if options["csv"] is None:
-            for one in cells:
-                self.stdout.write(_told(one))
-            if not cells:
-                self.stdout.write(f"{study} has no finished answer yet.")
-            elif study.repeats < MIN_COUNT_FOR_OUTLIERS:
-                self.stdout.write(f"Outliers cannot be told among fewer than {MIN_COUNT_FOR_OUTLIERS} repeats.")
+            if options["out"] is not None:
+                raise CommandError("Say with --csv what to write to the file.")
+            self._tell(study)
             return
-        columns, rows = {
-            "cells": (CELL_COLUMNS, cell_rows(study=study, cells=cells)),
-            "prompts": (PROMPT_COLUMNS, prompt_rows(study=study, spreads=spreads)),
-        }[options["csv"]]
+        columns, rows = spread_table(study=study, per=options["csv"])
         count = write_csv(columns=columns, rows=rows, output=self.stdout, path=options["out"])
         if count is not None:
             self.stdout.write(f"{count} lines of {study} written to {options['out']}.")
+
+    def _tell(self, study: Study) -> None:
+        cells = cell_figures(prompt_spreads(study=study))
+        for one in cells:
+            self.stdout.write(_told(one))
+        if not cells:
+            self.stdout.write(f"{study} has no finished answer yet.")
+        elif study.repeats < MIN_COUNT_FOR_OUTLIERS:
+            self.stdout.write(f"Outliers cannot be told among fewer than {MIN_COUNT_FOR_OUTLIERS} repeats.")
+        report = control_report(study=study)
+        if report is not None:
+            self.stdout.write(told_control(report))
 
 
 def _told(one: CellFigures) -> str:

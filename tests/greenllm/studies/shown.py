@@ -102,6 +102,20 @@ def make_shown_repeats(name: str = "repeats", *, repeats: int = 6) -> Study:
     return study
 
 
+def add_control_runs(study: Study, *energies_j: float | None, every: int = 2, text: str = "A bicycle") -> None:
+    """Have a study ask for control runs, and give it some, half an hour apart; None is a run without energy."""
+    study.control_every = every
+    study.save()
+    for number, energy_j in enumerate(energies_j):
+        measurement = make.make_measurement(energy_j, quality="measured")
+        measurement.purpose = "control"
+        measurement.started_at = make.NOW + timedelta(minutes=30 * number)
+        measurement.save()
+        study.own_measurements.create(
+            measurement=measurement, moment="during", place=number * every, text=text, output_token_count=64
+        )
+
+
 def add_failed(study: Study, *, error: str = "The stream broke.") -> Response:
     """Add a response that failed after one attempt."""
     response = add_pending(study)

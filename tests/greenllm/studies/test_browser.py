@@ -85,6 +85,17 @@ class TestLook:
         page.get_by_role("link", name="By prompt", exact=True).click()
         expect(page.get_by_text("outlier", exact=True)).to_be_visible()
 
+    def test_of_a_drift(self, site: Site, researcher: User) -> None:
+        study = shown.make_shown_study("drifts", prompt_count=6)
+        shown.add_control_runs(study, 100.0, 102.1, None, 104.0, 106.1, 107.2, 108.0)
+
+        def is_drawn(page: Page) -> None:
+            page.locator("figure.chart").scroll_into_view_if_needed()
+            expect(page.locator("figure.chart[data-drawn]")).to_be_visible()
+
+        check_page(site, "/studies/drifts/spread/?per=control", user=researcher, wait_for=is_drawn)
+        check_page(site, "/studies/drifts/", user=researcher)
+
     def test_of_the_form_with_nothing_to_choose(self, site: Site, researcher: User) -> None:
         check_page(site, "/studies/new/?empty", user=researcher)
 

@@ -96,6 +96,33 @@ class TestPage:
         ]
         assert client.get("/studies/repeats/spread/colours.csv").status_code == 404
 
+    def test_tells_a_drift_as_a_problem_on_both_pages(self, client: Client) -> None:
+        study = shown.make_shown_study("drifting")
+        shown.add_control_runs(study, 100.0, 102.1, 104.0, 106.1, 108.0)
+        page = self.text(client, "/studies/drifting/")
+        assert '<p class="problem">The machine drifted while it measured' in page
+        assert "5 runs</a>, +3.84 % per hour" in page  # slope 4 J per hour of 104.04 J
+        runs = self.text(client, "/studies/drifting/spread/?per=control")
+        assert '<p class="problem">The machine drifted while it measured' in runs
+        assert "<b>+8.00 %</b> <small>last run against the first" in runs
+        rows = list(csv.DictReader(StringIO(client.get("/studies/drifting/spread/control.csv").content.decode())))
+        assert [row["place"] for row in rows] == ["0", "2", "4", "6", "8"]
+        assert {row["drifted"] for row in rows} == {"True"}
+
+    def test_tells_no_drift_that_noise_would_explain(self, client: Client) -> None:
+        study = shown.make_shown_study("steady")
+        shown.add_control_runs(study, 100.0, 103.0, 99.0, None, 100.0)
+        assert 'class="problem"' not in self.text(client, "/studies/steady/")
+        runs = self.text(client, "/studies/steady/spread/?per=control")
+        assert 'class="problem"' not in runs
+        assert "1 of them without energy" in runs
+        assert "mean energy, n = 4, measured, missing" in runs
+
+    def test_before_the_first_control_run_says_so(self, client: Client) -> None:
+        shown.add_control_runs(shown.make_shown_study("fresh", state="draft"))
+        assert "No run yet; the first comes" in self.text(client, "/studies/fresh/spread/?per=control")
+        assert "at start and end and after every 2 responses: no run yet" in self.text(client, "/studies/fresh/")
+
     @pytest.mark.parametrize(("view", "repeats"), [("cells", 2), ("prompts", 2), ("prompts", 6)])
     def test_needs_eight_queries(
         self, client: Client, view: str, repeats: int, django_assert_num_queries: DjangoAssertNumQueries
