@@ -169,9 +169,9 @@ class StudyForm(forms.Form):
         required=False,
         min_value=0,
         max_value=MAX_CONTROL_EVERY,
-        label="Control run every (responses)",
-        help_text="One fixed piece of work, measured at start and end and after so many responses: does the machine "
-        "drift? Empty: none.",
+        label="Control run every",
+        help_text="So many responses. One fixed piece of work is measured again, and at start and end: does the "
+        "machine drift?",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
