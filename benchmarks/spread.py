@@ -7,7 +7,7 @@ are marked and stay in every figure; who wants a figure that they do not move lo
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 MAX_MODIFIED_Z = 3.5  # Iglewicz and Hoaglin, How to detect and handle outliers (1993)
 MIN_COUNT_FOR_OUTLIERS = 5
@@ -75,7 +75,7 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     mean = fmean(values)
     if len(values) == 1:
         return Spread(1, mean, mean, None, None, None, ())
-    deviation = stdev(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
     half = t_quantile_975(len(values) - 1) * deviation / math.sqrt(len(values))
     return Spread(
         n=len(values),
