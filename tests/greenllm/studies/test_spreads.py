@@ -9,9 +9,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Study
-from benchmarks.spread import spread_of
+from benchmarks.spread import drift_of, spread_of
 from greenllm.roles import Role
-from greenllm.studies.spread_figures import CellPoint, cells_chart
+from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from tests.greenllm.studies import shown
 
 
@@ -32,6 +32,22 @@ class TestCellsChart:
         assert (first["x"], first["y"], second["name"]) == (["math", "code"], [12.0, 5.0], "large")
         assert first["error_y"]["array"] == [spread.high - 12.0, 0.0]
         assert "small, math: 12 J" in chart.description
+
+
+class TestControlChart:
+    def test_draws_each_run_and_the_line_of_the_drift(self) -> None:
+        points = [ControlPoint(float(hour), 100.0 + 2 * hour) for hour in range(4)]
+        drift = drift_of([one.hours for one in points], [one.energy_j for one in points])
+        marks, line = control_chart(points, drift).figure["data"]
+        assert (marks["x"], marks["y"]) == ([0.0, 1.0, 2.0, 3.0], [100.0, 102.0, 104.0, 106.0])
+        assert (line["x"], line["y"]) == ([0.0, 3.0], pytest.approx([100.0, 106.0]))
+
+    def test_of_very_many_runs_draws_some_and_says_so(self) -> None:
+        chart = control_chart([ControlPoint(float(hour), 100.0) for hour in range(1_200)], None)
+        (marks,) = chart.figure["data"]
+        assert marks["x"][:2] == [0.0, 3.0]
+        assert chart.title == "Energy of one control run in 3 (J)"
+        assert chart.description == "A mark for one control run in 3 of 1200: from 100 J at 0 h to 100 J at 1.2e+03 h."
 
 
 @pytest.mark.django_db
