@@ -51,15 +51,15 @@ WITH candidate AS (
     LIMIT 1
     FOR NO KEY UPDATE OF response SKIP LOCKED
 ), claimed AS (
-    INSERT INTO labeling_lease AS lease (response_id, slot, annotator_id, claimed_at, expires_at)
-    SELECT free.id,
+    INSERT INTO labeling_lease AS lease (response_id, kind, slot, annotator_id, claimed_at, expires_at)
+    SELECT free.id, 'judgement',
            (SELECT min(slot) FROM generate_series(1, %(required)s) AS slot WHERE NOT EXISTS (
                 SELECT FROM labeling_lease AS other
                 WHERE other.response_id = free.id AND other.slot = slot.slot AND other.expires_at > %(now)s
             )),
            %(annotator)s, %(now)s, %(expires)s
     FROM free
-    ON CONFLICT (response_id, slot) DO UPDATE
+    ON CONFLICT (response_id, kind, slot) DO UPDATE
         SET annotator_id = EXCLUDED.annotator_id, claimed_at = EXCLUDED.claimed_at, expires_at = EXCLUDED.expires_at,
             returned_at = NULL
         WHERE lease.expires_at <= EXCLUDED.claimed_at
