@@ -43,7 +43,7 @@ class SkipAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Annotator)
 class AnnotatorAdmin(ReadOnlyAdmin):
-    list_display = ["id", "person", "order_seed"]
+    list_display = ["id", "person", "order_seed", "keys_on", "reference_shown"]
     list_select_related = ["person"]
 
 
@@ -57,3 +57,16 @@ class JudgementRuleAdmin(ReadOnlyAdmin):
 class GoldAnswerAdmin(ReadOnlyAdmin):
     list_display = ["id", "response", "verdict", "reason", "set_by", "created_at", "retired_at"]
     list_select_related = ["response", "set_by"]
+
+
+@admin.register(models.EvidenceLook)
+class EvidenceLookAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "person", "seen_at"]
+    list_select_related = ["response", "person"]
+
+
+@admin.register(models.Flag)
+class FlagAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "person", "reason", "created_at", "resolution", "resolved_by"]
+    list_filter = ["resolution"]
+    list_select_related = ["response", "person", "resolved_by"]

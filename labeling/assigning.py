@@ -38,6 +38,10 @@ WITH candidate AS (
       AND (%(study)s::bigint IS NULL OR response.study_id = %(study)s)
       AND (%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)
       AND (skip.id IS NULL OR skip.skipped_at <= %(rested)s)
+      AND NOT EXISTS (
+          SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id
+          AND (flag.resolution = 'withdrawn' OR flag.resolution = '' AND flag.person_id = %(annotator)s)
+      )
       AND judged.is_mine IS NOT TRUE
       AND held.is_mine IS NOT TRUE
       AND coalesce(judged.count, 0) + coalesce(held.count, 0) < %(required)s
@@ -78,10 +82,10 @@ class Reader:
     chosen: QueueFilter
 
 
-def order_seed_of(*, person_id: int, fresh_seed: int) -> int:
-    """Return the stored seed of a person's order; at their first visit `fresh_seed` becomes it."""
+def annotator_of(*, person_id: int, fresh_seed: int) -> Annotator:
+    """Return what is kept of a person at the queue; at their first visit `fresh_seed` becomes that of their order."""
     annotator, _ = Annotator.objects.get_or_create(person_id=person_id, defaults={"order_seed": fresh_seed})
-    return annotator.order_seed
+    return annotator
 
 
 def hold_answers(

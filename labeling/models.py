@@ -169,6 +169,9 @@ class Label(models.Model):
     grade = models.ForeignKey(Grade, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
     guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
     comment = models.TextField(blank=True)
+    saw_evidence = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the judge knew what a grader found: then it is not blind."
+    )
     active_seconds = models.FloatField(null=True, blank=True)
     shown_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -242,7 +245,7 @@ class GoldAnswer(models.Model):
 
 
 class Annotator(models.Model):
-    """What the queue keeps of one person: the seed of their order, and the list of what they read next.
+    """What the queue keeps of one person: the seed of their order, the list of what they read next, their ways.
 
     The list only proposes: each claim looks at its first answers again. With it the counts of that moment are kept,
     because counting a hundred thousand answers for each vote would take longer than the vote.
@@ -255,6 +258,11 @@ class Annotator(models.Model):
     list_made_at = models.DateTimeField(null=True, blank=True)
     total_count = models.PositiveIntegerField(default=0, help_text="Answers in the filter when the list was made.")
     judged_count = models.PositiveIntegerField(default=0, help_text="Of these, how many were judged then.")
+    keys = models.JSONField(default=dict, blank=True, help_text="Action and key, of those that the person changed.")
+    keys_on = models.BooleanField(default=True, db_default=True)
+    reference_shown = models.BooleanField(
+        default=True, db_default=True, help_text="Whether an answer first comes with its reference open."
+    )
 
     def __str__(self) -> str:
         return f"annotator {self.person_id}"
@@ -302,3 +310,51 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"response {self.response_id} skipped by {self.annotator_id}"
+
+
+class EvidenceLook(models.Model):
+    """One person has seen what graders found in one answer; what they say of it from then on is not blind."""
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="evidence_looks")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="evidence_looks")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["response", "person"], name="evidence_look_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"evidence on response {self.response_id} seen by {self.person_id}"
+
+
+class Flag(models.Model):
+    """One answer that one person cannot judge as it stands, for a reason that an admin looks into."""
+
+    class Resolution(models.TextChoices):
+        KEPT = "kept", "Kept: it can be judged"
+        WITHDRAWN = "withdrawn", "Withdrawn: nobody judges it"
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="flags")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="flags")
+    reason = models.TextField()
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="resolved_flags"
+    )
+    resolution = models.CharField(max_length=10, choices=Resolution.choices, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="flag_has_a_reason"),
+            models.CheckConstraint(
+                condition=Q(resolution="", resolved_at__isnull=True, resolved_by__isnull=True)
+                | (~Q(resolution="") & Q(resolved_at__isnull=False, resolved_by__isnull=False)),
+                name="flag_resolved_by_somebody_in_some_way",
+            ),
+            models.UniqueConstraint(
+                fields=["response", "person"], condition=Q(resolution=""), name="flag_open_once_per_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"flag of {self.person_id} on response {self.response_id}"
