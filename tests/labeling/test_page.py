@@ -228,6 +228,27 @@ class TestPanels:
         press(page, "a")
         expect(page.locator(".side-reference")).to_have_attribute("open", "")
 
+    @pytest.mark.parametrize("width", ["wide", "phone"])
+    def test_the_verdicts_stay_where_they_are(self, site: Site, ada: User, width: str) -> None:
+        deployment, study = make.make_deployment(), make.make_study()
+        for text in ("4", "A long answer.\n\n" * 80, "5"):
+            make.make_response(make.make_prompt(), deployment, study=study, text=text)
+        page = site.open("/label/", user=ada, width=width)
+        page.wait_for_selector(READY)
+        button = page.locator(".verdict-correct")
+        places = [button.bounding_box()]
+        press(page, "a")
+        wait_saved(page, 1)
+        expect(page.locator(".latest-line")).to_be_visible()
+        places.append(button.bounding_box())
+        page.locator(".latest-details > summary").click()
+        places.append(button.bounding_box())
+        press(page, "a")
+        wait_saved(page, 2)
+        page.wait_for_selector(READY)
+        places.append(button.bounding_box())
+        assert places == [places[0]] * 4
+
     def test_changed_keys_are_used_and_printed(self, site: Site, ada: User) -> None:
         make_answers(4)
         Annotator.objects.create(person=ada, order_seed=1, keys={"correct": "j", "incorrect": "a"})
