@@ -21,6 +21,7 @@ VIEW_RESULTS = "benchmarks.view_study"
 RUN_STUDIES = "benchmarks.change_study"
 CHANGE_FEDERATION = "benchmarks.change_deployment"
 JUDGE_ANSWERS = "labeling.add_label"
+RESOLVE_FLAGS = "labeling.change_flag"
 CHANGE_PEOPLE = "greenllm.change_user"
 
 # An annotator sees no results: whoever knows what models did and cost no longer judges blind.
@@ -28,7 +29,7 @@ _PERMISSIONS: dict[str, frozenset[str]] = {
     Role.RESEARCHER: frozenset({VIEW_RESULTS, RUN_STUDIES}),
     Role.ANNOTATOR: frozenset({JUDGE_ANSWERS}),
     Role.ADJUDICATOR: frozenset({JUDGE_ANSWERS}),
-    Role.ADMIN: frozenset({VIEW_RESULTS, RUN_STUDIES, CHANGE_FEDERATION, JUDGE_ANSWERS, CHANGE_PEOPLE}),
+    Role.ADMIN: frozenset({VIEW_RESULTS, RUN_STUDIES, CHANGE_FEDERATION, JUDGE_ANSWERS, RESOLVE_FLAGS, CHANGE_PEOPLE}),
 }
 
 

@@ -24,14 +24,14 @@ class GradeAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Label)
 class LabelAdmin(ReadOnlyAdmin):
-    list_display = ["id", "response", "verdict", "source", "labeler", "is_current", "created_at"]
-    list_filter = ["source", "verdict", "is_current"]
+    list_display = ["id", "response", "verdict", "source", "kind", "labeler", "is_current", "created_at"]
+    list_filter = ["source", "kind", "verdict", "is_current"]
     list_select_related = ["response", "labeler"]
 
 
 @admin.register(models.Lease)
 class LeaseAdmin(ReadOnlyAdmin):
-    list_display = ["id", "response", "slot", "annotator", "claimed_at", "expires_at"]
+    list_display = ["id", "response", "kind", "slot", "annotator", "claimed_at", "expires_at"]
     list_select_related = ["response", "annotator"]
 
 
@@ -43,5 +43,30 @@ class SkipAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Annotator)
 class AnnotatorAdmin(ReadOnlyAdmin):
-    list_display = ["id", "person", "order_seed"]
+    list_display = ["id", "person", "order_seed", "keys_on", "reference_shown"]
     list_select_related = ["person"]
+
+
+@admin.register(models.JudgementRule)
+class JudgementRuleAdmin(ReadOnlyAdmin):
+    list_display = ["id", "category", "judgements", "share", "max_readers", "made_by", "created_at"]
+    list_select_related = ["category", "made_by"]
+
+
+@admin.register(models.GoldAnswer)
+class GoldAnswerAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "verdict", "reason", "set_by", "created_at", "retired_at"]
+    list_select_related = ["response", "set_by"]
+
+
+@admin.register(models.EvidenceLook)
+class EvidenceLookAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "person", "seen_at"]
+    list_select_related = ["response", "person"]
+
+
+@admin.register(models.Flag)
+class FlagAdmin(ReadOnlyAdmin):
+    list_display = ["id", "response", "person", "reason", "created_at", "resolution", "resolved_by"]
+    list_filter = ["resolution"]
+    list_select_related = ["response", "person", "resolved_by"]

@@ -38,6 +38,10 @@ WITH candidate AS (
       AND (%(study)s::bigint IS NULL OR response.study_id = %(study)s)
       AND (%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)
       AND (skip.id IS NULL OR skip.skipped_at <= %(rested)s)
+      AND NOT EXISTS (
+          SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id
+          AND (flag.resolution = 'withdrawn' OR flag.resolution = '' AND flag.person_id = %(annotator)s)
+      )
       AND judged.is_mine IS NOT TRUE
       AND held.is_mine IS NOT TRUE
       AND coalesce(judged.count, 0) + coalesce(held.count, 0) < %(required)s
@@ -51,15 +55,15 @@ WITH candidate AS (
     LIMIT 1
     FOR NO KEY UPDATE OF response SKIP LOCKED
 ), claimed AS (
-    INSERT INTO labeling_lease AS lease (response_id, slot, annotator_id, claimed_at, expires_at)
-    SELECT free.id,
+    INSERT INTO labeling_lease AS lease (response_id, kind, slot, annotator_id, claimed_at, expires_at)
+    SELECT free.id, 'judgement',
            (SELECT min(slot) FROM generate_series(1, %(required)s) AS slot WHERE NOT EXISTS (
                 SELECT FROM labeling_lease AS other
                 WHERE other.response_id = free.id AND other.slot = slot.slot AND other.expires_at > %(now)s
             )),
            %(annotator)s, %(now)s, %(expires)s
     FROM free
-    ON CONFLICT (response_id, slot) DO UPDATE
+    ON CONFLICT (response_id, kind, slot) DO UPDATE
         SET annotator_id = EXCLUDED.annotator_id, claimed_at = EXCLUDED.claimed_at, expires_at = EXCLUDED.expires_at,
             returned_at = NULL
         WHERE lease.expires_at <= EXCLUDED.claimed_at
@@ -78,10 +82,10 @@ class Reader:
     chosen: QueueFilter
 
 
-def order_seed_of(*, person_id: int, fresh_seed: int) -> int:
-    """Return the stored seed of a person's order; at their first visit `fresh_seed` becomes it."""
+def annotator_of(*, person_id: int, fresh_seed: int) -> Annotator:
+    """Return what is kept of a person at the queue; at their first visit `fresh_seed` becomes that of their order."""
     annotator, _ = Annotator.objects.get_or_create(person_id=person_id, defaults={"order_seed": fresh_seed})
-    return annotator.order_seed
+    return annotator
 
 
 def hold_answers(

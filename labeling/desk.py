@@ -1,4 +1,4 @@
-"""What the labeling page shows: the answer on the desk, the one behind it, and how far the person has come."""
+"""What the labeling page shows: the answer on the desk, those behind it, the latest verdict, and how far all is."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,24 +9,35 @@ from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 
 from benchmarks.models import Category, Response, Study
-from labeling.assigning import Reader, hold_answers, order_seed_of
+from labeling.assigning import Reader, annotator_of, hold_answers
+from labeling.evidence import Evidence, evidence_modes, evidence_of
 from labeling.guiding import guidelines_in_force
-from labeling.models import Guideline, Lease
+from labeling.keys import ACTIONS, keys_of
+from labeling.models import EvidenceLook, Guideline, JudgementRule, Lease
+from labeling.presenting import ShownText, language_of, shown_answer, shown_code
+from labeling.reviewing import latest_label
 from labeling.tickets import Ticket
 from labeling.waiting import Progress, QueueFilter, Remainder, progress_in, remainder_in
 
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """One answer as its judge sees it: nothing in it says which model gave it, at what cost, or what graders think."""
+    """One answer as its judge sees it: nothing in it says which model gave it, at what cost, or what graders think.
+
+    Only where the project lets judges ask for it, and this one has asked, is there `evidence`.
+    """
 
     response_id: int
     ticket: str
     category: str
+    category_name: str
+    is_code: bool
     prompt: str
-    reference: str
-    text: str
+    reference: ShownText
+    answer: ShownText
     guideline: Guideline | None
+    may_ask: bool = False
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +74,13 @@ def read_choice(query: QueryDict) -> Choice:
 
 def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, object]:
     """Hold answers for a person and return all that the fragment of the page needs."""
-    seed = order_seed_of(person_id=person_id, fresh_seed=secrets.randbits(62))
-    reader = Reader(person_id=person_id, order_seed=seed, chosen=choice.chosen)
+    annotator = annotator_of(person_id=person_id, fresh_seed=secrets.randbits(62))
+    reader = Reader(person_id=person_id, order_seed=annotator.order_seed, chosen=choice.chosen)
     leases = hold_answers(reader=reader, now=now)
     progress = progress_in(
         chosen=choice.chosen, person_id=person_id, since=now.replace(hour=0, minute=0, second=0, microsecond=0)
     )
+    keys = keys_of(annotator.keys)
     remainder = None if leases else remainder_in(chosen=choice.chosen, person_id=person_id, now=now)
     return {
         "answers": _shown(leases, person_id=person_id, now=now),
@@ -77,6 +89,10 @@ def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, objec
         "emptiness": _emptiness(progress, remainder),
         "choice": choice,
         "query": choice.query,
+        "latest": latest_label(person_id=person_id, now=now) if progress.own_count else None,
+        "annotator": annotator,
+        "keys": keys,
+        "key_list": [(action, keys[action.name]) for action in ACTIONS],
     }
 
 
@@ -101,24 +117,56 @@ def _emptiness(progress: Progress, remainder: Remainder | None) -> str:
         return "unmeasured"
     if remainder.left_count == 0:
         return "done"
-    return "resting" if remainder.skipped_count else "held"
+    if remainder.skipped_count:
+        return "resting"
+    return "flagged" if remainder.flagged_count and not remainder.held_count else "held"
 
 
 def _shown(leases: list[Lease], *, person_id: int, now: datetime) -> list[ShownAnswer]:
     responses = [lease.response for lease in leases]
     guidelines = guidelines_in_force(response.prompt.category_id for response in responses)
-    return [_answer(response, guidelines.get(response.prompt.category_id), person_id, now) for response in responses]
+    modes = evidence_modes(response.prompt.category_id for response in responses)
+    askable = [one for one in responses if modes[one.prompt.category_id] is JudgementRule.Evidence.ON_DEMAND]
+    asked = _asked_for(askable, person_id)
+    return [
+        _answer(
+            response,
+            guidelines.get(response.prompt.category_id),
+            Ticket(response.pk, person_id, _key_of(guidelines.get(response.prompt.category_id)), now),
+            may_ask=response in askable,
+            evidence=asked.get(response.pk),
+        )
+        for response in responses
+    ]
 
 
-def _answer(response: Response, guideline: Guideline | None, person_id: int, now: datetime) -> ShownAnswer:
-    ticket = Ticket(response.pk, person_id, guideline.pk if guideline else None, now)
-    category = response.prompt.category
+def _asked_for(responses: list[Response], person_id: int) -> dict[int, Evidence]:
+    """Return the evidence on those answers whose evidence the person has seen already."""
+    if not responses:
+        return {}
+    looks = EvidenceLook.objects.filter(person_id=person_id, response__in=responses)
+    seen = set(looks.values_list("response_id", flat=True))
+    return evidence_of(response for response in responses if response.pk in seen)
+
+
+def _key_of(guideline: Guideline | None) -> int | None:
+    return guideline.pk if guideline is not None else None
+
+
+def _answer(
+    response: Response, guideline: Guideline | None, ticket: Ticket, *, may_ask: bool, evidence: Evidence | None
+) -> ShownAnswer:
+    prompt, language = response.prompt, language_of(response.prompt)
     return ShownAnswer(
         response_id=response.pk,
         ticket=ticket.signed(),
-        category=category.title or category.name,
-        prompt=response.prompt.text,
-        reference=response.prompt.reference,
-        text=response.text,
+        category=prompt.category.title or prompt.category.name,
+        category_name=prompt.category.name,
+        is_code=bool(language),
+        prompt=prompt.text,
+        reference=shown_code(prompt.reference, language=language),
+        answer=shown_answer(response.text, language=language),
         guideline=guideline,
+        may_ask=may_ask,
+        evidence=evidence,
     )

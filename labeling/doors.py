@@ -9,18 +9,27 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 JUDGE_ANSWERS = "labeling.add_label"
+RESOLVE_FLAGS = "labeling.change_flag"
 _View = Callable[..., HttpResponseBase]
 
 
 def judges_only(view: _View) -> _View:
     """Open a view to signed-in people who may judge; a script gets a status instead of the sign-in page."""
+    return _people_with(JUDGE_ANSWERS, view)
 
+
+def flag_resolvers_only(view: _View) -> _View:
+    """Open a view to signed-in people who decide what becomes of flagged answers."""
+    return _people_with(RESOLVE_FLAGS, view)
+
+
+def _people_with(permission: str, view: _View) -> _View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             is_fragment = getattr(request, "htmx", False)
             return HttpResponse(status=403) if is_fragment else redirect_to_login(_way_back(request))
-        if not request.user.has_perm(JUDGE_ANSWERS):
+        if not request.user.has_perm(permission):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

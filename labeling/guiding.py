@@ -1,14 +1,26 @@
 """The guidelines that annotators follow: which one is in force, and the ones that come with GreenLLM."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from django.db.models import Q
 
 from benchmarks.models import Category
 from labeling.models import Guideline
+from labeling.word_diff import Piece, compare_words
 
 _TEXTS = Path(__file__).parent / "guideline_texts"
+_MOST_VERSIONS = 50
+
+
+@dataclass(frozen=True)
+class GuidelineVersion:
+    """One version of a guideline, and how it differs from the one before; no changes in a first version."""
+
+    guideline: Guideline
+    changes: tuple[Piece, ...]
 
 
 def guidelines_in_force(category_ids: Iterable[int]) -> dict[int, Guideline]:
@@ -19,6 +31,16 @@ def guidelines_in_force(category_ids: Iterable[int]) -> dict[int, Guideline]:
     general = latest.get(None)
     found = {category_id: latest.get(category_id, general) for category_id in wanted}
     return {category_id: guideline for category_id, guideline in found.items() if guideline is not None}
+
+
+def guideline_versions(category: Category) -> tuple[GuidelineVersion, ...]:
+    """Return the versions of a category's guideline, the one in force first; of the general one where it has none."""
+    rows = Guideline.objects.filter(Q(category=category) | Q(category__isnull=True)).order_by("-version", "-pk")
+    found = list(rows[: 2 * _MOST_VERSIONS])
+    own = [one for one in found if one.category_id == category.pk] or found
+    texts = [one.text for one in own]
+    changes = [compare_words(before, after) for after, before in pairwise(texts)]
+    return tuple(map(GuidelineVersion, own, [*changes, ()]))
 
 
 def ensure_guidelines() -> int:

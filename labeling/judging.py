@@ -8,10 +8,12 @@ from django.db import transaction
 
 from benchmarks.models import Response
 from labeling.assigning import release, return_answer
+from labeling.evidence import has_seen_evidence
 from labeling.models import Label, Skip, Verdict
 from labeling.waiting import REQUIRED_JUDGEMENTS, SESSION, is_waiting
 
 TAKEN_BACK = "taken back by its judge"
+LONGEST_COMMENT = 2000
 MAX_ACTIVE_SECONDS = 120.0  # whoever takes longer went for a coffee
 
 
@@ -46,6 +48,7 @@ class Vote:
     guideline_id: int | None
     shown_at: datetime
     active_seconds: float
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def judge(*, person_id: int, vote: Vote, required: int = REQUIRED_JUDGEMENTS) ->
             source=Label.Source.PERSON,
             labeler_id=person_id,
             guideline_id=vote.guideline_id,
+            comment=vote.comment[:LONGEST_COMMENT],
+            saw_evidence=has_seen_evidence(person_id=person_id, response_id=vote.response_id),
             shown_at=vote.shown_at,
             active_seconds=min(max(vote.active_seconds, 0.0), MAX_ACTIVE_SECONDS),
         )
@@ -133,8 +138,22 @@ def change_verdict(*, label_id: int, person_id: int, verdict: Verdict) -> Label:
             labeler_id=person_id,
             guideline_id=label.guideline_id,
             comment=label.comment,
+            saw_evidence=has_seen_evidence(person_id=person_id, response_id=label.response_id),
             supersedes=label,
         )
+
+
+def comment_on(*, label_id: int, person_id: int, comment: str) -> Label:
+    """Put a remark on one of a person's own labels, in place of an earlier one; the verdict stays as it is.
+
+    Raises:
+        LabelNotCurrent: it is not theirs, or no longer counts.
+    """
+    with transaction.atomic():
+        label = _own_current(label_id, person_id)
+        label.comment = comment[:LONGEST_COMMENT]
+        label.save(update_fields=["comment"])
+    return label
 
 
 def _own_current(label_id: int, person_id: int) -> Label:

@@ -1,10 +1,14 @@
 """Judgements: people's labels, graders' suggestions, the guidelines that people followed, and who holds what."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
+
+MAX_READERS = 9
 
 
 class Verdict(models.TextChoices):
@@ -37,6 +41,63 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"guideline {self.version} ({self.category or 'every category'})"
+
+
+class JudgementRule(models.Model):
+    """How often the answers of a category are judged; never changed: the latest of a category is in force.
+
+    A rule without a category stands for every category that has none of its own.
+    """
+
+    class Evidence(models.TextChoices):
+        AFTER_VOTE = "after_vote", "After the vote"
+        ON_DEMAND = "on_demand", "On demand"
+        NEVER = "never", "Never"
+
+    category = models.ForeignKey(
+        Category,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="judgement_rules",
+        help_text="Empty: every category without a rule of its own.",
+    )
+    judgements = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_READERS)],
+        help_text="How many people judge an answer of the share.",
+    )
+    share = models.FloatField(
+        default=1.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the answers that are judged so often (above 0, at most 1); the others are judged once.",
+    )
+    max_readers = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_READERS)],
+        help_text="So many people read an answer at most while there is no majority; then an adjudicator settles it.",
+    )
+    evidence = models.CharField(
+        max_length=10, choices=Evidence.choices, default=Evidence.AFTER_VOTE, help_text="When evidence is shown."
+    )
+    grades_count = models.BooleanField(default=False, help_text="Whether graders may label in the category.")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(judgements__gte=1), name="judgement_rule_at_least_one"),
+            models.CheckConstraint(condition=Q(share__gt=0) & Q(share__lte=1), name="judgement_rule_share_0_to_1"),
+            models.CheckConstraint(
+                condition=Q(max_readers__gte=F("judgements")), name="judgement_rule_readers_cover_judgements"
+            ),
+        ]
+        indexes = [models.Index(fields=["category", "-id"], name="judgement_rule_in_force")]
+
+    def __str__(self) -> str:
+        return f"{self.judgements} of at most {self.max_readers} ({self.category or 'every category'})"
 
 
 class Grade(models.Model):
@@ -73,6 +134,10 @@ class LabelQuerySet(models.QuerySet["Label"]):
     def of_people(self) -> "LabelQuerySet":
         return self.filter(source=Label.Source.PERSON)
 
+    def judgements(self) -> "LabelQuerySet":
+        """Return what readers said: neither self-checks nor adjudications."""
+        return self.filter(kind=Label.Kind.JUDGEMENT)
+
     def by(self, person_id: int) -> "LabelQuerySet":
         """Return what one person judged."""
         return self.of_people().filter(labeler_id=person_id)
@@ -86,16 +151,27 @@ class Label(models.Model):
         GRADER = "grader", "A grader"
         IMPORTED = "imported", "Imported"
 
+    class Kind(models.TextChoices):
+        JUDGEMENT = "judgement", "Judgement"
+        SELF_CHECK = "self_check", "Self-check: the same person judged again, unaware"
+        ADJUDICATION = "adjudication", "Adjudication: settles what readers leave open"
+
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="labels")
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
     score = models.FloatField(null=True, blank=True)
     source = models.CharField(max_length=10, choices=Source.choices)
+    kind = models.CharField(
+        max_length=12, choices=Kind.choices, default=Kind.JUDGEMENT, db_default=Kind.JUDGEMENT.value
+    )
     labeler = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="labels"
     )
     grade = models.ForeignKey(Grade, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
     guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
     comment = models.TextField(blank=True)
+    saw_evidence = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the judge knew what a grader found: then it is not blind."
+    )
     active_seconds = models.FloatField(null=True, blank=True)
     shown_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -124,8 +200,11 @@ class Label(models.Model):
             models.CheckConstraint(
                 condition=Q(voided_at__isnull=True) | ~Q(void_reason=""), name="label_voided_has_a_reason"
             ),
+            models.CheckConstraint(
+                condition=~Q(source="grader") | Q(kind="judgement"), name="label_of_a_grader_is_a_judgement"
+            ),
             models.UniqueConstraint(
-                fields=["response", "source", "labeler"],
+                fields=["response", "source", "labeler", "kind"],
                 condition=Q(is_current=True, voided_at__isnull=True) & ~Q(source="imported"),
                 name="label_one_current_per_judge",
                 nulls_distinct=False,
@@ -140,11 +219,50 @@ class Label(models.Model):
         return f"{self.verdict} by {self.source} on response {self.response_id}"
 
 
+class GoldAnswer(models.Model):
+    """One answer whose verdict is known, mixed in unmarked to see how well a person judges."""
+
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="gold_answers")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices)
+    reason = models.TextField(help_text="Why it is right or wrong.")
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="gold_answers"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is not shown as gold any more.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["response"], condition=Q(retired_at__isnull=True), name="gold_answer_one_in_use"
+            ),
+            models.CheckConstraint(condition=Q(verdict__in=["correct", "incorrect"]), name="gold_answer_is_decided"),
+            models.CheckConstraint(condition=~Q(reason=""), name="gold_answer_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"gold: response {self.response_id} is {self.verdict}"
+
+
 class Annotator(models.Model):
-    """What the queue keeps of one person: the seed of the order in which they see the answers."""
+    """What the queue keeps of one person: the seed of their order, the list of what they read next, their ways.
+
+    The list only proposes: each claim looks at its first answers again. With it the counts of that moment are kept,
+    because counting a hundred thousand answers for each vote would take longer than the vote.
+    """
 
     person = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="annotator")
     order_seed = models.BigIntegerField(help_text="With it, the order that the person saw can be worked out again.")
+    list_ids = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="Answers to claim, in order.")
+    list_key = models.CharField(max_length=200, blank=True, help_text="The filter that the list was made for.")
+    list_made_at = models.DateTimeField(null=True, blank=True)
+    total_count = models.PositiveIntegerField(default=0, help_text="Answers in the filter when the list was made.")
+    judged_count = models.PositiveIntegerField(default=0, help_text="Of these, how many were judged then.")
+    keys = models.JSONField(default=dict, blank=True, help_text="Action and key, of those that the person changed.")
+    keys_on = models.BooleanField(default=True, db_default=True)
+    reference_shown = models.BooleanField(
+        default=True, db_default=True, help_text="Whether an answer first comes with its reference open."
+    )
 
     def __str__(self) -> str:
         return f"annotator {self.person_id}"
@@ -153,12 +271,16 @@ class Annotator(models.Model):
 class Lease(models.Model):
     """One answer held for one person until they judge or skip it, or until it expires.
 
-    An answer that wants n judgements has the slots 1 to n. The unique slot, not the reader's good luck, is what keeps
-    two people off one answer; an expired lease is taken over in place.
+    An answer that wants n judgements has the slots 1 to n; one that wants an adjudicator has the slot 1 of that kind.
+    The unique slot, not the reader's good luck, is what keeps two people off one answer. Gold answers and self-checks
+    have no slot: any number of people may look at the same one.
     """
 
     response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="leases")
-    slot = models.PositiveSmallIntegerField(default=1)
+    kind = models.CharField(
+        max_length=12, choices=Label.Kind.choices, default=Label.Kind.JUDGEMENT, db_default=Label.Kind.JUDGEMENT.value
+    )
+    slot = models.PositiveSmallIntegerField(default=1, null=True, blank=True)
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="leases")
     claimed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -166,7 +288,7 @@ class Lease(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["response", "slot"], name="lease_slot_once"),
+            models.UniqueConstraint(fields=["response", "kind", "slot"], name="lease_slot_once"),
             models.UniqueConstraint(fields=["response", "annotator"], name="lease_once_per_person"),
             models.CheckConstraint(condition=Q(slot__gte=1), name="lease_slot_positive"),
             models.CheckConstraint(condition=Q(expires_at__gt=F("claimed_at")), name="lease_expires_after_claim"),
@@ -188,3 +310,51 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"response {self.response_id} skipped by {self.annotator_id}"
+
+
+class EvidenceLook(models.Model):
+    """One person has seen what graders found in one answer; what they say of it from then on is not blind."""
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="evidence_looks")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="evidence_looks")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["response", "person"], name="evidence_look_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"evidence on response {self.response_id} seen by {self.person_id}"
+
+
+class Flag(models.Model):
+    """One answer that one person cannot judge as it stands, for a reason that an admin looks into."""
+
+    class Resolution(models.TextChoices):
+        KEPT = "kept", "Kept: it can be judged"
+        WITHDRAWN = "withdrawn", "Withdrawn: nobody judges it"
+
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="flags")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="flags")
+    reason = models.TextField()
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="resolved_flags"
+    )
+    resolution = models.CharField(max_length=10, choices=Resolution.choices, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="flag_has_a_reason"),
+            models.CheckConstraint(
+                condition=Q(resolution="", resolved_at__isnull=True, resolved_by__isnull=True)
+                | (~Q(resolution="") & Q(resolved_at__isnull=False, resolved_by__isnull=False)),
+                name="flag_resolved_by_somebody_in_some_way",
+            ),
+            models.UniqueConstraint(
+                fields=["response", "person"], condition=Q(resolution=""), name="flag_open_once_per_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"flag of {self.person_id} on response {self.response_id}"

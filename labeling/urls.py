@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling import history, views
+from labeling import flags, guidelines, history, preferences, views
 
 app_name = "labeling"
 urlpatterns = [
@@ -12,6 +12,14 @@ urlpatterns = [
     path("undo/", views.undo, name="undo"),
     path("renew/", views.renew, name="renew"),
     path("recall/", views.recall, name="recall"),
+    path("flag/", views.flag, name="flag"),
+    path("evidence/", views.evidence, name="evidence"),
+    path("comment/<int:label_id>/", views.comment, name="comment"),
+    path("keys/", preferences.keys, name="keys"),
+    path("keys/switch/", preferences.switch, name="switch-keys"),
+    path("guidelines/", guidelines.versions, name="guidelines"),
+    path("flags/", flags.all_flags, name="flags"),
+    path("flags/<int:flag_id>/resolve/", flags.resolve, name="resolve-flag"),
     path("history/", history.own_labels, name="history"),
     path("history/<int:label_id>/change/", history.change, name="change"),
     path("history/<int:label_id>/take-back/", history.withdraw, name="take-back"),

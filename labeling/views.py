@@ -10,11 +10,23 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from benchmarks.models import Response
 from labeling.assigning import recall_skipped, skip_answer
 from labeling.desk import Told, desk_of, filters, read_choice
 from labeling.doors import judges_only
-from labeling.judging import MAX_ACTIVE_SECONDS, Outcome, Undone, Vote, judge, take_back_latest
-from labeling.models import Verdict
+from labeling.evidence import evidence_modes, remember_look
+from labeling.flagging import flag_answer
+from labeling.judging import (
+    MAX_ACTIVE_SECONDS,
+    LabelNotCurrent,
+    Outcome,
+    Undone,
+    Vote,
+    comment_on,
+    judge,
+    take_back_latest,
+)
+from labeling.models import JudgementRule, Verdict
 from labeling.tickets import InvalidTicket, Ticket, read_ticket
 
 _SAID = {
@@ -72,6 +84,47 @@ def skip(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @judges_only
+def flag(request: HttpRequest) -> HttpResponse:
+    """Tell admins that an answer cannot be judged, and hand out the next one."""
+    reason = _typed(request, "reason")
+    if not reason:
+        return _go_on(request, Told("Nothing was flagged: say in a few words what is wrong with it.", is_problem=True))
+    try:
+        ticket = read_ticket(request.POST.get("ticket", ""), person_id=_person(request))
+    except InvalidTicket as error:
+        return _go_on(request, Told(f"{error} Nothing was flagged.", is_problem=True))
+    flag_answer(person_id=ticket.person_id, response_id=ticket.response_id, reason=reason, now=timezone.now())
+    return _go_on(request, Told("Flagged. It does not come back to you until an admin has looked into it."))
+
+
+@require_POST
+@judges_only
+def evidence(request: HttpRequest) -> HttpResponse:
+    """Show what a grader found in the answer on the screen, where that may be asked for, and keep that it was seen."""
+    try:
+        ticket = read_ticket(request.POST.get("ticket", ""), person_id=_person(request))
+    except InvalidTicket as error:
+        return _go_on(request, Told(str(error), is_problem=True))
+    response = Response.objects.select_related("prompt").filter(pk=ticket.response_id).first()
+    if response is None or not _may_ask(response):
+        return _go_on(request, Told("What graders found is not shown before the vote here.", is_problem=True))
+    remember_look(person_id=ticket.person_id, response_id=response.pk, now=timezone.now())
+    return _go_on(request, None)
+
+
+@require_POST
+@judges_only
+def comment(request: HttpRequest, label_id: int) -> HttpResponse:
+    """Put a remark on one of the person's own verdicts."""
+    try:
+        comment_on(label_id=label_id, person_id=_person(request), comment=_typed(request, "comment"))
+    except LabelNotCurrent as error:
+        return _go_on(request, Told(str(error), is_problem=True))
+    return _go_on(request, Told("Your comment is stored with the verdict."))
+
+
+@require_POST
+@judges_only
 def undo(request: HttpRequest) -> HttpResponse:
     """Take back the latest vote or skip, and show its answer again."""
     result = take_back_latest(person_id=_person(request), now=timezone.now())
@@ -112,7 +165,18 @@ def _vote(request: HttpRequest, ticket: Ticket, verdict: Verdict, now: datetime)
         guideline_id=ticket.guideline_id,
         shown_at=now - timedelta(seconds=elapsed),
         active_seconds=min(_seconds(request, "active_ms", elapsed), elapsed, MAX_ACTIVE_SECONDS),
+        comment=_typed(request, "comment"),
     )
+
+
+def _may_ask(response: Response) -> bool:
+    category_id = response.prompt.category_id
+    return evidence_modes([category_id])[category_id] is JudgementRule.Evidence.ON_DEMAND
+
+
+def _typed(request: HttpRequest, name: str) -> str:
+    """Return what a person typed, without what Postgres cannot hold."""
+    return request.POST.get(name, "").replace("\x00", "").strip()
 
 
 def _seconds(request: HttpRequest, name: str, otherwise: float) -> float:

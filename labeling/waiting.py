@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Aggregate, Count, Exists, FloatField, OuterRef, Q
+from django.db.models import Aggregate, Count, Exists, FloatField, OuterRef, Q, Sum
 
 from benchmarks.models import Category, Response, Study
 from benchmarks.models.study import ResponseQuerySet
-from labeling.models import Label, Lease, Skip
+from labeling.models import Flag, Label, Lease, Skip
 
 # How many people judge each answer. One number, here: overlap by category or share will come from rows instead.
 REQUIRED_JUDGEMENTS = 1
@@ -28,8 +28,8 @@ class QueueFilter:
         return self.study is not None or self.category is not None
 
     def answers(self) -> ResponseQuerySet:
-        """Return the finished answers that it lets through, judged or not."""
-        finished = Response.objects.finished()
+        """Return the finished answers that it lets through, judged or not; those that an admin withdrew are out."""
+        finished = Response.objects.finished().exclude(flags__resolution=Flag.Resolution.WITHDRAWN)
         if self.study is not None:
             finished = finished.filter(study=self.study)
         if self.category is not None:
@@ -46,11 +46,22 @@ class Progress:
     own_count: int
     median_seconds: float | None
     timed_count: int
+    active_seconds: float | None = None
 
     @property
     def left_count(self) -> int:
         """Return how many answers still want a judgement."""
         return self.total_count - self.judged_count
+
+    @property
+    def labels_per_active_hour(self) -> float | None:
+        """Return the person's pace today; None where none of their labels was timed."""
+        return 3600 * self.timed_count / self.active_seconds if self.active_seconds else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long the person alone would need for what is left, at that pace."""
+        return 3600 * self.left_count / self.labels_per_active_hour if self.labels_per_active_hour else None
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Remainder:
     left_count: int
     skipped_count: int
     held_count: int
+    flagged_count: int = 0
 
 
 class _Median(Aggregate):
@@ -78,7 +90,12 @@ def progress_in(
         Label.objects.current()
         .by(person_id)
         .filter(created_at__gte=since)
-        .aggregate(count=Count("pk"), timed=Count("active_seconds"), median=_Median("active_seconds"))
+        .aggregate(
+            count=Count("pk"),
+            timed=Count("active_seconds"),
+            median=_Median("active_seconds"),
+            active=Sum("active_seconds"),
+        )
     )
     return Progress(
         total_count=chosen.answers().count(),
@@ -86,6 +103,7 @@ def progress_in(
         own_count=own["count"],
         median_seconds=own["median"],
         timed_count=own["timed"],
+        active_seconds=own["active"],
     )
 
 
@@ -96,10 +114,12 @@ def remainder_in(
     left = chosen.answers().exclude(pk__in=_judged(chosen, required).values("pk"))
     mine = Skip.objects.filter(response=OuterRef("pk"), annotator_id=person_id, skipped_at__gt=now - SESSION)
     held = Lease.objects.filter(response=OuterRef("pk"), expires_at__gt=now).exclude(annotator_id=person_id)
+    flagged = Flag.objects.filter(response=OuterRef("pk"), person_id=person_id, resolution="")
     counts = left.aggregate(
-        left=Count("pk"), skipped=Count("pk", filter=Exists(mine)), held=Count("pk", filter=Exists(held))
-    )
-    return Remainder(left_count=counts["left"], skipped_count=counts["skipped"], held_count=counts["held"])
+        left=Count("pk"), skipped=Count("pk", filter=Exists(mine)), held=Count("pk", filter=Exists(held)),
+        flagged=Count("pk", filter=Exists(flagged)),
+    )  # fmt: skip
+    return Remainder(counts["left"], counts["skipped"], counts["held"], counts["flagged"])
 
 
 def is_waiting(*, response_id: int, required: int = REQUIRED_JUDGEMENTS) -> bool:

@@ -158,11 +158,17 @@ def scrolls_sideways(page: Page) -> bool:
 
 
 def check_page(
-    site: Site, path: str, *, user: User | None = None, wait_for: Callable[[Page], None] | None = None
+    site: Site,
+    path: str,
+    *,
+    user: User | None = None,
+    wait_for: Callable[[Page], None] | None = None,
+    picture: str = "",
 ) -> None:
     """Look at a page light and dark, wide and phone: axe-core finds nothing, nothing scrolls sideways.
 
-    With GREENLLM_SCREENSHOTS set to a folder, a picture of each is left there to be looked at.
+    With GREENLLM_SCREENSHOTS set to a folder, a picture of each is left there to be looked at, named after the path
+    unless `picture` names it.
     """
     folder = os.environ.get("GREENLLM_SCREENSHOTS")
     for scheme in SCHEMES:
@@ -171,7 +177,7 @@ def check_page(
             if wait_for is not None:
                 wait_for(page)
             if folder:
-                name = path.strip("/").replace("/", "-").split("?")[0] or "home"
+                name = picture or path.strip("/").replace("/", "-").split("?")[0] or "home"
                 page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
             assert axe_violations(page) == [], (path, scheme, width)
             assert not scrolls_sideways(page), (path, scheme, width, page.evaluate(WIDER_SCRIPT))

@@ -29,6 +29,8 @@ PURE = [
         "benchmarks/calibration.py",
         "benchmarks/uncertainty.py",
         "benchmarks/bundling/archive.py",
+        "labeling/word_diff.py",
+        "labeling/keys.py",
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from benchmarks.models import Prompt
-from router.chat.rendering import render_markdown
+from benchmarks.rendering import render_markdown
 from router.models import Conversation, Message, RoutingDecision
 from router.policy import Candidate
 from router.routing import candidates_from_json

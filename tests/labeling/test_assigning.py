@@ -15,9 +15,9 @@ from labeling.assigning import (
     HELD_COUNT,
     LEASE_DURATION,
     Reader,
+    annotator_of,
     claim_answer,
     hold_answers,
-    order_seed_of,
     recall_skipped,
     release,
     renew_leases,
@@ -122,8 +122,8 @@ class TestOrder:
         assert claim_all(reader_of(ada, seed=8)) != first
 
     def test_keeps_the_seed_of_the_first_visit(self, ada: User) -> None:
-        assert order_seed_of(person_id=ada.pk, fresh_seed=5) == 5
-        assert order_seed_of(person_id=ada.pk, fresh_seed=6) == 5
+        assert annotator_of(person_id=ada.pk, fresh_seed=5).order_seed == 5
+        assert annotator_of(person_id=ada.pk, fresh_seed=6).order_seed == 5
 
 
 @pytest.mark.django_db

@@ -4,12 +4,12 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from benchmarks.models import Response
 from greenllm.models import User
 from labeling.guiding import ensure_guidelines
-from labeling.models import Label, Lease, Skip
+from labeling.models import Annotator, Flag, Label, Lease, Skip
 from tests import factories as make
 from tests.browsing import BROWSING, IS_BENCH, Site, check_page
 from tests.labeling.queues import make_annotator, make_answers, make_many_answers
@@ -36,6 +36,12 @@ def wait_saved(page: Page, count: int) -> None:
 
 def shown_id(page: Page) -> str:
     return str(page.locator("#answer article").get_attribute("data-answer"))
+
+
+def place_of(element: Locator) -> dict[str, float]:
+    box = element.bounding_box()
+    assert box is not None
+    return dict(box)
 
 
 def press(page: Page, key: str) -> None:
@@ -96,6 +102,19 @@ class TestKeyboard:
         expect(page.locator("#progress")).to_contain_text("20 of 24 judged by people, 4 left. You today: 20, median")
         assert all(label.active_seconds is not None and label.active_seconds < 20 for label in Label.objects.all())
 
+    def test_judges_two_hundred_answers_without_a_mouse(self, site: Site, ada: User) -> None:
+        make_answers(202)
+        page = site.open("/label/", user=ada)
+        seen = []
+        for number in range(200):
+            page.wait_for_selector(READY, timeout=60_000)
+            seen.append(int(shown_id(page)))
+            page.keyboard.press("axn"[number % 3])
+        wait_saved(page, 200)
+        stored = Label.objects.order_by("pk").values_list("response_id", "verdict")
+        verdicts = ("correct", "incorrect", "unsure")
+        assert list(stored) == [(pk, verdicts[number % 3]) for number, pk in enumerate(seen)]
+
     def test_marks_unsure_skips_undoes_and_opens_what_it_says(self, site: Site, ada: User) -> None:
         make_answers(6)
         ensure_guidelines()
@@ -153,7 +172,8 @@ class TestKeyboard:
         page.get_by_label("Category").focus()
         page.keyboard.press("x")
         page.get_by_role("button", name="Keys").click()
-        page.get_by_label("Use these keys").uncheck()
+        with page.expect_response("**/label/keys/switch/"):
+            page.get_by_label("Use these keys").uncheck()
         page.get_by_role("button", name="Close").click()
         page.keyboard.press("a")
         page.reload()
@@ -163,6 +183,86 @@ class TestKeyboard:
         assert page.locator("[aria-keyshortcuts]").count() == 0
         assert shown_id(page) == first
         assert not Label.objects.exists()
+
+
+class TestPanels:
+    def test_a_comment_goes_with_the_verdict_and_no_key_in_it_judges(self, site: Site, ada: User) -> None:
+        make_answers(4)
+        page = site.open("/label/", user=ada)
+        press(page, "c")
+        page.keyboard.type("as an axe, rough")
+        page.keyboard.press("Enter")
+        expect(page.locator("#answer h2")).to_be_focused()
+        page.keyboard.press("x")
+        wait_saved(page, 1)
+        label = Label.objects.get()
+        assert (label.verdict, label.comment) == ("incorrect", "as an axe, rough")
+        expect(page.locator("#comment")).to_have_value("")
+
+    def test_a_comment_can_follow_the_verdict(self, site: Site, ada: User) -> None:
+        make_answers(4)
+        page = site.open("/label/", user=ada)
+        press(page, "a")
+        page.locator(".latest-details > summary").click()
+        page.get_by_label("Comment on this verdict").fill("On reflection.")
+        page.get_by_role("button", name="Store the comment").click()
+        expect(page.locator("#said")).to_have_text("Your comment is stored with the verdict.")
+        assert Label.objects.get().comment == "On reflection."
+
+    def test_a_flag_is_sent_by_keyboard_and_needs_a_reason(self, site: Site, ada: User) -> None:
+        make_answers(4)
+        page = site.open("/label/", user=ada)
+        page.wait_for_selector(READY)
+        first = shown_id(page)
+        press(page, "f")
+        page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_contain_text("Say in a few words")
+        page.keyboard.type("The reference is wrong.")
+        page.keyboard.press("Enter")
+        expect(page.locator("#answer article")).not_to_have_attribute("data-answer", first)
+        expect(page.locator("#progress")).to_contain_text("0 of 4")
+        page.wait_for_selector(READY)
+        page.reload()
+        assert (Flag.objects.get().response_id, Flag.objects.get().reason) == (int(first), "The reference is wrong.")
+        assert not Label.objects.exists()
+
+    def test_r_closes_the_reference_and_the_next_answer_has_its_own(self, site: Site, ada: User) -> None:
+        make_answers(4)
+        page = site.open("/label/", user=ada)
+        press(page, "r")
+        expect(page.locator(".side-reference")).not_to_have_attribute("open", "")
+        press(page, "a")
+        expect(page.locator(".side-reference")).to_have_attribute("open", "")
+
+    @pytest.mark.parametrize("width", ["wide", "phone"])
+    def test_the_verdicts_stay_where_they_are(self, site: Site, ada: User, width: str) -> None:
+        deployment, study = make.make_deployment(), make.make_study()
+        for text in ("4", "A long answer.\n\n" * 80, "5"):
+            make.make_response(make.make_prompt(), deployment, study=study, text=text)
+        page = site.open("/label/", user=ada, width=width)
+        page.wait_for_selector(READY)
+        button = page.locator(".verdict-correct")
+        places = [place_of(button)]
+        press(page, "a")
+        wait_saved(page, 1)
+        expect(page.locator(".latest-line")).to_be_visible()
+        places.append(place_of(button))
+        page.locator(".latest-details > summary").click()
+        places.append(place_of(button))
+        press(page, "a")
+        wait_saved(page, 2)
+        page.wait_for_selector(READY)
+        places.append(place_of(button))
+        assert all(place == pytest.approx(places[0], abs=1) for place in places)  # fractions of a pixel are no jump
+
+    def test_changed_keys_are_used_and_printed(self, site: Site, ada: User) -> None:
+        make_answers(4)
+        Annotator.objects.create(person=ada, order_seed=1, keys={"correct": "j", "incorrect": "a"})
+        page = site.open("/label/", user=ada)
+        expect(page.locator(".verdict-correct kbd")).to_have_text("j")
+        press(page, "a")
+        wait_saved(page, 1)
+        assert Label.objects.get().verdict == "incorrect"
 
 
 class TestHeldKey:

@@ -11,7 +11,6 @@
   const MAX_ACTIVE_MS = 120000;
   const RENEW_MS = 120000;
   const RETRY_MS = [500, 1500, 4000];
-  const KEYS_STORED = "greenllm-labeling-keys";
 
   const answerBox = document.getElementById("answer");
   const judgeForm = document.getElementById("judge");
@@ -23,6 +22,9 @@
   const help = document.getElementById("help");
   const helpButton = document.getElementById("help-button");
   const keysSwitch = document.getElementById("keys-switch");
+  const latest = document.getElementById("latest");
+  const panels = [...document.querySelectorAll(".extra")]; // comment and flag, of the answer on the screen
+  const flagReason = document.getElementById("reason");
 
   let ahead = [...document.getElementById("ahead").content.querySelectorAll("article")];
   let awaitedSince = null; // when the key was pressed whose next answer was not here yet
@@ -32,6 +34,7 @@
   let active = 0;
   let activeSince = null;
   let isGuidelineOpen = false;
+  let isLatestOpen = false;
   let isUndoing = false;
 
   // --- what is on the screen ---------------------------------------------------------------------------------------
@@ -45,6 +48,8 @@
     answerBox.replaceChildren(element);
     const isAnswer = element.matches("article[data-answer]");
     verdictButtons.hidden = !isAnswer;
+    for (const panel of panels) panel.hidden = !isAnswer;
+    clearPanels();
     const guideline = element.querySelector("details.guideline");
     if (guideline) guideline.open = isGuidelineOpen;
     markKeys(element);
@@ -87,6 +92,13 @@
     return Math.round(Math.min(active + running, MAX_ACTIVE_MS));
   }
 
+  function clearPanels() {
+    for (const panel of panels) {
+      panel.open = false;
+      panel.querySelector("textarea").value = "";
+    }
+  }
+
   function tell(element) {
     told.replaceChildren(...(element ? [element] : []));
   }
@@ -111,7 +123,7 @@
       if (text === null) break; // the person was told; "Try again" goes on from here
       queue.shift();
       contactAt = performance.now();
-      take(text, job);
+      if (!job.isSilent) take(text, job);
     }
     isSending = false;
   }
@@ -176,7 +188,10 @@
     const part = (name) => template.content.querySelector(`[data-${name}]`);
     const progress = part("progress");
     if (progress) document.getElementById("progress").replaceChildren(...progress.childNodes);
+    takeLatest(part("latest"));
     const message = part("told");
+    if (job.isAside) takeEvidence(template.content);
+    if (message && job.isAside) said.textContent = message.textContent;
     if (message && (job.isUndo || message.classList.contains("problem"))) tell(message);
     if (message && job.isUndo) said.textContent = message.textContent;
     const taken = decided();
@@ -195,6 +210,26 @@
     if (held[0]) awaitedSince = null;
   }
 
+  function takeLatest(part) {
+    const isTypedIn = latest.contains(document.activeElement) && isTyping(document.activeElement);
+    if (!part || isTypedIn) return; // nobody's half a comment is thrown away
+    latest.replaceChildren(...part.childNodes);
+    const details = latest.querySelector("details");
+    if (details) details.open = isLatestOpen;
+  }
+
+  function takeEvidence(content) {
+    const article = current();
+    const slot = article?.querySelector("[data-evidence]");
+    const found = content.querySelector(`article[data-answer="${idOf(article)}"] [data-evidence]`);
+    if (!slot || !found) return;
+    const hadFocus = slot.contains(document.activeElement);
+    slot.replaceWith(found);
+    markKeys(found);
+    if (hadFocus) article.querySelector("h2").focus({ preventScroll: true });
+    said.textContent = found.textContent.trim().replace(/\s+/g, " ");
+  }
+
   function sayGone() {
     const note = document.createElement("p");
     note.className = "note";
@@ -209,6 +244,15 @@
     if (!isReady || !article || isUndoing) return;
     const data = new FormData(judgeForm);
     if (button.name) data.set(button.name, button.value);
+    if (button.dataset.action === "evidence") {
+      enqueue({ url: button.getAttribute("formaction"), data, answer: null, isUndo: false, isAside: true });
+      return;
+    }
+    if (button.dataset.action === "send-flag" && !flagReason.value.trim()) {
+      said.textContent = "Say in a few words what is wrong with it.";
+      flagReason.focus();
+      return;
+    }
     data.set("elapsed_ms", String(Math.round(performance.now() - shownAt)));
     data.set("active_ms", String(activeMs()));
     tell(null);
@@ -231,10 +275,43 @@
     enqueue({ url: undoForm.action, data: new FormData(undoForm), answer: null, isUndo: true, pressedAt });
   }
 
-  function toggleGuideline() {
-    const guideline = answerBox.querySelector("details.guideline");
-    if (guideline) guideline.open = !guideline.open;
+  function toggle(selector) {
+    const details = answerBox.querySelector(selector);
+    if (details) details.open = !details.open;
   }
+
+  function openPanel(id) {
+    const panel = document.getElementById(id);
+    if (panel.hidden) return;
+    for (const other of panels) if (other !== panel) other.open = false;
+    panel.open = true;
+    panel.querySelector("textarea").focus();
+  }
+
+  // Enter ends what is typed: a flag is sent, a comment waits for the verdict. Escape leaves without a flag.
+  for (const panel of panels) {
+    panel.querySelector("textarea").addEventListener("keydown", (event) => {
+      if (event.isComposing || (event.key === "Enter" && event.shiftKey)) return;
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();
+      const send = panel.querySelector("[data-action=send-flag]");
+      if (send && event.key === "Enter") {
+        if (!event.repeat) send.click();
+        return;
+      }
+      if (!event.target.value.trim() || send) panel.open = false;
+      current()?.querySelector("h2").focus({ preventScroll: true });
+    });
+  }
+  latest.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const form = event.target;
+    current()?.querySelector("h2").focus({ preventScroll: true });
+    enqueue({ url: form.action, data: new FormData(form), answer: null, isUndo: false, isAside: true });
+  });
+  latest.addEventListener("toggle", (event) => {
+    if (event.target.matches(".latest-details")) isLatestOpen = event.target.open;
+  }, true);
 
   // The second click of a double click would judge an answer that has only just come.
   desk.addEventListener("click", (event) => {
@@ -270,26 +347,23 @@
     keysSwitch.checked = isOn;
     desk.classList.toggle("has-keys", isOn);
     markKeys(desk);
-    if (isOn) helpButton.setAttribute("aria-keyshortcuts", "?");
-    else helpButton.removeAttribute("aria-keyshortcuts");
-  }
-
-  function stored() {
-    try {
-      return localStorage.getItem(KEYS_STORED);
-    } catch {
-      return null; // a browser that keeps nothing
-    }
   }
 
   keysSwitch.addEventListener("change", () => {
     useKeys(keysSwitch.checked);
-    try {
-      localStorage.setItem(KEYS_STORED, keysSwitch.checked ? "on" : "off");
-    } catch {
-      // it holds for this page then
-    }
+    const data = new FormData();
+    data.set("on", keysSwitch.checked ? "1" : "0");
+    enqueue({ url: keysSwitch.dataset.url, data, answer: null, isUndo: false, isSilent: true });
   });
+
+  const doing = {
+    undo: (element, event) => undo(event.timeStamp),
+    comment: () => openPanel("comment-panel"),
+    flag: () => openPanel("flag-panel"),
+    reference: () => toggle(".side-reference"),
+    guideline: () => toggle("details.guideline"),
+    help: () => help.showModal(),
+  };
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -297,13 +371,12 @@
     down.add(event.code);
     const key = event.key.toLowerCase();
     if (isHeld || event.isComposing || !keysSwitch.checked || isTyping(event.target)) return;
-    if (document.querySelector("dialog[open]") || (event.shiftKey && key !== "?")) return;
-    const button = desk.querySelector(`.verdict[data-key="${CSS.escape(key)}"]`);
-    if (key === "?") help.showModal();
-    else if (key === "g") toggleGuideline();
-    else if (key === "u") undo(event.timeStamp);
-    else if (button) decide(button, event.timeStamp);
-    else return;
+    const isLetter = key !== key.toUpperCase();
+    if (document.querySelector("dialog[open]") || (event.shiftKey && isLetter)) return;
+    const element = desk.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!element) return;
+    const act = doing[element.dataset.action] ?? ((button) => decide(button, event.timeStamp));
+    act(element, event);
     event.preventDefault();
   });
   document.addEventListener("keyup", (event) => down.delete(event.code));
@@ -342,7 +415,7 @@
 
   helpButton.hidden = false;
   helpButton.addEventListener("click", () => help.showModal());
-  useKeys(stored() !== "off");
+  useKeys(keysSwitch.checked);
   const first = answerBox.firstElementChild;
   if (first) show(first, { focus: false });
 })();

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from router.chat.rendering import render_markdown
+from benchmarks.rendering import highlight_code, render_faithfully, render_markdown
 
 # what has got through sanitisers: written as Markdown, as HTML, and as both
 HOSTILE = [
@@ -61,11 +61,13 @@ class Seen(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
         self.addresses: list[str] = []
+        self.classes: set[str] = set()
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes.update(name for name, _ in attrs)
+        self.classes.update(word for name, value in attrs if name == "class" for word in (value or "").split())
         self.addresses += [value or "" for name, value in attrs if name == "href"]
 
 
@@ -103,3 +105,61 @@ class TestRenderMarkdown:
     @pytest.mark.parametrize("text", ["> " * 5000, "[" * 5000, "*" * 5000, "- " * 3000, "`" * 5000])
     def test_takes_the_depths_of_a_model_that_repeats_itself(self, text: str) -> None:
         assert isinstance(render_markdown(text), str)
+
+
+class TestRenderFaithfully:
+    @pytest.mark.parametrize("language", ["", "python", "sql"])
+    @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+    def test_lets_nothing_through_that_can_act(self, text: str, language: str) -> None:
+        for written in (text, f"**x** {text}", f"```{language}\n{text}\n```", f"# a\n\n{text}\n\n```\n{text}\n```"):
+            seen = Seen(render_faithfully(written, language=language) or "")
+            assert seen.tags <= ALLOWED_TAGS | {"span"}
+            assert seen.attributes <= ALLOWED_ATTRIBUTES | {"class"}
+            assert all(name.startswith("hl-") for name in seen.classes)
+            assert all(re.match(r"https?:|mailto:", address) for address in seen.addresses)
+
+    @pytest.mark.parametrize(
+        "text", ["", "4", "One.\n\n  Two.", "2*3*4", "2**3", "(2+3)*4*(5)", "\\[ x_1 \\] & <b>", "a_b_c"]
+    )
+    def test_leaves_a_text_without_markdown_as_it_is(self, text: str) -> None:
+        assert render_faithfully(text) is None
+
+    @pytest.mark.parametrize(
+        ("text", "html"),
+        [
+            ("2*3*4 = **24**", "<p>2*3*4 = <strong>24</strong></p>\n"),
+            ("\\(x\\) is *seen*", "<p>\\(x\\) is <em>seen</em></p>\n"),
+            ("&lt; is **kept**", "<p>&amp;lt; is <strong>kept</strong></p>\n"),
+        ],
+    )
+    def test_keeps_what_a_judge_must_see(self, text: str, html: str) -> None:
+        assert render_faithfully(text) == html
+
+    def test_colours_fenced_code_and_takes_the_language_of_the_task_where_none_is_named(self) -> None:
+        assert '<span class="hl-k">return</span>' in str(render_faithfully("```py\nreturn 1\n```"))
+        assert '<span class="hl-k">SELECT</span>' in str(render_faithfully("```\nSELECT 1\n```", language="sql"))
+        assert "span" not in str(render_faithfully("```nonsense\nSELECT 1\n```"))
+
+    def test_leaves_code_without_fences_alone(self) -> None:
+        assert render_faithfully("class A:\n    def __init__(self): *x*", language="python") is None
+
+    @pytest.mark.parametrize("text", ["> " * 5000, "[" * 5000, "*" * 5000, "1*" * 5000, "- " * 3000, "`" * 5000])
+    def test_takes_the_depths_of_a_model_that_repeats_itself(self, text: str) -> None:
+        assert isinstance(render_faithfully(text), str | None)
+
+
+class TestHighlightCode:
+    @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+    def test_lets_nothing_through_that_can_act(self, text: str) -> None:
+        seen = Seen(highlight_code(text, language="python") or "")
+        assert seen.tags <= {"span"}
+        assert seen.attributes <= {"class"}
+
+    def test_changes_nothing_of_the_code(self) -> None:
+        code = "\n\ndef f(a):\n\treturn a <  2  \n\n"
+        parts = re.sub(r"<[^>]+>", "", str(highlight_code(code, language="python")))
+        assert parts.replace("&lt;", "<") == code
+
+    @pytest.mark.parametrize(("code", "language"), [("x", "brainfuck"), ("x", ""), ("x" * 20_001, "python")])
+    def test_leaves_alone_what_it_does_not_know_or_is_too_long(self, code: str, language: str) -> None:
+        assert highlight_code(code, language=language) is None
