@@ -29,6 +29,7 @@ PURE = [
         "benchmarks/calibration.py",
         "benchmarks/uncertainty.py",
         "benchmarks/bundling/archive.py",
+        "labeling/agreement.py",
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",
