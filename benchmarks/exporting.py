@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 from benchmarks.models import EnergyTrace, Measurement, Study
+from benchmarks.spread import MIN_COUNT_FOR_OUTLIERS
+from benchmarks.spreading import outlier_ids
 from benchmarks.traces import TraceError, unpack
 from benchmarks.uncertainty import EnergyInterval, energy_interval
 
@@ -14,7 +16,7 @@ COLUMNS = (
     "study", "response", "dataset", "prompt", "model", "parameters", "repeat", "measurement", "purpose", "channel",
     "meter", "in_boundary", "start_monotonic_ns", "end_monotonic_ns", "start_wall_ns", "end_wall_ns", "energy_j",
     "energy_low_j", "energy_high_j", "mean_power_w", "sample_count", "period_ns", "window_ns", "coverage", "gap_count",
-    "quality", "low_precision", "missing_reason",
+    "quality", "low_precision", "missing_reason", "outlier",
 )  # fmt: skip
 
 _CHUNK = 50  # rows whose traces are in memory at the same time
@@ -61,8 +63,9 @@ def measurement_rows(*, study: Study) -> Iterator[tuple[object, ...]]:
     """Yield a row as `COLUMNS` has them for each channel of each measurement, in the order of measuring.
 
     A measurement without channels, like an imported outcome, has one row without a channel. What is not known
-    is None: an energy that is missing, an interval without a trace.
+    is None: an energy that is missing, an interval without a trace, whether one of too few repeats is an outlier.
     """
+    outliers = outlier_ids(study=study) if study.repeats >= MIN_COUNT_FOR_OUTLIERS else None
     found = (
         Measurement.objects.filter(response__study=study)
         .order_by("response__sequence", "response__pk", "readings__channel")
@@ -73,7 +76,8 @@ def measurement_rows(*, study: Study) -> Iterator[tuple[object, ...]]:
     while chunk := list(islice(rows, _CHUNK)):
         traces = _trace_facts(chunk)
         for row in chunk:
-            yield _row(study, row, traces.get((row["measurement"], row["channel"]), _TraceFacts()))
+            is_outlier = None if outliers is None or row["whole_energy_j"] is None else row["response"] in outliers
+            yield *_row(study, row, traces.get((row["measurement"], row["channel"]), _TraceFacts())), is_outlier
 
 
 def _trace_facts(chunk: list[_Found]) -> dict[tuple[int, str], _TraceFacts]:

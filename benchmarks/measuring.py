@@ -1,7 +1,6 @@
 """Measure one response: load, generate between two marks, integrate the samples, store all of it at once."""
 
 import logging
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -11,6 +10,7 @@ from django.db.models import Value
 from django.db.models.functions import Greatest
 
 from benchmarks.accompanying import Lab, record, take_idle_baseline, wait_until_cool, warm_up
+from benchmarks.controlling import take_control, take_last_control
 from benchmarks.cooldown import Cooldown
 from benchmarks.inference.base import (
     ChatMessage,
@@ -29,7 +29,7 @@ from benchmarks.models import (
     StudyMeasurement,
 )
 from benchmarks.recording import RecorderBusy, RecordingError
-from benchmarks.storing import Observation
+from benchmarks.storing import Observation, storable
 from benchmarks.studying import generation_parameters_of
 from benchmarks.targeting import bounded_for, make_ready, take_routing
 from benchmarks.traces import TraceError
@@ -37,9 +37,6 @@ from benchmarks.traces import TraceError
 __all__ = ["MAX_LOST_ATTEMPTS", "Lab", "Outcome", "abandon", "mark_lost", "measure_response"]
 
 logger = logging.getLogger(__name__)
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
-
 
 MAX_LOST_ATTEMPTS = 5  # a response that takes its worker down each time shall not stop the study for ever
 
@@ -85,10 +82,11 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
 
 
 def _end_study(response_id: int, lab: Lab) -> None:
-    """Measure idle once more when nothing of the study is left; where that fails the answers stand without it."""
+    """Measure control and idle once more when nothing of the study is left; where that fails the answers stand."""
     study = Study.objects.select_related("machine").get(responses=response_id)
     if study.state != Study.State.RUNNING or study.responses.unfinished().exists():
         return
+    take_last_control(study=study, lab=lab)
     try:
         take_idle_baseline(study=study, moment=StudyMeasurement.Moment.AFTER, lab=lab)
     except (RecordingError, TraceError) as error:
@@ -178,6 +176,7 @@ def mark_lost(*, response: Response, now: datetime) -> int:
 
 def _measure(response: Response, lab: Lab) -> Measured:
     study = response.study
+    take_control(response=response, lab=lab)
     client = lab.connect(response)
     parameters = generation_parameters_of(response.parameter_set)
     model = response.deployment.language_model.name
@@ -211,8 +210,8 @@ def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now
         response.measurement = measurement
         response.state = Response.State.FINISHED
         response.error = ""
-        response.text = _storable(generation.text)
-        response.thinking_text = _storable(generation.thinking or "")
+        response.text = storable(generation.text)
+        response.thinking_text = storable(generation.thinking or "")
         response.differing_text_count = sum(one.text != generation.text for one in others)
         response.take_figures(generation)
         take_routing(response, generation)
@@ -230,7 +229,7 @@ def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now
 def _give_up(
     response: Response, attempt: ResponseAttempt | None, now: datetime, error: Exception, *, is_retryable: bool
 ) -> Outcome:
-    reason = _storable(str(error)) or type(error).__name__
+    reason = storable(str(error)) or type(error).__name__
     with transaction.atomic():
         if attempt is not None:
             attempt.outcome = ResponseAttempt.Outcome.FAILED
@@ -246,8 +245,3 @@ def _give_up(
         response.error = reason
         response.save(update_fields=["state", "error"])
     return Outcome.RETRY if is_retried else Outcome.FAILED
-
-
-def _storable(text: str) -> str:
-    """Return a text with the replacement character for what a model may say but Postgres cannot store."""
-    return _UNSTORABLE.sub("\ufffd", text)

@@ -72,8 +72,10 @@ def queue_state(*, machine: Machine) -> QueueState:
 
 
 def _timeout_s(study: Study) -> int:
-    """Return how long a job may take: its generations, cooling and loading, and idle before and after."""
+    """Return how long a job may take: generations, control runs, cooling and loading, and idle before and after."""
     generations = 1 + study.back_to_back + study.warm_up_count
+    if study.control_every:  # before the response, and after the last: each warmed up by one more
+        generations += 2 * (2 + study.back_to_back)
     return int(generations * settings.GENERATION_TIMEOUT_S + 600 + 2 * study.idle_baseline_s)
 
 

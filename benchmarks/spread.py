@@ -5,12 +5,13 @@ are marked and stay in every figure; who wants a figure that they do not move lo
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 MAX_MODIFIED_Z = 3.5  # Iglewicz and Hoaglin, How to detect and handle outliers (1993)
 MIN_COUNT_FOR_OUTLIERS = 5
+NEGLIGIBLE_SHARE = 1e-6  # of the value itself: what is nearer than that differs by rounding, not by measuring
 
 _MAD_TO_DEVIATION = 0.6745  # 0.75 quantile of the standard normal distribution
 _MEAN_DEVIATION_TO_DEVIATION = 1.253314  # the square root of pi / 2
@@ -63,8 +64,8 @@ class Drift:
 
     @property
     def is_seen(self) -> bool:
-        """Tell whether the interval leaves out 0: the machine changed while it measured."""
-        return self.low > 0 or self.high < 0
+        """Tell whether the interval leaves out 0, by more than rounding: the machine changed while it measured."""
+        return (self.low > 0 or self.high < 0) and abs(self.share_per_hour) > NEGLIGIBLE_SHARE
 
 
 def spread_of(values: Sequence[float]) -> Spread | None:
@@ -74,7 +75,7 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     mean = fmean(values)
     if len(values) == 1:
         return Spread(1, mean, mean, None, None, None, ())
-    deviation = stdev(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
     half = t_quantile_975(len(values) - 1) * deviation / math.sqrt(len(values))
     return Spread(
         n=len(values),
@@ -87,9 +88,9 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     )
 
 
-def cell_spread_of(repeats: Mapping[object, Sequence[float]]) -> CellSpread | None:
+def cell_spread_of(repeats: Iterable[Sequence[float]]) -> CellSpread | None:
     """Return the spread of a cell from each prompt's repeats; None where no prompt has a value."""
-    spreads = [spread for values in repeats.values() if (spread := spread_of(values)) is not None]
+    spreads = [spread for values in repeats if (spread := spread_of(values)) is not None]
     between = spread_of([spread.mean for spread in spreads])
     if between is None:
         return None
@@ -104,14 +105,22 @@ def cell_spread_of(repeats: Mapping[object, Sequence[float]]) -> CellSpread | No
 def outliers_of(values: Sequence[float]) -> tuple[int, ...]:
     """Return the positions of values far from the median by the modified z-score; none among fewer than five.
 
-    Where more than half the values are the same, their mean absolute deviation is the scale.
+    Where more than half the values are the same, their mean absolute deviation is the scale. A value that differs
+    from the median by no more than rounding is none.
     """
     if len(values) < MIN_COUNT_FOR_OUTLIERS:
         return ()
     middle = median(values)
     distances = [abs(value - middle) for value in values]
     scale = median(distances) / _MAD_TO_DEVIATION or fmean(distances) * _MEAN_DEVIATION_TO_DEVIATION
-    return tuple(index for index, one in enumerate(distances) if scale and one / scale > MAX_MODIFIED_Z)
+    least = NEGLIGIBLE_SHARE * abs(middle)
+    return tuple(index for index, one in enumerate(distances) if scale and one > least and one / scale > MAX_MODIFIED_Z)
+
+
+def mean_without(values: Sequence[float], left_out: Collection[int]) -> float | None:
+    """Return the mean of the values but for those at some positions; None where nothing is left."""
+    kept = [value for index, value in enumerate(values) if index not in left_out]
+    return fmean(kept) if kept else None
 
 
 def drift_of(hours: Sequence[float], values: Sequence[float]) -> Drift | None:

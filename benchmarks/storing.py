@@ -1,5 +1,6 @@
 """Keep what the channels saw: integrate each, draw the boundary, and write measurement, readings and traces."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from benchmarks.models import ChannelReading, EnergyTrace, Machine, Measurement
 from benchmarks.recording import ChannelRecord, EnergyRecorder
 from benchmarks.traces import PackedTrace, pack
 from benchmarks.units import nanoseconds_to_seconds
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 
 
 @dataclass(frozen=True)
@@ -145,3 +148,8 @@ def _trace_row(measurement: Measurement, record: ChannelRecord, trace: PackedTra
         offsets=list(trace.offsets),
         values=list(trace.values),
     )
+
+
+def storable(text: str) -> str:
+    """Return a text with the replacement character for what a model may say but Postgres cannot store."""
+    return _UNSTORABLE.sub("\ufffd", text)

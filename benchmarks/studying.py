@@ -99,7 +99,7 @@ def create_study(
     for point in points:
         check_numbers(point, repeats, sampling_period_ms, order_seed)
     design = design or Design()
-    check_design(design)
+    check_design(design, deployments)
     check_size(len(deployments) * len(points) * len(prompts) * repeats)
     for server in {deployment.server for deployment in deployments}:
         for point in points:

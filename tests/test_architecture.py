@@ -37,6 +37,7 @@ PURE = [
         "greenllm/dashboards/figures.py",
         "greenllm/dashboards/sheets.py",
         "greenllm/studies/sweep_figures.py",
+        "greenllm/studies/spread_figures.py",
     )
 ]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))

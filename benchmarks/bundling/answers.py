@@ -16,6 +16,7 @@ from benchmarks.models import (
     Response,
     ResponseAttempt,
     Study,
+    StudyMeasurement,
 )
 
 _STUDY = Shape(Study, frozenset({"imported_at", "imported_from"}))
@@ -25,6 +26,7 @@ _READING = Shape(ChannelReading)
 _TRACE = Shape(EnergyTrace)
 _RESPONSE = Shape(Response)
 _ATTEMPT = Shape(ResponseAttempt)
+_ACCOMPANYING = Shape(StudyMeasurement)
 
 
 def _write_study(outgoing: Outgoing) -> Iterator[Row]:
@@ -180,6 +182,30 @@ def _read_attempts(incoming: Incoming, lines: Iterator[Line]) -> None:
         pass
 
 
+def _write_accompanying(outgoing: Outgoing) -> Iterator[Row]:
+    """Give idle baselines and control runs; their measurements are the last ones, after those of the responses."""
+    found = StudyMeasurement.objects.in_bulk(outgoing.accompanying_ids)
+    first = len(outgoing.measurement_ids) - len(outgoing.accompanying_ids) + 1
+    for number, pk in enumerate(outgoing.accompanying_ids, start=first):
+        yield {"measurement": number, **_ACCOMPANYING.row_of(found[pk])}
+
+
+def _read_accompanying(incoming: Incoming, lines: Iterator[Line]) -> None:
+    rows = (
+        (
+            line,
+            StudyMeasurement(
+                study=incoming.made,
+                measurement_id=referred(line, "measurement", incoming.measurement_ids),
+                **_ACCOMPANYING.values_of(line, "measurement"),
+            ),
+        )
+        for line in lines
+    )
+    for _ in insert(rows):
+        pass
+
+
 STUDY = (
     Member("study.jsonl", _write_study, _read_study),
     Member("parameter_sets.jsonl", _write_parameter_sets, _read_parameter_sets),
@@ -191,3 +217,4 @@ ANSWERS = (
     Member("responses.jsonl", _write_responses, _read_responses),
     Member("attempts.jsonl", _write_attempts, _read_attempts),
 )
+ACCOMPANYING = (Member("study_measurements.jsonl", _write_accompanying, _read_accompanying),)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
-from benchmarks.bundling.answers import ANSWERS, STUDY
+from benchmarks.bundling.answers import ACCOMPANYING, ANSWERS, STUDY
 from benchmarks.bundling.archive import Bundle, BundleError, Manifest, Origin, open_bundle, write_bundle
 from benchmarks.bundling.catalogue import CATALOGUE_BEFORE_STUDY, CATALOGUE_OF_STUDY
 from benchmarks.bundling.members import Incoming, Member, Outgoing
@@ -17,6 +17,7 @@ from benchmarks.models import Study
 from benchmarks.study_plan import StudyError, check_name
 
 STUDY_MEMBERS: tuple[Member, ...] = (*CATALOGUE_BEFORE_STUDY, *STUDY, *CATALOGUE_OF_STUDY, *ANSWERS)
+ACCOMPANYING_MEMBERS: tuple[Member, ...] = ACCOMPANYING  # which older bundles lack
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ def _outgoing(study: Study) -> Outgoing:
         outgoing.response_ids.append(pk)
         if measurement_id is not None:
             outgoing.measurement_ids.append(measurement_id)
+    for pk, measurement_id in study.own_measurements.order_by("pk").values_list("pk", "measurement_id"):
+        outgoing.accompanying_ids.append(pk)
+        outgoing.measurement_ids.append(measurement_id)
     return outgoing
 
 

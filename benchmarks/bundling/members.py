@@ -20,6 +20,7 @@ class Outgoing:
     study: Study
     response_ids: "array[int]" = field(default_factory=lambda: array("q"))
     measurement_ids: "array[int]" = field(default_factory=lambda: array("q"))
+    accompanying_ids: list[int] = field(default_factory=list)
     prompt_lines: dict[int, int] = field(default_factory=dict)
     deployment_lines: dict[int, int] = field(default_factory=dict)
     parameter_set_lines: dict[int, int] = field(default_factory=dict)

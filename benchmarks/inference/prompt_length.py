@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from benchmarks.inference.base import ChatMessage
 from benchmarks.inference.errors import PromptTooLong
 
-# Ollama and llama.cpp; vLLM and OpenAI; LM Studio; llama.cpp embedding a text longer than its batch.
+# Ollama and llama.cpp; vLLM and OpenAI; LM Studio; llama.cpp embedding a text longer than its batch; our own server.
 _REFUSED_AS_TOO_LONG = re.compile(
     r"exceed\w*\s.*\bcontext|maximum context length is \d+ tokens|context \w*\s?overflows"
-    r"|input \(\d+ tokens\) is too large",
+    r"|input \(\d+ tokens\) is too large|tokens and the context only \d+",
     re.IGNORECASE,
 )
-_LIMIT = re.compile(r"context length (?:is|of only) (\d+) tokens", re.IGNORECASE)
+_LIMIT = re.compile(r"context (?:length (?:is|of only)|only) (\d+)(?: tokens)?", re.IGNORECASE)
 _PROMPT_PART = re.compile(r"(\d+) in the (?:messages|prompt)\b")  # of a total that holds the answer's tokens too
 _TOKEN_COUNT = re.compile(r"(\d+) (?:input )?tokens?\b")
 

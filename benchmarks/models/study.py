@@ -17,6 +17,7 @@ from benchmarks.units import MILLIWATTS_PER_WATT
 MAX_IDLE_BASELINE_S = 600.0
 MAX_WARM_UP_COUNT = 20
 MAX_BACK_TO_BACK = 50
+MAX_CONTROL_EVERY = 10_000
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
 
 
@@ -75,6 +76,11 @@ class Study(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(MAX_IDLE_BASELINE_S)],
         help_text="How long idle is measured before the first response and after the last; 0: not at all.",
     )
+    control_every = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="After how many responses the control workload is measured again; also at start and end. 0: never.",
+    )
     cooldown_limit_c = models.FloatField("cooldown limit (°C)", default=60.0)
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
     carbon_intensity_gco2e_per_kwh = models.FloatField(
@@ -120,21 +126,35 @@ class Study(models.Model):
 
 
 class StudyMeasurement(models.Model):
-    """A measurement of a study that is no answer of it: the machine at idle, before or after it."""
+    """A measurement of a study that is no answer of it: the machine at idle, or one run of the control workload.
+
+    A run of the control workload has its place, the number of responses that came before it, and what was said in it.
+    """
 
     class Moment(models.TextChoices):
         BEFORE = "before", "Before the first response"
         AFTER = "after", "After the last response"
+        DURING = "during", "Among the responses"
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="own_measurements")
     measurement = models.OneToOneField(Measurement, on_delete=models.PROTECT, related_name="study_measurement")
     moment = models.CharField(max_length=6, choices=Moment.choices)
+    place = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of a run of the control workload: how many responses come before it."
+    )
+    text = models.TextField(blank=True, help_text="Of a run of the control workload: the answer, alike in each run.")
+    output_token_count = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["study", "place"], name="study_control_run_once"),
+            models.CheckConstraint(
+                condition=Q(moment="during", place__isnull=False) | (~Q(moment="during") & Q(place__isnull=True)),
+                name="study_control_run_has_a_place",
+            ),
             models.UniqueConstraint(
                 fields=["study", "moment"], condition=Q(moment__in=["before", "after"]), name="study_measurement_once"
-            )
+            ),
         ]
 
     def __str__(self) -> str:

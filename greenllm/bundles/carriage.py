@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks.bundling.archive import BundleError, Manifest
-from benchmarks.bundling.carrying import STUDY_MEMBERS, Imported, export_study, import_study
+from benchmarks.bundling.carrying import ACCOMPANYING_MEMBERS, STUDY_MEMBERS, Imported, export_study, import_study
 from benchmarks.bundling.members import Member
 from benchmarks.models import Study
 from greenllm import VERSION
@@ -19,7 +19,7 @@ _TIMES_UNPACKED = 50  # real bundles unpack to 5 to 20 times their size
 
 def all_members(*, with_names: bool = False) -> tuple[Member, ...]:
     """Return every member of a bundle, in the order of writing and reading."""
-    return (*STUDY_MEMBERS, *judgement_members(with_names=with_names))
+    return (*STUDY_MEMBERS, *ACCOMPANYING_MEMBERS, *judgement_members(with_names=with_names))
 
 
 def pack_study(

@@ -10,7 +10,13 @@ from benchmarks.choosing import STUDIED_ROLES, choose_prompts
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Category, Dataset, Deployment, Machine, Prompt, Study
 from benchmarks.models.catalog import PromptQuerySet
-from benchmarks.models.study import DEFAULT_SAMPLING_PERIOD_MS, MAX_BACK_TO_BACK, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.models.study import (
+    DEFAULT_SAMPLING_PERIOD_MS,
+    MAX_BACK_TO_BACK,
+    MAX_CONTROL_EVERY,
+    MAX_IDLE_BASELINE_S,
+    MAX_WARM_UP_COUNT,
+)
 from benchmarks.study_plan import Design, Parameters
 from benchmarks.sweeping import Number, grid_of
 
@@ -158,6 +164,14 @@ class StudyForm(forms.Form):
         max_value=MAX_IDLE_BASELINE_S,
         label="Idle baseline (s)",
         help_text="Idle is measured for so long before and after, for the energy net of idle.",
+    )
+    control_every = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_CONTROL_EVERY,
+        label="Control run every",
+        help_text="So many responses. One fixed piece of work is measured again, and at start and end: does the "
+        "machine drift?",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

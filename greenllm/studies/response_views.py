@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.meters.base import Quantity
 from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response
+from benchmarks.spreading import outlier_ids
 from benchmarks.traces import PackedTrace, TraceError, unpack
 from benchmarks.units import nanoseconds_to_seconds
 from greenllm.charts import Chart
@@ -71,6 +72,7 @@ def response(request: HttpRequest, pk: int) -> HttpResponse:
         "measurement": shown.measurement,
         "verdict": verdict,
         "verdict_name": verdict_name(verdict),
+        "is_outlier": shown.pk in outlier_ids(study=shown.study, prompt_ids=[shown.prompt_id]),
         "labels": shown.labels.select_related("labeler").order_by("created_at", "pk"),
         "grades": shown.grades.order_by("grader", "grader_version", "pk"),
         "attempts": shown.attempts.order_by("number"),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from greenllm.studies import creating, response_views, steering, sweeps, views
+from greenllm.studies import creating, response_views, spreads, steering, sweeps, views
 
 app_name = "studies"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("studies/<slug:name>/live/", views.live, name="live"),
     path("studies/<slug:name>/tables/", views.tables, name="tables"),
     path("studies/<slug:name>/sweep/", sweeps.sweep, name="sweep"),
+    path("studies/<slug:name>/spread/", spreads.spread, name="spread"),
+    path("studies/<slug:name>/spread/<slug:per>.csv", spreads.as_csv, name="spread-csv"),
     path("studies/<slug:name>/start/", steering.start, name="start"),
     path("studies/<slug:name>/pause/", steering.pause, name="pause"),
     path("studies/<slug:name>/cancel/", steering.cancel, name="cancel"),

@@ -11,9 +11,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from benchmarks.controlling import CONTROL_TOKENS
+from benchmarks.drifting import control_report
 from benchmarks.models import Response, Study
 from benchmarks.pacing import recent_pace
 from benchmarks.queueing import QueueState, queue_state
+from benchmarks.spreading import outlier_ids
 from benchmarks.studying import progress_of
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
@@ -74,6 +77,9 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         **_live_context(request, study),
         **_tables_context(study),
         **_responses_context(request, study),
+        "outlier_ids": outlier_ids(study=study),
+        "control": control_report(study=study),
+        "control_tokens": CONTROL_TOKENS,
         "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),
         "targets": study.targets.select_related("deployment__language_model", "deployment__server").order_by(

@@ -23,6 +23,18 @@ def watts(power_mw: float | None) -> str:
 
 
 @register.filter
+def precise_percent(share: float | None) -> str:
+    """Write a share as a percentage with three significant digits."""
+    return NONE if share is None else f"{significant(100 * share)}\u00a0%"
+
+
+@register.filter
+def signed_percent(share: float | None) -> str:
+    """Write a change as a percentage with its sign and two decimals."""
+    return NONE if share is None else f"{100 * share:+.2f}\u00a0%"
+
+
+@register.filter
 def plain(value: float | None) -> str:
     """Write a plain number with three significant digits, or as it is where it is a whole one."""
     if value is None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.spread import cell_spread_of, drift_of, outliers_of, spread_of, t_quantile_975
+from benchmarks.spread import cell_spread_of, drift_of, mean_without, outliers_of, spread_of, t_quantile_975
 
 
 class TestSpreadOf:
@@ -52,36 +52,45 @@ class TestOutliersOf:
             ([5, 5, 5, 5, 5, 5, 9], (6,)),
             ([1, 2, 3, 4, 5, 6], ()),
             ([1, 2, 3, 4, 5, 60, -70], (5, 6)),
+            ([5, 5, 5, 5, 5, 5, 5 + 1e-9], ()),
         ],
-        ids=["too few", "all the same", "one among equals", "even", "on both sides"],
+        ids=["too few", "all the same", "one among equals", "even", "on both sides", "off by rounding"],
     )
     def test_are_far_from_the_median(self, values: list[float], outliers: tuple[int, ...]) -> None:
         assert outliers_of(values) == outliers
 
 
+class TestMeanWithout:
+    def test_leaves_out_positions_and_not_values(self) -> None:
+        assert mean_without([1, 3, 3, 8], {2}) == 4
+
+    def test_of_nothing_is_none(self) -> None:
+        assert mean_without([1], {0}) is None
+
+
 class TestCellSpreadOf:
     def test_counts_each_prompt_once(self) -> None:
-        cell = cell_spread_of({"a": [10, 10, 10, 10], "b": [20], "c": []})
+        cell = cell_spread_of([[10, 10, 10, 10], [20], []])
 
         assert cell is not None
         assert (cell.value_count, cell.between_prompts.n, cell.between_prompts.mean) == (5, 2, 15)
         assert cell.variation_of_repeats == 0.0
 
     def test_tells_the_spread_of_repeats_from_that_of_prompts(self) -> None:
-        cell = cell_spread_of({"a": [9, 11], "b": [90, 110]})
+        cell = cell_spread_of([[9, 11], [90, 110]])
 
         assert cell is not None
         assert cell.variation_of_repeats == pytest.approx(0.2**0.5 / 10**0.5)  # sqrt(2) / 10 in both
         assert cell.between_prompts.variation == pytest.approx(90 / 2**0.5 / 55)
 
     def test_without_repeats_has_none(self) -> None:
-        cell = cell_spread_of({"a": [9], "b": [90]})
+        cell = cell_spread_of([[9], [90]])
 
         assert cell is not None
         assert cell.variation_of_repeats is None
 
     def test_of_nothing_is_none(self) -> None:
-        assert cell_spread_of({"a": []}) is None
+        assert cell_spread_of([[]]) is None
 
 
 class TestDriftOf:
@@ -98,6 +107,12 @@ class TestDriftOf:
 
         assert drift is not None
         assert drift.low < 0 < drift.high
+        assert not drift.is_seen
+
+    def test_of_rounding_is_not_seen(self) -> None:
+        drift = drift_of([0, 1, 2, 3], [100, 100 + 1e-9, 100 + 2e-9, 100 + 3e-9])
+
+        assert drift is not None
         assert not drift.is_seen
 
     @pytest.mark.parametrize(

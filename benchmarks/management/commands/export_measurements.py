@@ -1,13 +1,13 @@
 """Write what every channel measured in a study as CSV."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from benchmarks.exporting import COLUMNS, measurement_rows
 from benchmarks.management.telling import TellingCommand, study_named
+from benchmarks.management.writing import write_csv
 
 
 class Command(TellingCommand):
@@ -23,27 +23,6 @@ class Command(TellingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         study = study_named(options["study"])
         path: Path | None = options["out"]
-        if path is None:
-            self._write(study, self.stdout)
-            return
-        unfinished = path.with_name(f"{path.name}.part")
-        try:
-            with unfinished.open("w", encoding="utf8", newline="") as file:
-                count = self._write(study, file)
-            unfinished.replace(path)
-        except OSError as error:
-            raise CommandError(f"{path} cannot be written: {error}") from error
-        except KeyboardInterrupt:
-            raise CommandError("Stopped; nothing was written.") from None
-        finally:
-            unfinished.unlink(missing_ok=True)
-        self.stdout.write(f"{count} lines of {study} written to {path}.")
-
-    def _write(self, study: Any, file: Any) -> int:  # Any: whatever csv writes to
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        count = 0
-        for row in measurement_rows(study=study):
-            writer.writerow(row)
-            count += 1
-        return count
+        count = write_csv(columns=COLUMNS, rows=measurement_rows(study=study), output=self.stdout, path=path)
+        if count is not None:
+            self.stdout.write(f"{count} lines of {study} written to {path}.")

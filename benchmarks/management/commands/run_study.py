@@ -8,9 +8,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from benchmarks.choosing import STUDIED_ROLES, choose_prompts
+from benchmarks.drifting import control_report
 from benchmarks.federating import Timeouts, connect, ensure_machine, find_deployment, identify_server
 from benchmarks.inference.connecting import usual_num_ctx
 from benchmarks.launching import ask_versions, launch
+from benchmarks.management.drift_words import told_control
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
 from benchmarks.models import Deployment, InferenceServer, Machine, Prompt, Study
@@ -83,6 +85,14 @@ class Command(TellingCommand):
             metavar="K",
             help="Generate each answer so often within one measurement, where answers are shorter than ten samples.",
         )
+        parser.add_argument(
+            "--control-every",
+            type=int,
+            default=0,
+            metavar="N",
+            help="Measure one fixed piece of work at the start, after every N responses and at the end, which tells "
+            "whether the machine drifts.",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -91,6 +101,9 @@ class Command(TellingCommand):
         self.stdout.write(f"{study}: {enqueue_study(study=study)} responses put on the queue.")
         if not options["no_wait"]:
             watch_study(study=study, write=self.stdout.write, is_terminal=self.stdout.isatty())
+            report = control_report(study=study)
+            if report is not None:
+                self.stdout.write(told_control(report))
 
     def _create(self, options: dict[str, Any]) -> Study:
         machine = ensure_machine(name=settings.MACHINE_NAME)
@@ -112,6 +125,7 @@ class Command(TellingCommand):
                 warm_up_count=options["warm_up"],
                 idle_baseline_s=options["idle_baseline"],
                 back_to_back=options["back_to_back"],
+                control_every=options["control_every"],
             ),
             server_versions=versions,
         )

@@ -89,8 +89,9 @@ def test_recognises_the_words_of_servers(message: str, prompt_token_count: int |
          "100 in the completion).", 310),
         ("Trying to keep the first 310 tokens when context the overflows. However, the model is loaded with context "
          "length of only 99 tokens, which is not enough.", 310),
+        ("the prompt has 310 tokens and the context only 99; shorten it or set a larger num_ctx", 310),
     ],
-    ids=["vLLM without a count", "vLLM", "vLLM with a total", "LM Studio"],
+    ids=["vLLM without a count", "vLLM", "vLLM with a total", "LM Studio", "the server that comes with GreenLLM"],
 )  # fmt: skip
 def test_takes_the_context_that_the_server_names(message: str, prompt_token_count: int | None) -> None:
     error = too_long_by_message(message, context=None, status=400)

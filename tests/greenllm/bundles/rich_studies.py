@@ -146,10 +146,14 @@ def edited(file: io.BytesIO, name: str, edit: Callable[[list[Row]], None]) -> io
             facts |= {"sha256": hashlib.sha256(text).hexdigest(), "byte_count": len(text), "line_count": len(rows)}
     if name == "study":
         stated["study_uuid"] = rows[0]["uuid"]
+    return _zipped(members, stated)
+
+
+def _zipped(members: dict[str, bytes], stated: Row) -> io.BytesIO:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for one, text in members.items():
-            archive.writestr(one, text)
+        for name, text in members.items():
+            archive.writestr(name, text)
         archive.writestr("manifest.json", json.dumps(stated))
     made.seek(0)
     return made
@@ -172,6 +176,16 @@ def _rich_bytes() -> bytes:
 def rich_bundle() -> io.BytesIO:
     """Return a bundle of a rich study that is not here; made once, because most tests only read it."""
     return io.BytesIO(_rich_bytes())
+
+
+def lacking(file: io.BytesIO, name: str) -> io.BytesIO:
+    """Return a bundle without one of its members, as an older version made it."""
+    member = f"{name}.jsonl"
+    with zipfile.ZipFile(file) as archive:
+        stated = json.loads(archive.read("manifest.json"))
+    stated["members"] = [facts for facts in stated["members"] if facts["name"] != member]
+    stated["counts"].pop(name, None)
+    return _zipped({kept: text for kept, text in members_of(file).items() if kept != member}, stated)
 
 
 def wipe() -> None:

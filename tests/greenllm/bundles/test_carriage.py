@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 
 from benchmarks.bundling.archive import BundleError
+from benchmarks.drifting import control_report
 from benchmarks.models import (
     Dataset,
     Deployment,
@@ -17,6 +18,7 @@ from benchmarks.models import (
     Prompt,
     Response,
     Study,
+    StudyMeasurement,
 )
 from benchmarks.studying import StudyError, start
 from greenllm.bundles.carriage import all_members
@@ -31,6 +33,7 @@ from tests.greenllm.bundles.rich_studies import (
     Row,
     activate_everything,
     edited,
+    lacking,
     make_rich_study,
     members_of,
     packed,
@@ -39,6 +42,7 @@ from tests.greenllm.bundles.rich_studies import (
     unpacked,
     wipe,
 )
+from tests.greenllm.studies.shown import add_control_runs
 from tests.router.standins import MemoryStore, make_embedder, make_index
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -86,6 +90,24 @@ class TestCarriage:
         assert row_counts() == before
         assert Measurement.objects.filter(energy_j__isnull=True).count() == 1
         assert EnergyTrace.objects.order_by("pk")[0].values == [41_000, None, 39_500, 2**31 - 1]
+
+    def test_takes_idle_baselines_and_control_runs_along(self) -> None:
+        study = make_rich_study()
+        add_control_runs(study, 100.0, None, 102.0, 103.0)
+        idle = make.make_measurement(150.0, quality="measured", seconds=30.0)
+        StudyMeasurement.objects.create(study=study, measurement=idle, moment="before")
+        Measurement.objects.filter(pk=idle.pk).update(purpose="idle_baseline")
+        Measurement.objects.update(machine=study.machine)
+        told, file = control_report(study=study), packed(study)
+        wipe()
+        arrived = unpacked(file)
+        assert control_report(study=arrived) == told
+        assert [one.mean_power_mw for one in arrived.own_measurements.filter(moment="before")] == [5_000.0]
+        assert members_of(packed(arrived)) == members_of(file)
+
+    def test_of_an_older_bundle_has_none_of_them(self) -> None:
+        arrived = unpacked(lacking(rich_bundle(), "study_measurements"))
+        assert not arrived.own_measurements.exists()
 
     def test_keeps_moments_and_the_history_of_labels(self) -> None:
         file = rich_bundle()
@@ -180,6 +202,7 @@ CARRIED = {
     "EnergyTrace": {"measurement"},
     "Response": {"study", "deployment", "prompt", "parameter_set", "measurement"},
     "ResponseAttempt": {"response"},
+    "StudyMeasurement": {"study", "measurement"},
     "Grade": {"response"},
     "Guideline": {"category"},
     "Label": {"response", "labeler", "grade", "guideline", "supersedes"},

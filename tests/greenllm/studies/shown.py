@@ -83,6 +83,39 @@ def make_shown_sweep(name: str = "sweep") -> Study:
     return study
 
 
+def make_shown_repeats(name: str = "repeats", *, repeats: int = 6) -> Study:
+    """Make a finished study of two models and three prompts with repeats; one answer stands out, one has no energy."""
+    study = make.make_study(name, state="finished", started_at=make.NOW, repeats=repeats)
+    prompts = [make.make_prompt(category=("math", "code")[number % 2]) for number in range(3)]
+    for position, model in enumerate(("small", "large"), start=1):
+        deployment = Deployment.objects.filter(language_model__name=model).first() or make.make_deployment(model)
+        StudyDeployment.objects.create(study=study, deployment=deployment, position=position)
+        for place, prompt in enumerate(prompts):
+            for repeat in range(1, repeats + 1):
+                energy_j: float | None = 10.0 * position + place + 0.1 * repeat
+                if (position, place) == (1, 0):
+                    energy_j = {2: None, 6: 90.0}.get(repeat, energy_j)
+                make.make_response(
+                    prompt, deployment, study=study, repeat=repeat, energy_j=energy_j,
+                    sequence=study.responses.count() + 1,
+                )  # fmt: skip
+    return study
+
+
+def add_control_runs(study: Study, *energies_j: float | None, every: int = 2, text: str = "A bicycle") -> None:
+    """Have a study ask for control runs, and give it some, half an hour apart; None is a run without energy."""
+    study.control_every = every
+    study.save()
+    for number, energy_j in enumerate(energies_j):
+        measurement = make.make_measurement(energy_j, quality="measured")
+        measurement.purpose = "control"
+        measurement.started_at = make.NOW + timedelta(minutes=30 * number)
+        measurement.save()
+        study.own_measurements.create(
+            measurement=measurement, moment="during", place=number * every, text=text, output_token_count=64
+        )
+
+
 def add_failed(study: Study, *, error: str = "The stream broke.") -> Response:
     """Add a response that failed after one attempt."""
     response = add_pending(study)

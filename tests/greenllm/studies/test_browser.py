@@ -70,6 +70,32 @@ class TestLook:
         expect(page.get_by_role("columnheader", name="num_ctx", exact=True)).to_be_visible()
         expect(page.get_by_role("row", name="small temperature=0.5 1,024")).to_be_visible()
 
+    @pytest.mark.parametrize("view", ["cells", "prompts"])
+    def test_of_the_spread(self, site: Site, researcher: User, view: str) -> None:
+        shown.make_shown_repeats("apart")
+
+        def is_drawn(page: Page) -> None:
+            for chart in page.locator("figure.chart").all():
+                chart.scroll_into_view_if_needed()
+            expect(page.locator("figure.chart[data-drawn]")).to_have_count(1 if view == "cells" else 0)
+
+        check_page(site, f"/studies/apart/spread/?per={view}", user=researcher, wait_for=is_drawn)
+        page = site.open("/studies/apart/", user=researcher)
+        page.get_by_role("link", name="Spread", exact=True).click()
+        page.get_by_role("link", name="By prompt", exact=True).click()
+        expect(page.get_by_text("outlier", exact=True)).to_be_visible()
+
+    def test_of_a_drift(self, site: Site, researcher: User) -> None:
+        study = shown.make_shown_study("drifts", prompt_count=6)
+        shown.add_control_runs(study, 100.0, 102.1, None, 104.0, 106.1, 107.2, 108.0)
+
+        def is_drawn(page: Page) -> None:
+            page.locator("figure.chart").scroll_into_view_if_needed()
+            expect(page.locator("figure.chart[data-drawn]")).to_be_visible()
+
+        check_page(site, "/studies/drifts/spread/?per=control", user=researcher, wait_for=is_drawn)
+        check_page(site, "/studies/drifts/", user=researcher)
+
     def test_of_the_form_with_nothing_to_choose(self, site: Site, researcher: User) -> None:
         check_page(site, "/studies/new/?empty", user=researcher)
 

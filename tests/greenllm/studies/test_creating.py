@@ -106,7 +106,7 @@ class TestCreate:
         chosen = {
             "repeats": "2", "order": "interleaved", "order_seed": "7", "seed": "1", "temperature": "0.5",
             "num_ctx": "512", "num_predict": "64", "top_p": "0.9", "top_k": "40", "sampling_period_ms": "50",
-            "warm_up_count": "2", "idle_baseline_s": "30", "back_to_back": "4",
+            "warm_up_count": "2", "idle_baseline_s": "30", "back_to_back": "4", "control_every": "25",
         }  # fmt: skip
         response = client.post("/studies/new/", {**filled, **chosen}, follow=True)
 
@@ -116,6 +116,7 @@ class TestCreate:
         assert (study.title, study.state, study.created_by, study.repeats) == ("Sums", "draft", researcher, 2)
         assert (study.order, study.order_seed, study.sampling_period_ms) == ("interleaved", 7, 50)
         assert (study.warm_up_count, study.idle_baseline_s, study.back_to_back) == (2, 30.0, 4)
+        assert study.control_every == 25
         assert ParameterSet.objects.filter(
             study=study, seed=1, temperature=0.5, num_ctx=512, num_predict=64, top_p=0.9, top_k=40
         ).exists()
@@ -194,6 +195,7 @@ class TestRefusal:
             ("tfs_z", "0.5", "tfs_z"),
             ("warm_up_count", "21", "less than or equal to 20"),
             ("back_to_back", "51", "less than or equal to 50"),
+            ("control_every", "-1", "greater than or equal to 0"),
             ("idle_baseline_s", "601", "less than or equal to 600"),
             ("sampling_period_ms", "5", "greater than or equal to 10"),
         ],

@@ -1,0 +1,211 @@
+"""How far the answers of a study lie apart: of each prompt, of each cell, and which of them are outliers.
+
+A cell is a model with a set of parameters on a category. Repeats are answers of one cell to one prompt.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from benchmarks.models import Response, Study
+from benchmarks.spread import (
+    MIN_COUNT_FOR_OUTLIERS,
+    CellSpread,
+    Spread,
+    cell_spread_of,
+    mean_without,
+    outliers_of,
+    spread_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A model, named with its server where two of a study have one name, a category and a set of parameters."""
+
+    model: str
+    category: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One finished answer; what is missing is None."""
+
+    response_id: int
+    energy_j: float | None
+    sci_gco2e: float | None
+    quality: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpread:
+    """The repeats of one prompt in one cell; `outlier_ids` are responses whose energy is an outlier among them."""
+
+    cell: Cell
+    dataset: str
+    prompt: str
+    role: str
+    repeats: tuple[Repeat, ...]
+    outlier_ids: frozenset[int]
+    energy_j: Spread | None
+    sci_gco2e: Spread | None
+
+    @property
+    def missing_count(self) -> int:
+        """Return how many energies are missing."""
+        return len(self.repeats) - (self.energy_j.n if self.energy_j else 0)
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """Return how the energies came about."""
+        return tuple(sorted({one.quality for one in self.repeats}))
+
+    @property
+    def energy_without_j(self) -> float | None:
+        """Return what the mean energy would be without the outliers; None where there is none."""
+        return self._without([(one.response_id, one.energy_j) for one in self.repeats])
+
+    @property
+    def sci_without_gco2e(self) -> float | None:
+        """Return what the mean SCI would be without the answers whose energy is an outlier; None without any."""
+        return self._without([(one.response_id, one.sci_gco2e) for one in self.repeats])
+
+    def _without(self, values: list[tuple[int, float | None]]) -> float | None:
+        known = [(pk, value) for pk, value in values if value is not None]
+        left_out = {index for index, (pk, _) in enumerate(known) if pk in self.outlier_ids}
+        return mean_without([value for _, value in known], left_out) if left_out else None
+
+
+@dataclass(frozen=True, slots=True)
+class CellFigures:
+    """A cell of a study: its prompts counted once each, however often they were repeated."""
+
+    cell: Cell
+    prompt_count: int
+    answer_count: int
+    missing_count: int
+    outlier_count: int
+    qualities: tuple[str, ...]
+    energy_j: CellSpread | None
+    sci_gco2e: CellSpread | None
+    energy_without_j: float | None
+    sci_without_gco2e: float | None
+
+
+def prompt_spreads(*, study: Study) -> list[PromptSpread]:
+    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models."""
+    targets = study.targets.select_related("deployment__language_model", "deployment__server").order_by("position")
+    models = [target.deployment for target in targets]
+    names = [one.language_model.name for one in models]
+    titles = {
+        one.pk: f"{name} on {one.server}" if names.count(name) > 1 else name
+        for one, name in zip(models, names, strict=True)
+    }
+    places = {pk: place for place, pk in enumerate(titles)}
+    rows = (
+        Response.objects.finished()
+        .filter(study=study)
+        .order_by("prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "repeat")
+        .values_list(
+            "deployment_id", "parameter_set_id", "prompt_id", "deployment__language_model__name",
+            "prompt__category__name", "parameter_set__name", "prompt__dataset__name", "prompt__external_id",
+            "prompt__role", "pk", "measurement__energy_j", "measurement__sci_gco2e", "measurement__quality",
+        )
+    )  # fmt: skip
+    groups: dict[tuple[int, int, int], list[Repeat]] = defaultdict(list)
+    described: dict[tuple[int, int, int], tuple[Cell, str, str, str]] = {}
+    for (
+        deployment,
+        sets,
+        prompt,
+        model,
+        category,
+        parameters,
+        dataset,
+        name,
+        role,
+        pk,
+        energy_j,
+        sci_gco2e,
+        quality,
+    ) in rows:
+        key = (deployment, sets, prompt)
+        if key not in described:
+            described[key] = (Cell(titles.get(deployment, model), category, parameters), dataset, name, role)
+        groups[key].append(Repeat(pk, energy_j, sci_gco2e, quality or "missing"))
+    ordered = sorted(
+        groups, key=lambda key: places.get(key[0], len(places))
+    )  # stable: the rest is in the query's order
+    return [_prompt_spread(*described[key], repeats=groups[key]) for key in ordered]
+
+
+def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:
+    return PromptSpread(
+        cell=cell,
+        dataset=dataset,
+        prompt=prompt,
+        role=role,
+        repeats=tuple(repeats),
+        outlier_ids=_outliers([(one.response_id, one.energy_j) for one in repeats]),
+        energy_j=spread_of([one.energy_j for one in repeats if one.energy_j is not None]),
+        sci_gco2e=spread_of([one.sci_gco2e for one in repeats if one.sci_gco2e is not None]),
+    )
+
+
+def _outliers(energies: Iterable[tuple[int, float | None]]) -> frozenset[int]:
+    known = [(pk, energy_j) for pk, energy_j in energies if energy_j is not None]
+    return frozenset(known[index][0] for index in outliers_of([energy_j for _, energy_j in known]))
+
+
+def cell_figures(spreads: Iterable[PromptSpread]) -> list[CellFigures]:
+    """Return the figures of each cell from the spreads of its prompts, in their order."""
+    cells: dict[Cell, list[PromptSpread]] = defaultdict(list)
+    for one in spreads:
+        cells[one.cell].append(one)
+    return [_figures(cell, prompts) for cell, prompts in cells.items()]
+
+
+def _figures(cell: Cell, prompts: list[PromptSpread]) -> CellFigures:
+    energies = [[one.energy_j for one in each.repeats if one.energy_j is not None] for each in prompts]
+    scores = [[one.sci_gco2e for one in each.repeats if one.sci_gco2e is not None] for each in prompts]
+    outlier_count = sum(len(one.outlier_ids) for one in prompts)
+    return CellFigures(
+        cell=cell,
+        prompt_count=len(prompts),
+        answer_count=sum(len(one.repeats) for one in prompts),
+        missing_count=sum(one.missing_count for one in prompts),
+        outlier_count=outlier_count,
+        qualities=tuple(sorted({quality for one in prompts for quality in one.qualities})),
+        energy_j=cell_spread_of(energies),
+        sci_gco2e=cell_spread_of(scores),
+        energy_without_j=_mean_of_means((one.energy_without_j, one.energy_j) for one in prompts)
+        if outlier_count
+        else None,
+        sci_without_gco2e=_mean_of_means((one.sci_without_gco2e, one.sci_gco2e) for one in prompts)
+        if outlier_count
+        else None,
+    )
+
+
+def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float | None:
+    known = [spread.mean if without is None else without for without, spread in means if spread is not None]
+    return fmean(known) if known else None
+
+
+def outlier_ids(*, study: Study, prompt_ids: Collection[int] | None = None) -> frozenset[int]:
+    """Return the responses whose energy is an outlier among the repeats of its prompt, of all prompts or of some.
+
+    Nothing is read of a study that has too few repeats for any.
+    """
+    if study.repeats < MIN_COUNT_FOR_OUTLIERS:
+        return frozenset()
+    found = Response.objects.finished().filter(study=study, measurement__energy_j__isnull=False)
+    if prompt_ids is not None:
+        found = found.filter(prompt__in=prompt_ids)
+    groups: dict[tuple[int, int, int], list[tuple[int, float]]] = defaultdict(list)
+    names = ("deployment_id", "parameter_set_id", "prompt_id", "pk", "measurement__energy_j")
+    for deployment, sets, prompt, pk, energy_j in found.order_by("pk").values_list(*names):
+        groups[deployment, sets, prompt].append((pk, energy_j))
+    return frozenset().union(*(_outliers(energies) for energies in groups.values()))

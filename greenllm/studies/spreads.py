@@ -1,0 +1,107 @@
+"""The page of a study's spread: how far repeats and prompts lie apart, and what the control workload says."""
+
+import csv
+from collections.abc import Iterable, Sequence
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from benchmarks.controlling import CONTROL_TOKENS
+from benchmarks.drifting import ControlReport, control_report
+from benchmarks.models import Study
+from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
+from benchmarks.spread_rows import SPREAD_TABLES, spread_table
+from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, prompt_spreads
+from greenllm.charts import Chart
+from greenllm.doors import readers_with
+from greenllm.roles import VIEW_RESULTS
+from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
+
+_ROWS_PER_PAGE = 50
+_VIEWS = {"cells": "By cell", "prompts": "By prompt", "control": "Control runs"}
+
+
+@require_safe
+@never_cache
+@readers_with(VIEW_RESULTS)
+def spread(request: HttpRequest, name: str) -> HttpResponse:
+    """Show mean, median, variation and interval of energy and SCI, of each cell or prompt; or the control runs."""
+    study = get_object_or_404(Study, name=name)
+    control = control_report(study=study)
+    views = {key: title for key, title in _VIEWS.items() if key != "control" or control is not None}
+    view = request.GET.get("per", "cells")
+    view = view if view in views else "cells"
+    spreads = prompt_spreads(study=study)
+    cells = cell_figures(spreads)
+    tables: dict[str, Sequence[object]] = {
+        "cells": cells,
+        "prompts": spreads,
+        "control": control.runs if control is not None else (),
+    }
+    page = Paginator(tables[view], _ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "study": study,
+        "view": view,
+        "views": views.items(),
+        "page": page,
+        "query": f"per={view}&",
+        "chart": _cells_chart(page.object_list) if view == "cells" else None,
+        "control": control,
+        "control_tokens": CONTROL_TOKENS,
+        "control_chart": _control_chart(control) if control is not None and view == "control" else None,
+        "is_running": study.state == Study.State.RUNNING,
+        **_summary(study, spreads, cells),
+    }
+    return render(request, "studies/spread.html", context)
+
+
+@require_safe
+@readers_with(VIEW_RESULTS)
+def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:  # noqa: ARG001  # Django gives it
+    """Give the spread of each cell or of each prompt, or the control runs, as CSV."""
+    study = get_object_or_404(Study, name=name)
+    if per not in SPREAD_TABLES:
+        raise Http404(f"There is no spread of {per}.")
+    columns, rows = spread_table(study=study, per=per)
+    answer = HttpResponse(content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{study.name}-spread-{per}.csv"'
+    writer = csv.writer(answer)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return answer
+
+
+def _summary(study: Study, spreads: Sequence[PromptSpread], cells: Sequence[CellFigures]) -> dict[str, object]:
+    return {
+        "answer_count": sum(one.answer_count for one in cells),
+        "missing_count": sum(one.missing_count for one in cells),
+        "outlier_count": sum(one.outlier_count for one in cells),
+        "is_repeated": any(len(one.repeats) > 1 for one in spreads),
+        "can_tell_outliers": study.repeats >= MIN_COUNT_FOR_OUTLIERS,
+        "min_count": MIN_COUNT_FOR_OUTLIERS,
+        "max_z": MAX_MODIFIED_Z,
+        "has_sets": len({one.cell.parameters for one in cells}) > 1,
+    }
+
+
+def _cells_chart(cells: Iterable[CellFigures]) -> Chart | None:
+    shown = list(cells)
+    has_sets = len({one.cell.parameters for one in shown}) > 1
+    points = [
+        CellPoint(
+            f"{one.cell.model} ({one.cell.parameters})" if has_sets else one.cell.model,
+            one.cell.category,
+            one.energy_j.between_prompts,
+        )
+        for one in shown
+        if one.energy_j is not None
+    ]
+    return cells_chart(points) if points else None
+
+
+def _control_chart(control: ControlReport) -> Chart | None:
+    points = [ControlPoint(run.hours, run.energy_j) for run in control.runs if run.energy_j is not None]
+    return control_chart(points, control.drift) if points else None

@@ -1,0 +1,158 @@
+"""The page of a study's spread, and where outliers are marked."""
+
+import csv
+import re
+from io import StringIO
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from benchmarks.models import Study
+from benchmarks.spread import drift_of, spread_of
+from greenllm.roles import Role
+from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
+from tests.greenllm.studies import shown
+
+
+class TestCellsChart:
+    def test_has_an_interval_where_there_is_one(self) -> None:
+        spread, alone = spread_of([10.0, 12.0, 14.0]), spread_of([5.0])
+        assert spread is not None
+        assert alone is not None
+        assert spread.high is not None
+        points = [
+            CellPoint("small", "math", spread),
+            CellPoint("small", "code", alone),
+            CellPoint("large", "math", alone),
+        ]
+        chart = cells_chart(points)
+
+        first, second = chart.figure["data"]
+        assert (first["x"], first["y"], second["name"]) == (["math", "code"], [12.0, 5.0], "large")
+        assert first["error_y"]["array"] == [spread.high - 12.0, 0.0]
+        assert "small, math: 12 J" in chart.description
+
+
+class TestControlChart:
+    def test_draws_each_run_and_the_line_of_the_drift(self) -> None:
+        points = [ControlPoint(float(hour), 100.0 + 2 * hour) for hour in range(4)]
+        drift = drift_of([one.hours for one in points], [one.energy_j for one in points])
+        marks, line = control_chart(points, drift).figure["data"]
+        assert (marks["x"], marks["y"]) == ([0.0, 1.0, 2.0, 3.0], [100.0, 102.0, 104.0, 106.0])
+        assert (line["x"], line["y"]) == ([0.0, 3.0], pytest.approx([100.0, 106.0]))
+
+    def test_of_very_many_runs_draws_some_and_says_so(self) -> None:
+        chart = control_chart([ControlPoint(float(hour), 100.0) for hour in range(1_200)], None)
+        (marks,) = chart.figure["data"]
+        assert marks["x"][:2] == [0.0, 3.0]
+        assert chart.title == "Energy of one control run in 3 (J)"
+        assert chart.description == "A mark for one control run in 3 of 1200: from 100 J at 0 h to 100 J at 1.2e+03 h."
+
+
+@pytest.mark.django_db
+class TestPage:
+    @pytest.fixture(autouse=True)
+    def reader(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.RESEARCHER))
+
+    def text(self, client: Client, address: str) -> str:
+        return re.sub(r"\s+", " ", client.get(address).content.decode()).replace("\u00a0", " ")
+
+    def outlier(self, study: Study) -> int:
+        return study.responses.get(measurement__energy_j=90.0).pk
+
+    def test_tells_each_cell_with_its_interval_and_what_it_would_be_without_outliers(self, client: Client) -> None:
+        shown.make_shown_repeats()
+        page = self.text(client, "/studies/repeats/spread/")
+        assert "<b>36</b> <small>finished answers" in page
+        assert "<b>1</b> <small>energy missing, counted as missing" in page
+        assert "<b>1</b> <small>outlier, counted in every figure" in page
+        assert "<b>19.3 J</b>" in page  # of small on math: the mean of 26.26 and 12.35
+        assert "11.3 J without outliers" in page
+        assert "median 11.3 J, n = 1" in page
+        assert "no interval of one" in page
+        assert "1 energy missing" in page
+
+    def test_tells_each_prompt_with_its_repeats(self, client: Client) -> None:
+        study = shown.make_shown_repeats()
+        page = self.text(client, "/studies/repeats/spread/?per=prompts")
+        link = f'<a href="/responses/{self.outlier(study)}/" aria-label="Response {self.outlier(study)}">90.0 J</a>'
+        assert f'{link} <span class="badge problem-badge">outlier</span>' in page
+        assert page.count(">outlier</span>") == 1
+        assert "10.3 J without outliers" in page
+        assert ">missing</a>" in page
+
+    def test_of_a_study_without_repeats_says_that_no_interval_can_be_given(self, client: Client) -> None:
+        shown.make_shown_study("once")
+        page = self.text(client, "/studies/once/spread/?per=prompts")
+        assert "of one value there is no interval" in page
+        assert page.count("no interval of one") == 8
+        assert "outlier</span>" not in page
+
+    def test_of_few_repeats_says_that_outliers_cannot_be_told(self, client: Client) -> None:
+        shown.make_shown_repeats(repeats=3)
+        assert "among fewer than 5 repeats none can be told" in self.text(client, "/studies/repeats/spread/")
+
+    def test_before_the_first_answer_says_so(self, client: Client) -> None:
+        shown.make_shown_study("early", state="draft").responses.update(state="pending")
+        assert "No answer is measured yet." in self.text(client, "/studies/early/spread/")
+
+    def test_gives_both_views_as_csv(self, client: Client) -> None:
+        study = shown.make_shown_repeats()
+        cells, prompts = (
+            list(csv.DictReader(StringIO(client.get(f"/studies/repeats/spread/{per}.csv").content.decode())))
+            for per in ("cells", "prompts")
+        )
+        assert len(cells) == 4
+        assert len(prompts) == 6
+        marked = [row for row in prompts if row["outliers"]]
+        assert [(row["outliers"], row["missing_count"], row["energy_n"]) for row in marked] == [
+            (str(self.outlier(study)), "1", "5")
+        ]
+        assert client.get("/studies/repeats/spread/colours.csv").status_code == 404
+
+    def test_tells_a_drift_as_a_problem_on_both_pages(self, client: Client) -> None:
+        study = shown.make_shown_study("drifting")
+        shown.add_control_runs(study, 100.0, 102.1, 104.0, 106.1, 108.0)
+        page = self.text(client, "/studies/drifting/")
+        assert '<p class="problem">The machine drifted while it measured' in page
+        assert "5 runs</a>, +3.84 % per hour" in page  # slope 4 J per hour of 104.04 J
+        runs = self.text(client, "/studies/drifting/spread/?per=control")
+        assert '<p class="problem">The machine drifted while it measured' in runs
+        assert "<b>+8.00 %</b> <small>last run against the first" in runs
+        rows = list(csv.DictReader(StringIO(client.get("/studies/drifting/spread/control.csv").content.decode())))
+        assert [row["place"] for row in rows] == ["0", "2", "4", "6", "8"]
+        assert {row["drifted"] for row in rows} == {"True"}
+
+    def test_tells_no_drift_that_noise_would_explain(self, client: Client) -> None:
+        study = shown.make_shown_study("steady")
+        shown.add_control_runs(study, 100.0, 103.0, 99.0, None, 100.0)
+        assert 'class="problem"' not in self.text(client, "/studies/steady/")
+        runs = self.text(client, "/studies/steady/spread/?per=control")
+        assert 'class="problem"' not in runs
+        assert "1 of them without energy" in runs
+        assert "mean energy, n = 4, measured, missing" in runs
+
+    def test_before_the_first_control_run_says_so(self, client: Client) -> None:
+        shown.add_control_runs(shown.make_shown_study("fresh", state="draft"))
+        assert "No run yet; the first comes" in self.text(client, "/studies/fresh/spread/?per=control")
+        assert "at start and end and after every 2 responses: no run yet" in self.text(client, "/studies/fresh/")
+
+    @pytest.mark.parametrize(("view", "repeats"), [("cells", 2), ("prompts", 2), ("prompts", 6)])
+    def test_needs_eight_queries(
+        self, client: Client, view: str, repeats: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        shown.make_shown_repeats(repeats=repeats)
+        with django_assert_num_queries(8):  # session, person, permissions; study, models, answers
+            client.get(f"/studies/repeats/spread/?per={view}")
+
+    def test_outliers_are_marked_on_the_pages_of_study_and_response(self, client: Client) -> None:
+        study = shown.make_shown_repeats()
+        page = self.text(client, "/studies/repeats/")
+        assert "1 answer is an outlier by its energy. It is marked below and counts in every figure" in page
+        assert page.count(">outlier</span>") == 1
+        assert 'href="/studies/repeats/spread/"' in page
+        assert "Outlier: this energy lies far" in self.text(client, f"/responses/{self.outlier(study)}/")
+        other = study.responses.order_by("pk")[0]
+        assert "utlier" not in self.text(client, f"/responses/{other.pk}/")
