@@ -18,6 +18,7 @@ class Role(TextChoices):
 
 
 VIEW_RESULTS = "benchmarks.view_study"
+VIEW_QUALITY = VIEW_RESULTS  # who may see how well people judge: not annotators, and only admins see names
 RUN_STUDIES = "benchmarks.change_study"
 CHANGE_FEDERATION = "benchmarks.change_deployment"
 JUDGE_ANSWERS = "labeling.add_label"

@@ -31,6 +31,7 @@ PURE = [
         "benchmarks/bundling/archive.py",
         "labeling/word_diff.py",
         "labeling/keys.py",
+        "labeling/agreement.py",
         "router/policy.py",
         "router/vectors.py",
         "router/wire.py",

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from greenllm.quality import views
+
+app_name = "quality"
+urlpatterns = [
+    path("quality/", views.overview, name="overview"),
+    path("quality.json", views.as_json, name="json"),
+    path("quality/<slug:table>.csv", views.as_csv_file, name="csv"),
+]
