@@ -124,8 +124,7 @@ class SamplerProcess:
         now_ns = self._clock()
         names = [header.identity.channel.name for header in headers]
         return names == self._channel_names and all(
-            now_ns - header.heartbeat_at_ns <= max(HEARTBEAT_PERIODS * header.identity.period_ns, MIN_HEARTBEAT_NS)
-            for header in headers
+            now_ns - header.heartbeat_at_ns <= longest_silence_ns(header.identity.period_ns) for header in headers
         )
 
     def restart(self) -> None:
@@ -244,6 +243,11 @@ class SamplerProcess:
                     pipe.close()
             self._child.wait(STOP_TIMEOUT_S)
         self._child = self._process = None
+
+
+def longest_silence_ns(period_ns: int) -> int:
+    """Return how long a channel may show no sign of life before its sampler counts as stopped."""
+    return max(HEARTBEAT_PERIODS * period_ns, MIN_HEARTBEAT_NS)
 
 
 def _patience_ns(header: RingHeader, timeout_s: float | None) -> int:
