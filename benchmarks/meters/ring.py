@@ -153,7 +153,7 @@ class RingWriter:
             unfinished.unlink(missing_ok=True)
             raise RingUnavailable(
                 f"cannot make a ring of {size} bytes in {path.parent} ({error.strerror}); "
-                "free some memory there or configure another directory, best on a tmpfs"
+                "free some memory there, or make that tmpfs larger (mount -o remount,size=64M, docker run --shm-size)"
             ) from error
         self._write_count = 0
         _HEADER.pack_into(self._map, 0, *_header_fields(identity, self._capacity))

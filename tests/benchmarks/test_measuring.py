@@ -410,6 +410,8 @@ class TestSampledEnergy:
         response = only_response(study)
         assert (response.state, response.measurement) == ("pending", None)
         assert response.error.startswith("Samples are missing: the sampler ended")
+        assert "It is started again by itself" in response.error
+        assert "dmesg" in response.error
 
         assert measure_response(response_id=response.pk, lab=lab) is Outcome.FINISHED
         assert attempts_of(response) == [(1, "failed", "RecordingError"), (2, "finished", "")]

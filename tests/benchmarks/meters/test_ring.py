@@ -213,7 +213,7 @@ class TestRingWriter:
         assert list(tmp_path.iterdir()) == [path]
 
     def test_names_the_remedy_when_there_is_no_room(self, path: Path, tmp_path: Path) -> None:
-        with pytest.raises(RingUnavailable, match="configure another directory"):
+        with pytest.raises(RingUnavailable, match="make that tmpfs larger"):
             RingWriter(path, IDENTITY, capacity=2**55)
 
         assert list(tmp_path.iterdir()) == []
