@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from benchmarks.cooldown import Cooldown, Ending
+from benchmarks.cooldown import Cooldown, Cooling, Ending, Watch
 from benchmarks.inference.base import ChatMessage, GenerationRequest, InferenceClient
 from benchmarks.keeping import keep, renew_net_energies
-from benchmarks.models import Measurement, Response, Study, StudyMeasurement
+from benchmarks.models import Measurement, Response, ResponseAttempt, Study, StudyMeasurement
 from benchmarks.recording import EnergyRecorder
 from benchmarks.storing import Observation, observe
 from benchmarks.studying import generation_parameters_of
@@ -26,6 +26,10 @@ WARM_UP_PROMPT = "Name three colours of a rainbow, and say in one sentence what 
 _T = TypeVar("_T")
 
 
+class StudyHalted(Exception):
+    """The study was paused or cancelled while its machine cooled down."""
+
+
 @dataclass(frozen=True)
 class Lab:
     """What measuring needs of the outside: energy, servers and clocks."""
@@ -34,7 +38,8 @@ class Lab:
     connect: Callable[[Response], InferenceClient]
     now: Callable[[], datetime]
     monotonic_ns: Callable[[], int] = time.monotonic_ns
-    cool_down: Callable[[float], Cooldown] | None = None  # given the limit (°C); None: temperatures are not asked for
+    # given the limit (°C); None: temperatures are not asked for
+    cool_down: Callable[[float, Watch], Cooldown] | None = None
     worker_name: str = ""
     sleep: Callable[[float], object] = time.sleep
 
@@ -54,17 +59,39 @@ def record(*, study: Study, lab: Lab, activity: Callable[[], _T]) -> tuple[_T, O
     return result, observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
 
 
-def wait_until_cool(*, study: Study, lab: Lab) -> Cooldown | None:
-    """Wait until the machine is cool enough; a limit of 0 asks for no wait."""
+def wait_until_cool(*, study: Study, lab: Lab, attempt: ResponseAttempt | None = None) -> Cooldown | None:
+    """Wait until the machine is cool enough; a limit of 0 asks for no wait.
+
+    While it goes on, and when it is over, the attempt that waits says so, for people who look at the study.
+
+    Raises:
+        StudyHalted: the study does not run any more.
+    """
     if lab.cool_down is None or study.cooldown_limit_c <= 0:
         return None
-    cooldown = lab.cool_down(study.cooldown_limit_c)
+    running = Study.objects.filter(pk=study.pk, state=Study.State.RUNNING)
+    watch = Watch(is_wanted=running.exists, on_begin=lambda cooling: _tell(attempt, cooling))
+    cooldown = lab.cool_down(study.cooldown_limit_c, watch)
+    if cooldown.ending is Ending.HALTED:
+        raise StudyHalted(f"The study was paused or cancelled; {cooldown.reason}.")
+    if attempt is not None and cooldown.waited_s > 0:
+        attempt.take_cooldown(cooldown)
+        attempt.save(update_fields=["cooldown_s", "start_temperature_c", "cooldown_note"])
     if cooldown.ending in {Ending.TIMED_OUT, Ending.UNKNOWN}:
         logger.info("study %s goes on: %s", study.pk, cooldown.reason)
     return cooldown
 
 
-def take_idle_baseline(*, study: Study, moment: StudyMeasurement.Moment, lab: Lab) -> StudyMeasurement | None:
+def _tell(attempt: ResponseAttempt | None, cooling: Cooling) -> None:
+    if attempt is not None:
+        attempt.cooldown_s = None
+        attempt.cooldown_note = cooling.words
+        attempt.save(update_fields=["cooldown_s", "cooldown_note"])
+
+
+def take_idle_baseline(
+    *, study: Study, moment: StudyMeasurement.Moment, lab: Lab, attempt: ResponseAttempt | None = None
+) -> StudyMeasurement | None:
     """Measure the machine while nothing is asked of it; None where the study asks for none or has it already.
 
     A model stays loaded meanwhile, as it is while it answers. The net energies that the study has are computed
@@ -72,10 +99,11 @@ def take_idle_baseline(*, study: Study, moment: StudyMeasurement.Moment, lab: La
 
     Raises:
         RecordingError: samples are missing.
+        StudyHalted: the study does not run any more.
     """
     if not study.idle_baseline_s or StudyMeasurement.objects.filter(study=study, moment=moment).exists():
         return None
-    wait_until_cool(study=study, lab=lab)
+    wait_until_cool(study=study, lab=lab, attempt=attempt)
     _, seen = record(study=study, lab=lab, activity=lambda: lab.sleep(study.idle_baseline_s))
     with transaction.atomic():
         measurement = keep(seen=seen, study=study, purpose=Measurement.Purpose.IDLE_BASELINE)

@@ -21,6 +21,7 @@ class Ending(StrEnum):
     COOL = "cool"
     COOLED = "cooled"
     TIMED_OUT = "timed_out"
+    HALTED = "halted"
     UNKNOWN = "unknown"
 
 
@@ -36,6 +37,31 @@ class CooldownRule:
     def __post_init__(self) -> None:
         if self.hysteresis_c < 0 or self.timeout_s < 0 or self.interval_s <= 0:
             raise ValueError(f"{self} cannot be followed")
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """A wait that begins: from the hottest sensor's temperature to the target, for `timeout_s` at most."""
+
+    hottest_c: float
+    target_c: float
+    timeout_s: float
+
+    @property
+    def words(self) -> str:
+        """Say what is being waited for."""
+        return (
+            f"cooling down from {_degrees(self.hottest_c)} to {_degrees(self.target_c)}, "
+            f"for {self.timeout_s:.0f} s at most"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who goes along with a wait: asked after each look whether it is still wanted, told when it begins."""
+
+    is_wanted: Callable[[], bool] = lambda: True
+    on_begin: Callable[[Cooling], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +86,7 @@ class Cooldown:
             Ending.COOLED: f"cooled from {_degrees(self.hottest_before_c)} to {_degrees(self.hottest_after_c)} "
             f"in {self.waited_s:.0f} s",
             Ending.TIMED_OUT: f"still at {_degrees(self.hottest_after_c)} after {self.waited_s:.0f} s, went on hot",
+            Ending.HALTED: f"given up at {_degrees(self.hottest_after_c)} after {self.waited_s:.0f} s",
             Ending.UNKNOWN: "no temperature can be read, so nobody knows whether it is cool",
         }[self.ending]
         return f"{told}; not readable: {', '.join(self.unread)}" if self.unread else told
@@ -71,12 +98,13 @@ def cool_down(
     rule: CooldownRule,
     clock_s: Callable[[], float],
     sleep: Callable[[float], None],
+    watch: Watch = Watch(),
 ) -> Cooldown:
     """Wait as the rule says and return how long and why it ended.
 
     `read` returns degrees Celsius by sensor, None for one that cannot be read. Such a sensor is not taken as
     cold: while waiting it counts as warm as it was when it was read last, and without any reading at all the
-    ending is `UNKNOWN`, at once.
+    ending is `UNKNOWN`, at once. `watch` is asked after each interval whether the wait is still wanted.
     """
     began_s = clock_s()
     latest: dict[str, float] = {}
@@ -86,6 +114,7 @@ def cool_down(
         return Cooldown(Ending.UNKNOWN, 0.0, None, None, unread)
     if before_c <= rule.limit_c:
         return Cooldown(Ending.COOL, 0.0, before_c, before_c, unread)
+    watch.on_begin(Cooling(before_c, rule.limit_c - rule.hysteresis_c, rule.timeout_s))
     while True:
         hottest_c = max(latest.values())
         waited_s = clock_s() - began_s
@@ -94,6 +123,8 @@ def cool_down(
         if waited_s >= rule.timeout_s:
             return Cooldown(Ending.TIMED_OUT, waited_s, before_c, hottest_c, unread)
         sleep(min(rule.interval_s, rule.timeout_s - waited_s))
+        if not watch.is_wanted():
+            return Cooldown(Ending.HALTED, clock_s() - began_s, before_c, hottest_c, unread)
         unread = _look(read, latest)
 
 

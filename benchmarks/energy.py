@@ -20,7 +20,11 @@ so. And where more than three periods went by without a reading, the energy is m
 zero, and not what the neighbours suggest, because nobody knows what the machine did meanwhile. Up to 0.15 s
 are bridged in any case: a thread that reads every 11 ms is held back as long as any other. A counter of
 energy that its device renews more slowly than it is read (a GPU's, every 100 ms) is held against three of
-its own intervals instead.
+its own intervals instead. The 0.15 s are half of what is bridged at the usual 99 ms; where they are more than a
+tenth of the stretch, as of an answer of 0.3 s, they make the figure a rough one, and it is marked so.
+
+Readings whose intervals are not as they should be (95th percentile more than 20 % off) are told as irregular.
+Each still counts for its own window and its own time, so that the energy stays right.
 """
 
 import math
@@ -35,6 +39,8 @@ from benchmarks.units import MICROJOULES_PER_JOULE, MILLIWATTS_PER_WATT, NANOSEC
 MAX_PERIODS_BETWEEN_READINGS = 3
 MIN_PRECISE_SAMPLE_COUNT = 10
 MIN_BRIDGED_NS = 150_000_000  # reading more often shall not make more energy missing on a busy machine
+MAX_BRIDGED_SHARE = 0.1  # of the stretch, where more than three periods are bridged; more is no precise figure
+MAX_INTERVAL_DEVIATION = 0.2
 MAX_RENEWAL_NS = 250_000_000  # no counter that we know is renewed more slowly
 
 _MILLIWATT_NANOSECONDS_PER_JOULE = MILLIWATTS_PER_WATT * NANOSECONDS_PER_SECOND
@@ -46,7 +52,8 @@ class Integration:
 
     `energy_j` and `mean_power_mw` are None when the energy is missing; `reason` then says why, and is empty
     otherwise. `sample_count` counts the readings that the energy is made of, `coverage` (0 to 1) is the
-    share of the time that their windows saw. `longest_gap_ns` is 0 when there is no gap.
+    share of the time that their windows saw. `longest_gap_ns` is 0 when there is no gap. `interval_p95_ns` is
+    the 95th percentile of the time from one reading to the next, None where there are fewer than three.
     """
 
     energy_j: float | None
@@ -57,6 +64,8 @@ class Integration:
     longest_gap_ns: int
     is_low_precision: bool
     reason: str
+    interval_p95_ns: int | None = None
+    is_irregular: bool = False
 
 
 def integrate(
@@ -76,7 +85,8 @@ def integrate(
     """
     _check_arguments(readings, start_ns, stop_ns, period_ns)
     duration_ns = stop_ns - start_ns
-    limit_ns = max(MAX_PERIODS_BETWEEN_READINGS * _interval_ns(readings, period_ns, quantity), MIN_BRIDGED_NS)
+    interval_ns = _interval_ns(readings, period_ns, quantity)
+    limit_ns = max(MAX_PERIODS_BETWEEN_READINGS * interval_ns, MIN_BRIDGED_NS)
     used = [reading for reading in readings if start_ns <= reading.begins_at_ns and reading.at_ns <= stop_ns]
     is_straddling = not used
     if is_straddling:
@@ -84,7 +94,10 @@ def integrate(
         weights_ns = [_overlap_ns(reading, start_ns, stop_ns) for reading in used]
     else:
         weights_ns = _shares_ns(used, start_ns, stop_ns)
-    gaps_ns = _gaps_ns(readings, used, start_ns, stop_ns, limit_ns)
+    distances_ns = _distances_ns(readings, used, start_ns, stop_ns)
+    gaps_ns = [distance_ns for distance_ns in distances_ns if not used or distance_ns > limit_ns]
+    precise_ns = max(MAX_PERIODS_BETWEEN_READINGS * interval_ns, MAX_BRIDGED_SHARE * duration_ns)
+    interval_p95_ns = _interval_p95_ns(readings)
     energy_j = None if gaps_ns else _energy_j(used, weights_ns, duration_ns, quantity)
     return Integration(
         energy_j=energy_j,
@@ -93,8 +106,11 @@ def integrate(
         coverage=_covered_ns(used, start_ns, stop_ns) / duration_ns,
         gap_count=len(gaps_ns),
         longest_gap_ns=max(gaps_ns, default=0),
-        is_low_precision=is_straddling or len(used) < MIN_PRECISE_SAMPLE_COUNT,
+        is_low_precision=is_straddling or len(used) < MIN_PRECISE_SAMPLE_COUNT or max(distances_ns) > precise_ns,
         reason=_reason(gaps_ns, limit_ns),
+        interval_p95_ns=interval_p95_ns,
+        is_irregular=interval_p95_ns is not None
+        and abs(interval_p95_ns - interval_ns) > MAX_INTERVAL_DEVIATION * interval_ns,
     )
 
 
@@ -138,10 +154,14 @@ def _shares_ns(inside: Sequence[Reading], start_ns: int, stop_ns: int) -> list[i
     return [end_ns - begin_ns for begin_ns, end_ns in pairwise(borders_ns)]
 
 
-def _gaps_ns(
-    readings: Sequence[Reading], used: Sequence[Reading], start_ns: int, stop_ns: int, limit_ns: int
-) -> list[int]:
-    """Return the lengths of the stretches without a reading that are too long to be bridged."""
+def _interval_p95_ns(readings: Sequence[Reading]) -> int | None:
+    """Return the 95th percentile (nearest rank) of the times between readings."""
+    intervals_ns = sorted(later.at_ns - earlier.at_ns for earlier, later in pairwise(readings))
+    return intervals_ns[math.ceil(0.95 * len(intervals_ns)) - 1] if len(intervals_ns) > 1 else None
+
+
+def _distances_ns(readings: Sequence[Reading], used: Sequence[Reading], start_ns: int, stop_ns: int) -> list[int]:
+    """Return the lengths of the stretches without a reading, all of the time where none is used."""
     if not used:
         return [stop_ns - start_ns]
     moments_ns = [reading.at_ns for reading in readings if start_ns < reading.at_ns < stop_ns]
@@ -149,7 +169,7 @@ def _gaps_ns(
     # The first reading may only have a window over the edge; then more is held than the way to that reading.
     distances_ns[0] = max(distances_ns[0], used[0].begins_at_ns - start_ns)
     distances_ns[-1] = max(distances_ns[-1], stop_ns - used[-1].at_ns)
-    return [distance_ns for distance_ns in distances_ns if distance_ns > limit_ns]
+    return distances_ns
 
 
 def _energy_j(used: Sequence[Reading], weights_ns: Sequence[int], duration_ns: int, quantity: Quantity) -> float:

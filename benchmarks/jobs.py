@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from django.conf import settings
 from django.utils import timezone
 
-from benchmarks.cooldown import Cooldown, CooldownRule, cool_down
+from benchmarks.cooldown import Cooldown, CooldownRule, Watch, cool_down
 from benchmarks.federating import Timeouts, connect, wait_for_server
 from benchmarks.inference.base import InferenceClient
 from benchmarks.measuring import Lab, Outcome, abandon
@@ -26,7 +26,7 @@ _PATIENCE_S = 120.0
 _PAUSES_S = (0.0, 1.0, 5.0)  # before the second, third and later attempts
 _BUSY_PAUSE_S = 5.0
 _COOLDOWN_TIMEOUT_S = 300.0  # with the other waits below the time that the queue gives a job
-_COOLDOWN_INTERVAL_S = 1.0
+_COOLDOWN_INTERVAL_S = 1.0  # as often it asks Postgres whether the study still runs, so not more often
 
 
 def measure_response(response_id: int) -> str:
@@ -78,10 +78,14 @@ def _lab(machine: Machine) -> Lab:
     )
 
 
-def _cool_down(limit_c: float) -> Cooldown:
+def _cool_down(limit_c: float, watch: Watch) -> Cooldown:
     rule = CooldownRule(limit_c=limit_c, timeout_s=_COOLDOWN_TIMEOUT_S, interval_s=_COOLDOWN_INTERVAL_S)
     return cool_down(
-        read=partial(read_all, process_thermometers()), rule=rule, clock_s=time.monotonic, sleep=time.sleep
+        read=partial(read_all, process_thermometers()),
+        rule=rule,
+        clock_s=time.monotonic,
+        sleep=time.sleep,
+        watch=watch,
     )
 
 

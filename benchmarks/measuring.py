@@ -9,7 +9,7 @@ from django.db import OperationalError, transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from benchmarks.accompanying import Lab, record, take_idle_baseline, wait_until_cool, warm_up
+from benchmarks.accompanying import Lab, StudyHalted, record, take_idle_baseline, wait_until_cool, warm_up
 from benchmarks.controlling import take_control, take_last_control
 from benchmarks.cooldown import Cooldown
 from benchmarks.inference.base import (
@@ -86,11 +86,11 @@ def _end_study(response_id: int, lab: Lab) -> None:
     study = Study.objects.select_related("machine").get(responses=response_id)
     if study.state != Study.State.RUNNING or study.responses.unfinished().exists():
         return
-    take_last_control(study=study, lab=lab)
     try:
+        take_last_control(study=study, lab=lab)
         take_idle_baseline(study=study, moment=StudyMeasurement.Moment.AFTER, lab=lab)
-    except (RecordingError, TraceError) as error:
-        logger.warning("study %s has no idle baseline after its last response: %s", study.pk, error)
+    except (RecordingError, TraceError, StudyHalted) as error:
+        logger.warning("study %s has no idle baseline (or control run) after its last response: %s", study.pk, error)
 
 
 def _measure_alone(response_id: int, lab: Lab) -> Outcome:
@@ -99,23 +99,28 @@ def _measure_alone(response_id: int, lab: Lab) -> Outcome:
         return Outcome.SKIPPED
     response, attempt = claimed
     try:
-        measured = _measure(response, lab)
+        measured = _measure(response, attempt, lab)
     except RecorderBusy as error:
-        return _withdraw(response, attempt, error)
+        _withdraw(response, attempt, str(error))
+        return Outcome.BUSY
+    except StudyHalted:
+        _withdraw(response, attempt, "")
+        return Outcome.SKIPPED
     except (InferenceError, RecordingError, TraceError) as error:
         return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
     _store(response, attempt, measured, lab.now())
     return Outcome.FINISHED
 
 
-def _withdraw(response: Response, attempt: ResponseAttempt, error: RecorderBusy) -> Outcome:
+def _withdraw(response: Response, attempt: ResponseAttempt, reason: str) -> None:
     """Take an attempt back that could not begin, so that it does not count; the response tells what it waits for."""
     with transaction.atomic():
+        study = Study.objects.select_for_update().get(pk=response.study_id)  # nobody cancels it meanwhile
+        is_cancelled = study.state == Study.State.CANCELLED
         attempt.delete()
-        response.state = Response.State.PENDING
-        response.error = str(error)
+        response.state = Response.State.CANCELLED if is_cancelled else Response.State.PENDING
+        response.error = reason
         response.save(update_fields=["state", "error"])
-    return Outcome.BUSY
 
 
 def abandon(*, response_id: int, error: Exception, now: datetime) -> Outcome:
@@ -174,7 +179,7 @@ def mark_lost(*, response: Response, now: datetime) -> int:
     )
 
 
-def _measure(response: Response, lab: Lab) -> Measured:
+def _measure(response: Response, attempt: ResponseAttempt, lab: Lab) -> Measured:
     study = response.study
     take_control(response=response, lab=lab)
     client = lab.connect(response)
@@ -183,9 +188,9 @@ def _measure(response: Response, lab: Lab) -> Measured:
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
     server = response.deployment.server
     make_ready(server=server, client=client, request=request)  # before the start mark: loading is not part of it
-    take_idle_baseline(study=study, moment=StudyMeasurement.Moment.BEFORE, lab=lab)
+    take_idle_baseline(study=study, moment=StudyMeasurement.Moment.BEFORE, lab=lab, attempt=attempt)
     warm_up(response=response, client=client)
-    cooldown = wait_until_cool(study=study, lab=lab)
+    cooldown = wait_until_cool(study=study, lab=lab, attempt=attempt)
     if cooldown is not None and cooldown.waited_s > 0:
         # a server may have put it away meanwhile; otherwise this does nothing
         make_ready(server=server, client=client, request=request)
@@ -220,9 +225,7 @@ def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now
         attempt.outcome = ResponseAttempt.Outcome.FINISHED
         attempt.ended_at = max(now, attempt.started_at)
         if measured.cooldown is not None:
-            attempt.cooldown_s = measured.cooldown.waited_s
-            attempt.start_temperature_c = measured.cooldown.hottest_after_c
-            attempt.cooldown_note = measured.cooldown.reason
+            attempt.take_cooldown(measured.cooldown)
         attempt.save()
 
 

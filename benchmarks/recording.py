@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from benchmarks.boundary import QUALITIES_IN_ORDER
@@ -66,9 +67,13 @@ class EnergyRecorder(Protocol):
 
 
 class SamplerRecorder:
-    """Records with a sampler process that lives as long as the worker; a killed one is started again."""
+    """Records with a sampler process that lives as long as the worker; a killed one is started again.
 
-    def __init__(self, *, name: str, meters: Sequence[MeterConfiguration]) -> None:
+    Without a `directory` the rings are in shared memory under the name.
+    """
+
+    def __init__(self, *, name: str, meters: Sequence[MeterConfiguration], directory: Path | None = None) -> None:
+        self._directory = None if directory is None else str(directory)
         self._name = name
         self._meters = tuple(meters)
         self._sampler: SamplerProcess | None = None
@@ -83,7 +88,10 @@ class SamplerRecorder:
         try:
             self._sampler = SamplerProcess(
                 SamplerConfiguration(
-                    meters=self._meters, period_ms=period_ns // NANOSECONDS_PER_MILLISECOND, name=self._name
+                    meters=self._meters,
+                    period_ms=period_ns // NANOSECONDS_PER_MILLISECOND,
+                    name=self._name,
+                    directory=self._directory,
                 )
             )
             self._sampler.start()
@@ -96,7 +104,7 @@ class SamplerRecorder:
                 f"stop the other one; this study goes on by itself."
             ) from error
         except SamplerGone as error:
-            raise RecordingError(f"The sampler cannot be started: {error}", is_retryable=True) from error
+            raise RecordingError(f"The sampler cannot be started: {error}.", is_retryable=True) from error
         self._period_ns = period_ns
 
     def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
@@ -114,7 +122,13 @@ class SamplerRecorder:
                 )
                 for sampled in self._channels
             )
-        except (SamplerGone, ReadingsMissing) as error:
+        except SamplerGone as error:
+            raise RecordingError(
+                f"Samples are missing: {error}. It is started again by itself; where this happens again and again, "
+                f"look into the worker's log, and whether the kernel killed it for want of memory (dmesg).",
+                is_retryable=True,
+            ) from error
+        except ReadingsMissing as error:
             raise RecordingError(f"Samples are missing: {error}", is_retryable=True) from error
 
     def stop(self) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from benchmarks.boundary import BoundedEnergy, IntegratedChannel
-from benchmarks.energy import integrate
+from benchmarks.energy import Integration, integrate
+from benchmarks.meters.base import Fact
 from benchmarks.models import ChannelReading, EnergyTrace, Machine, Measurement
 from benchmarks.recording import ChannelRecord, EnergyRecorder
 from benchmarks.traces import PackedTrace, pack
-from benchmarks.units import nanoseconds_to_seconds
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 
@@ -125,13 +126,21 @@ def save_channels(
             gap_count=one.integration.gap_count,
             quality=one.quality if one.integration.energy_j is not None else "missing",
             missing_reason=one.integration.reason,
-            meter_facts=dict(record.facts),
+            meter_facts={**record.facts, **_interval_facts(one.integration)},
         )
         for record, one in zip(records, channels, strict=True)
     )
     EnergyTrace.objects.bulk_create(
         _trace_row(measurement, record, trace) for record, trace in zip(records, traces, strict=True)
     )
+
+
+def _interval_facts(integration: Integration) -> dict[str, Fact]:
+    """Return how regular the readings came, to be kept beside what the meter says of itself."""
+    if integration.interval_p95_ns is None:
+        return {}
+    interval_ms = integration.interval_p95_ns / NANOSECONDS_PER_MILLISECOND
+    return {"interval_p95_ms": round(interval_ms, 3), "is_irregular": integration.is_irregular}
 
 
 def _trace_row(measurement: Measurement, record: ChannelRecord, trace: PackedTrace) -> EnergyTrace:

@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 import zlib
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -152,7 +153,7 @@ class RingWriter:
             unfinished.unlink(missing_ok=True)
             raise RingUnavailable(
                 f"cannot make a ring of {size} bytes in {path.parent} ({error.strerror}); "
-                "free some memory there or configure another directory, best on a tmpfs"
+                "free some memory there, or make that tmpfs larger (mount -o remount,size=64M, docker run --shm-size)"
             ) from error
         self._write_count = 0
         _HEADER.pack_into(self._map, 0, *_header_fields(identity, self._capacity))
@@ -258,6 +259,23 @@ class RingReader:
                 is_overwritten = False
                 break
         return RecordSpan(tuple(reversed(found)), torn_count, is_overwritten)
+
+    def thinned(self, since_ns: int, max_count: int) -> tuple[list[Record], int]:
+        """Return records from a moment on, in order of time, and that it is every how manieth: enough for a look.
+
+        Damaged ones are left out, and no more than `max_count` are read.
+        """
+        write_count = self._steady(_COUNT, _WRITE_COUNT_OFFSET)
+        kept = range(max(0, write_count - self._capacity + 1), write_count)
+        wanted = kept[bisect_left(kept, since_ns, key=self._at_ns) :]
+        stride = max(1, -(-len(wanted) // max_count))
+        sequences = wanted[(len(wanted) - 1) % stride :: stride] if wanted else wanted  # the latest is among them
+        found = [(sequence, self._record(sequence)) for sequence in sequences]
+        return [record for sequence, record in found if record and record.sequence == sequence], stride
+
+    def _at_ns(self, sequence: int) -> int:
+        at_ns: int = _MOMENT.unpack_from(self._map, _record_offset(sequence, self._capacity) + _COUNT.size)[0]
+        return at_ns
 
     def _check(self, path: Path) -> None:
         if len(self._map) < _HEADER.size:

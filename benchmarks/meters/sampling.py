@@ -25,9 +25,9 @@ STOP_TIMEOUT_S = 5.0
 PATIENCE_PERIODS = 5
 HEARTBEAT_PERIODS = 10
 MIN_HEARTBEAT_NS = NANOSECONDS_PER_SECOND  # a machine whose cores are all at work may hold a thread back
-MIN_PATIENCE_NS = (
-    NANOSECONDS_PER_SECOND  # so it may, and a GPU renews its counter every 100 ms however often it is asked
-)
+# So it may. Patience costs nothing where all is well, because the wait ends with the first reading after the stop, nor
+# with a dead sampler, which is noticed at once; less of it would fail an answer whose samples are all being written.
+MIN_PATIENCE_NS = NANOSECONDS_PER_SECOND
 
 
 class SamplerGone(Exception):
@@ -124,8 +124,7 @@ class SamplerProcess:
         now_ns = self._clock()
         names = [header.identity.channel.name for header in headers]
         return names == self._channel_names and all(
-            now_ns - header.heartbeat_at_ns <= max(HEARTBEAT_PERIODS * header.identity.period_ns, MIN_HEARTBEAT_NS)
-            for header in headers
+            now_ns - header.heartbeat_at_ns <= longest_silence_ns(header.identity.period_ns) for header in headers
         )
 
     def restart(self) -> None:
@@ -183,7 +182,10 @@ class SamplerProcess:
         except RingVanished as error:
             if not self._is_running():
                 raise SamplerGone(f"no sampler runs that reads {channel}") from error
-            raise ReadingsMissing(f"the ring of {channel} is not in {self.directory}") from error
+            raise ReadingsMissing(
+                f"the ring of {channel} is not in {self.directory}: somebody removed it or unmounted its memory; it is "
+                "made anew with the next measurement"
+            ) from error
         except RingError as error:
             raise ReadingsMissing(str(error)) from error
         if header.identity.started_at_ns > start_ns:
@@ -244,6 +246,11 @@ class SamplerProcess:
                     pipe.close()
             self._child.wait(STOP_TIMEOUT_S)
         self._child = self._process = None
+
+
+def longest_silence_ns(period_ns: int) -> int:
+    """Return how long a channel may show no sign of life before its sampler counts as stopped."""
+    return max(HEARTBEAT_PERIODS * period_ns, MIN_HEARTBEAT_NS)
 
 
 def _patience_ns(header: RingHeader, timeout_s: float | None) -> int:

@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from benchmarks.cooldown import Cooldown
 from benchmarks.models.catalog import Deployment, Prompt
 from benchmarks.models.energy import Measurement
 from benchmarks.models.generation import GenerationFigures
@@ -341,3 +342,14 @@ class ResponseAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of response {self.response_id}"
+
+    @property
+    def is_cooling(self) -> bool:
+        """Tell whether the machine cools down before this attempt; its note then says from what to what."""
+        return self.outcome == self.Outcome.RUNNING and self.cooldown_s is None and bool(self.cooldown_note)
+
+    def take_cooldown(self, cooldown: Cooldown) -> None:
+        """Note what came of the wait before it, without saving."""
+        self.cooldown_s = cooldown.waited_s
+        self.start_temperature_c = cooldown.hottest_after_c
+        self.cooldown_note = cooldown.reason

@@ -104,7 +104,7 @@ def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: 
         title=title,
         description=_description(curves, stop_s, parts),
         figure={
-            "data": [_line(curve, start_ns, color) for curve, color in zip(shown, _colors(), strict=False)],
+            "data": [line_of(curve, start_ns, color) for curve, color in zip(shown, colors(), strict=False)],
             "layout": {
                 "xaxis": {"title": {"text": "Seconds since the start mark"}},
                 "yaxis": {"title": {"text": "Power (W)"}, "rangemode": "tozero"},
@@ -116,12 +116,14 @@ def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: 
     )
 
 
-def _colors() -> Iterator[str]:
+def colors() -> Iterator[str]:
+    """Yield the palette's colours over and over."""
     while True:
         yield from PALETTE
 
 
-def _line(curve: Curve, start_ns: int, color: str) -> dict[str, Any]:
+def line_of(curve: Curve, start_ns: int, color: str) -> dict[str, Any]:
+    """Return a curve as a line of a chart, over the seconds since a moment; a gap breaks it."""
     moments_s: list[float | None] = []
     powers_w: list[float | None] = []
     previous: Step | None = None

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from greenllm.studies import creating, response_views, spreads, steering, sweeps, views
+from greenllm.studies import creating, response_views, spreads, steering, sweeps, views, watching
 
 app_name = "studies"
 urlpatterns = [
@@ -9,6 +9,7 @@ urlpatterns = [
     path("studies/new/estimate/", creating.estimate, name="estimate"),
     path("studies/<slug:name>/", views.detail, name="detail"),
     path("studies/<slug:name>/live/", views.live, name="live"),
+    path("studies/<slug:name>/power/", watching.power, name="power"),
     path("studies/<slug:name>/tables/", views.tables, name="tables"),
     path("studies/<slug:name>/sweep/", sweeps.sweep, name="sweep"),
     path("studies/<slug:name>/spread/", spreads.spread, name="spread"),

@@ -22,6 +22,7 @@ from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 from greenllm.studies import queries
+from greenllm.studies.watching import power_context
 from labeling.jobs import GradingRun, latest_grading
 
 _STUDIES_PER_PAGE = 25
@@ -75,6 +76,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
     study = get_object_or_404(Study.objects.select_related("machine", "created_by"), name=name)
     context = {
         **_live_context(request, study),
+        **power_context(study),
         **_tables_context(study),
         **_responses_context(request, study),
         "outlier_ids": outlier_ids(study=study),

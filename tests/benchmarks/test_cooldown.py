@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.cooldown import Cooldown, CooldownRule, Ending, cool_down
+from benchmarks.cooldown import Cooldown, CooldownRule, Cooling, Ending, Watch, cool_down
 
 RULE = CooldownRule(limit_c=60, hysteresis_c=5, timeout_s=10, interval_s=1)
 
@@ -79,6 +79,36 @@ class TestCoolDown:
     )
     def test_says_why_it_went_on(self, looks: list[Look], reason: str) -> None:
         assert cooled(looks).reason == reason
+
+
+class TestWatch:
+    def wait(self, looks: Sequence[Look], wanted: Sequence[bool]) -> tuple[Cooldown, list[Cooling]]:
+        answers, begun, now_s = iter(wanted), [], [0.0]
+        rest = list(looks)
+
+        def sleep(seconds: float) -> None:
+            now_s[0] += seconds
+
+        cooldown = cool_down(
+            read=lambda: rest.pop(0) if len(rest) > 1 else rest[0],
+            rule=RULE,
+            clock_s=lambda: now_s[0],
+            sleep=sleep,
+            watch=Watch(is_wanted=lambda: next(answers), on_begin=begun.append),
+        )
+        return cooldown, begun
+
+    def test_ends_a_wait_that_nobody_wants_any_more(self) -> None:
+        cooldown, begun = self.wait(cpu(71), [True, True, False])
+
+        assert (cooldown.ending, cooldown.waited_s) == (Ending.HALTED, 3)
+        assert cooldown.reason == "given up at 71 °C after 3 s"
+        assert [one.words for one in begun] == ["cooling down from 71 °C to 55 °C, for 10 s at most"]
+
+    def test_is_told_of_no_wait_where_it_is_cool(self) -> None:
+        cooldown, begun = self.wait(cpu(60), [])
+
+        assert (cooldown.ending, begun) == (Ending.COOL, [])
 
 
 class TestCooldownRule:

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -155,7 +156,42 @@ class TestEnergyIncrements:
         assert result.reason == "no reading for 2 s (at most 0.75 s can be bridged)"
 
 
+class TestRegularity:
+    @pytest.mark.parametrize(
+        ("late_ms", "late_count", "is_irregular"),
+        [(20, 20, False), (21, 20, True), (-21, 20, True), (90, 1, False), (90, 2, True)],
+        ids=["20 % off", "more than 20 % off", "too early", "one of 20 is late", "two of 20 are late"],
+    )
+    def test_is_told_by_the_95th_percentile(self, late_ms: int, late_count: int, is_irregular: bool) -> None:
+        moments = [0]
+        for number in range(20):
+            moments.append(moments[-1] + 100 + (late_ms if number < late_count else 0))
+        seen = readings(*((at, at - earlier, 1_000) for earlier, at in pairwise([-100, *moments])))
+
+        result = integrate_ms(seen, 0, moments[-1])
+
+        assert result.is_irregular is is_irregular
+        assert result.energy_j == pytest.approx(moments[-1] / 1000)  # each counts for its own time
+        assert not result.is_low_precision
+
+    def test_is_unknown_of_two_readings(self) -> None:
+        result = integrate_ms(readings((100, 100, 1_000), (400, 300, 1_000)), 0, 400)
+
+        assert (result.interval_p95_ns, result.is_irregular) == (None, False)
+
+
 class TestGap:
+    @pytest.mark.parametrize(("stop_ms", "is_rough"), [(1_500, False), (1_400, True)])
+    def test_that_is_bridged_for_more_than_a_tenth_of_the_time_makes_it_rough(
+        self, stop_ms: int, is_rough: bool
+    ) -> None:
+        moments = [*range(0, 501, 10), *range(650, stop_ms + 1, 10)]
+
+        result = integrate(readings(*((at, 10, 20_000) for at in moments)), 0, stop_ms * MS, 10 * MS)
+
+        assert result.energy_j is not None
+        assert result.is_low_precision is is_rough
+
     def test_of_three_periods_is_bridged(self) -> None:
         result = integrate_ms(readings((100, 100, 1_000), (400, 300, 1_000)), 0, 400)
 

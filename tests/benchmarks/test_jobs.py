@@ -6,6 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
 from pytest_django import Settings
 from rq import SimpleWorker
 
@@ -88,6 +90,33 @@ class TestMeasureResponse:
         assert first.cooldown_s is not None
         assert first.cooldown_s > 0
         assert (second.cooldown_s, second.start_temperature_c) == (0.0, 52.0)
+
+    def test_lets_go_of_a_hot_machine_when_the_study_is_paused_and_comes_back(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        temperature_c = [71.0]
+
+        def look() -> dict[str, float]:
+            Study.objects.filter(hot, state="running").update(state="paused")
+            return {"cpu": temperature_c[0]}
+
+        hot = Q(responses__attempts__cooldown_note__startswith="cooling down from 71 °C to 55 °C")
+        monkeypatch.setattr(jobs, "process_thermometers", lambda: (look,))
+        monkeypatch.setattr(jobs, "_COOLDOWN_INTERVAL_S", 0.001)
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            Study.objects.filter(pk=study.pk).update(cooldown_limit_c=60)
+            enqueue_study(study=study)
+            work(study)
+            assert (study.state, states_of(study)) == ("paused", ["pending", "pending"])
+            assert not ResponseAttempt.objects.exists()
+
+            temperature_c[0] = 50.0
+            start(study=study, now=timezone.now())
+            enqueue_study(study=study)
+            work(study)
+
+        assert (study.state, states_of(study)) == ("finished", ["finished", "finished"])
 
     def test_runs_a_study_to_its_end_each_model_in_one_go(self, machine: Machine) -> None:
         with serve() as server:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection
 
-from benchmarks.cooldown import Cooldown, Ending
+from benchmarks.cooldown import Cooldown, CooldownRule, Cooling, Ending, Watch, cool_down
 from benchmarks.federating import Timeouts, connect
 from benchmarks.inference.base import InferenceClient
 from benchmarks.inference.scripted import (
@@ -30,6 +30,7 @@ from benchmarks.meters.replay import PowerCourse, Step
 from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response, ResponseAttempt, Study
 from benchmarks.recording import ChannelRecord, SamplerRecorder
 from benchmarks.sci import METHOD_VERSION
+from benchmarks.studying import cancel, pause
 from benchmarks.traces import PackedTrace, unpack
 from tests.factories import NOW, make_pending_study
 
@@ -137,7 +138,7 @@ class TestCooldown:
     COOLED = Cooldown(Ending.COOLED, 12.5, 71.0, 54.0, ("gpu A",))
 
     def measure_with(self, study: Study, asked_c: list[float]) -> ResponseAttempt:
-        def cool_down(limit_c: float) -> Cooldown:
+        def cool_down(limit_c: float, watch: Watch) -> Cooldown:
             asked_c.append(limit_c)
             return self.COOLED
 
@@ -166,6 +167,75 @@ class TestCooldown:
 
         assert asked_c == []
         assert (attempt.cooldown_s, attempt.start_temperature_c, attempt.cooldown_note) == (None, None, "")
+
+    def halted_after(self, act: Callable[[Study], None], study: Study) -> tuple[Outcome, list[float]]:
+        """Measure on a machine that never cools; the third second of the wait somebody does something."""
+        slept_s: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept_s.append(seconds)
+            attempt = ResponseAttempt.objects.get()
+            assert attempt.is_cooling
+            assert attempt.cooldown_note == "cooling down from 71 °C to 55 °C, for 300 s at most"
+            if len(slept_s) == 3:
+                act(study)
+
+        def wait(limit_c: float, watch: Watch) -> Cooldown:
+            rule = CooldownRule(limit_c, timeout_s=300)
+            return cool_down(
+                read=lambda: {"cpu": 71.0}, rule=rule, clock_s=lambda: sum(slept_s), sleep=sleep, watch=watch
+            )
+
+        outcome = measure_response(response_id=only_response(study).pk, lab=replace(ten_seconds(), cool_down=wait))
+        return outcome, slept_s
+
+    def hot_study(self, serve: Serve) -> Study:
+        study = make_pending_study(serve().base_url, QUESTION)
+        Study.objects.filter(pk=study.pk).update(cooldown_limit_c=60)
+        return study
+
+    def test_ends_within_a_second_of_a_pause_and_leaves_the_response_pending(self, serve: Serve) -> None:
+        study = self.hot_study(serve)
+
+        outcome, slept_s = self.halted_after(lambda running: pause(study=running), study)
+
+        response = only_response(study)
+        assert (outcome, slept_s) == (Outcome.SKIPPED, [1.0, 1.0, 1.0])
+        assert (response.state, response.error, attempts_of(response)) == ("pending", "", [])
+
+    def test_ends_within_a_second_of_a_cancel_and_cancels_the_response(self, serve: Serve) -> None:
+        study = self.hot_study(serve)
+
+        outcome, slept_s = self.halted_after(lambda running: cancel(study=running, now=NOW), study)
+
+        response = only_response(study)
+        assert (outcome, slept_s) == (Outcome.SKIPPED, [1.0, 1.0, 1.0])
+        assert (response.state, attempts_of(response)) == ("cancelled", [])
+
+    def test_of_a_study_that_goes_on_ends_at_its_time(self, serve: Serve) -> None:
+        study = self.hot_study(serve)
+
+        outcome, slept_s = self.halted_after(lambda _: None, study)
+
+        attempt = ResponseAttempt.objects.get()
+        assert (outcome, sum(slept_s)) == (Outcome.FINISHED, 300)
+        assert attempt.cooldown_note == "still at 71 °C after 300 s, went on hot"
+        assert not attempt.is_cooling
+
+    def test_of_an_attempt_that_fails_is_told_with_it(self, serve: Serve) -> None:
+        study = make_pending_study(serve(Fault(FaultKind.CUT)).base_url, QUESTION)
+        Study.objects.filter(pk=study.pk).update(cooldown_limit_c=60)
+
+        def cool_down(limit_c: float, watch: Watch) -> Cooldown:
+            watch.on_begin(Cooling(71.0, 55.0, 300.0))
+            return self.COOLED
+
+        lab = replace(ten_seconds(), cool_down=cool_down)
+        outcome = measure_response(response_id=only_response(study).pk, lab=lab)
+
+        attempt = ResponseAttempt.objects.get()
+        assert outcome is Outcome.RETRY
+        assert (attempt.outcome, attempt.cooldown_s, attempt.cooldown_note) == ("failed", 12.5, self.COOLED.reason)
 
 
 class TestFinishedResponse:
@@ -340,6 +410,8 @@ class TestSampledEnergy:
         response = only_response(study)
         assert (response.state, response.measurement) == ("pending", None)
         assert response.error.startswith("Samples are missing: the sampler ended")
+        assert "It is started again by itself" in response.error
+        assert "dmesg" in response.error
 
         assert measure_response(response_id=response.pk, lab=lab) is Outcome.FINISHED
         assert attempts_of(response) == [(1, "failed", "RecordingError"), (2, "finished", "")]

@@ -174,6 +174,17 @@ class TestRaplBugs:
         assert bounded.energy_j == pytest.approx(50.0 * 2.079, rel=1e-6)
         assert bounded.counted == {"cpu-package-0"}
 
+    def test_a_psys_below_its_package_is_taken_for_the_machine(self, tree: Tree, clock: Clock) -> None:
+        """As on a Kaby Lake whose psys has another unit: it says 9 W while the package says 50 W."""
+        course = rapl(tree.add("intel-rapl:0", "package-0").add("intel-rapl:1", "psys"), clock)
+        course.uses("intel-rapl:0", 50.0)
+        course.uses("intel-rapl:1", 9.0)
+
+        bounded = course.run(2.079)
+
+        assert bounded.energy_j == pytest.approx(50.0 * 2.079, rel=1e-6)
+        assert bounded.counted == {"cpu-package-0"}
+
     def test_two_sockets_are_read_as_one(self, tree: Tree, clock: Clock) -> None:
         course = rapl(tree.add("intel-rapl:0", "package-0").add("intel-rapl:1", "package-1"), clock)
         course.uses("intel-rapl:0", 50.0)
@@ -289,6 +300,32 @@ class TestNvmlBugs:
         values = {name: reading.value for name, reading in meter.read().items() if reading}
 
         assert values == {"gpu-A": 200_000, "gpu-B": 20_000}
+
+    def test_only_one_of_several_gpus_is_counted(self, clock: Clock) -> None:
+        course = nvml([SimulatedGpu("A", [Step(1, 150.0)]), SimulatedGpu("B", [Step(1, 50.0)])], clock)
+
+        bounded = course.run(5.0, period_ms=11)
+
+        assert bounded.energy_j == pytest.approx(1000, rel=0.01)
+        assert bounded.counted == {"gpu-A", "gpu-B"}
+
+
+class TestBoundaryBugs:
+    def test_wall_meter_rapl_and_nvml_are_added(self) -> None:
+        def seen(name: str, meter: str, scope: str, quality: Quality, power_mw: int) -> IntegratedChannel:
+            readings = [Reading(at * 99 * MS, 99 * MS, power_mw) for at in range(1, 21)]
+            return IntegratedChannel(name, meter, scope, quality, integrate(readings, 0, 1_980 * MS, 99 * MS))
+
+        bounded = draw_boundary(
+            [
+                seen("cpu-package-0", "rapl", "component", Quality.COMPONENT, 60_000),
+                seen("gpu-A", "nvml", "component", Quality.COMPONENT, 170_000),
+                seen("machine", "mcp", "machine", Quality.MEASURED, 300_000),
+            ]
+        )
+
+        assert bounded.energy_j == pytest.approx(594.0)
+        assert (bounded.counted, bounded.quality) == ({"machine"}, "measured")
 
 
 class TestIntegrationBugs:

@@ -213,7 +213,7 @@ class TestRingWriter:
         assert list(tmp_path.iterdir()) == [path]
 
     def test_names_the_remedy_when_there_is_no_room(self, path: Path, tmp_path: Path) -> None:
-        with pytest.raises(RingUnavailable, match="configure another directory"):
+        with pytest.raises(RingUnavailable, match="make that tmpfs larger"):
             RingWriter(path, IDENTITY, capacity=2**55)
 
         assert list(tmp_path.iterdir()) == []
@@ -240,3 +240,28 @@ class TestRingReader:
 
         with pytest.raises(RingFormatError, match="room"):
             RingReader(path)
+
+
+class TestThinned:
+    def test_has_every_nth_record_up_to_the_latest(self, path: Path, writer: RingWriter) -> None:
+        write(writer, 20)  # of which the ring of 8 keeps 7 for sure
+
+        with RingReader(path) as ring:
+            all_of_them, _ = ring.thinned(0, 100)
+            some, stride = ring.thinned(0, 4)
+            late, _ = ring.thinned(18 * PERIOD, 100)
+
+        assert [record.value for record in all_of_them] == [14, 15, 16, 17, 18, 19, 20]
+        assert ([record.value for record in some], stride) == ([14, 16, 18, 20], 2)
+        assert [record.value for record in late] == [18, 19, 20]
+
+    def test_leaves_a_damaged_record_out(self, path: Path, writer: RingWriter) -> None:
+        write(writer, 3)
+        damage(path, slot=1)
+
+        with RingReader(path) as ring:
+            assert [record.value for record in ring.thinned(0, 100)[0]] == [1, 3]
+
+    def test_is_empty_before_the_first_record(self, path: Path, writer: RingWriter) -> None:
+        with RingReader(path) as ring:
+            assert ring.thinned(0, 100) == ([], 1)

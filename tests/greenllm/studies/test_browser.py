@@ -12,8 +12,10 @@ from benchmarks import jobs
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
 from benchmarks.models import Machine, Study
 from benchmarks.queueing import queue_of
+from benchmarks.recording import recorder_for
 from greenllm.models import User
 from greenllm.roles import Role
+from greenllm.studies import watching
 from tests import factories as make
 from tests.browsing import BROWSING, Site, axe_violations, check_page
 from tests.greenllm.studies import shown
@@ -45,6 +47,43 @@ class TestLook:
         shown.add_pending(study)
         shown.add_attempt(study.responses.in_order()[0], 4.0)
         check_page(site, "/studies/runs/", user=researcher)
+
+    def test_of_a_study_that_runs_on_another_machine(self, site: Site, researcher: User) -> None:
+        shown.add_pending(shown.make_shown_study("far", state="running", machine=make.make_machine("far-away")))
+        check_page(site, "/studies/far/", user=researcher)
+
+    def test_of_a_machine_that_is_sampled_and_cools_down(
+        self, site: Site, researcher: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps = [[0.7, 42], [1.1, 95], [0.4, 150], [2.0, 88]]
+        gpu = {"kind": "simulated_nvml", "options": {"steps": [[1.3, 12], [2.1, 70]]}}
+        machine = make.make_machine(f"test-look-{os.getpid()}")
+        machine.meters = [{"kind": "replay", "options": {"steps": steps}}, gpu]
+        machine.save()
+        study = shown.make_shown_study("warm", state="running", machine=machine)
+        shown.add_running(study).attempts.update(cooldown_note="cooling down from 71 °C to 55 °C, for 300 s at most")
+        readers = (lambda: {"coretemp Package id 0": 67.0, "coretemp Core 0": 66.0}, lambda: {"gpu GPU-5f9a": 71.0})
+        monkeypatch.setattr(watching, "process_thermometers", lambda: readers)
+        recorder = recorder_for(machine)
+        recorder.ensure_running(period_ns=20_000_000)
+
+        def is_drawn(page: Page) -> None:
+            chart = page.locator("#power-now")
+            chart.scroll_into_view_if_needed()
+            expect(page.locator("#power-now[data-drawn=yes] .main-svg").first).to_be_visible()
+
+        try:
+            page = site.open("/studies/warm/", user=researcher)
+            is_drawn(page)
+            page.evaluate("document.querySelector('#power-now-area').dataset.mark = 'kept'")
+            before = page.locator("#power-now-figure").text_content()
+            expect(page.locator("#power-now-figure")).not_to_have_text(before or "", timeout=10_000)  # without a reload
+            is_drawn(page)
+            expect(page.locator("#power-now-area[data-mark=kept] .main-svg").first).to_be_visible()
+            expect(page.locator("#live")).to_contain_text("cooling down from 71 °C to 55 °C")
+            check_page(site, "/studies/warm/", user=researcher, wait_for=is_drawn)
+        finally:
+            recorder.stop()
 
     def test_of_a_study_without_a_response(self, site: Site, researcher: User) -> None:
         make.make_study("bare", state="draft")

@@ -11,8 +11,8 @@ from tests.greenllm.studies import shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
-READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/tables/", "/studies/s/sweep/", "/studies/s/spread/",
-        "/studies/s/spread/cells.csv", "/studies/s/spread/control.csv", "/responses/{pk}/",
+READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/power/", "/studies/s/tables/", "/studies/s/sweep/",
+        "/studies/s/spread/", "/studies/s/spread/cells.csv", "/studies/s/spread/control.csv", "/responses/{pk}/",
         "/responses/{pk}/samples.csv")  # fmt: skip
 ASKED = ("/studies/new/", "/studies/s/cancel/", "/studies/s/accept/")
 POSTED = ("/studies/s/start/", "/studies/s/pause/", "/studies/s/grade/", "/studies/new/estimate/")
@@ -63,7 +63,9 @@ class TestReading:
         client.force_login(shown.make_person(Role.ADMIN))
         assert client.post(address(path)).status_code == 405
 
-    @pytest.mark.parametrize("path", ["/studies/absent/", "/studies/absent/live/", "/responses/999999999/"])
+    @pytest.mark.parametrize(
+        "path", ["/studies/absent/", "/studies/absent/live/", "/studies/absent/power/", "/responses/999999999/"]
+    )
     def test_says_that_nothing_is_there(self, client: Client, path: str) -> None:
         client.force_login(shown.make_person(Role.ADMIN))
         assert client.get(path).status_code == 404

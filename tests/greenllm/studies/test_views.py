@@ -166,6 +166,14 @@ class TestLive:
         assert "about 1 min <small>(median 30 s per response, n = 1)" in fragment
         assert f"math prompt {response.prompt.external_id}</a> by small, attempt 2" in fragment
 
+    def test_tells_from_what_to_what_a_machine_cools_down(self, client: Client) -> None:
+        response = shown.add_running(shown.make_shown_study("first", state="running"))
+        waits = "cooling down from 71 °C to 55 °C, for 300 s at most"
+        response.attempts.update(cooldown_note=waits)
+        assert f'<span class="badge">waits</span> {waits}' in page_of(client.get("/studies/first/live/"))
+        response.attempts.update(cooldown_note="cooled from 71 °C to 55 °C in 9 s", cooldown_s=9)
+        assert "waits</span>" not in page_of(client.get("/studies/first/live/"))
+
     def test_says_that_the_time_is_unknown_at_first(self, client: Client) -> None:
         shown.make_shown_study("first", state="running")
         assert "unknown until the first response is done" in page_of(client.get("/studies/first/live/"))
