@@ -9,7 +9,7 @@ from benchmarks.meters.ring import RingError, RingReader, RingUnavailable
 
 RING_SUFFIX = ".ring"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs: samples must not wake a disk that is being measured
-_REMEDY = "configure another directory, best on a tmpfs"
+_REMEDY = "this user must be able to make directories there, best on a tmpfs"
 _CLAIM_TRIES = 3
 
 
@@ -80,7 +80,7 @@ class RingDirectory:
         status = os.fstat(descriptor)
         if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
             os.close(descriptor)
-            raise RingUnavailable(f"{self.path} is open to other users or is not ours; remove it or {_REMEDY}")
+            raise RingUnavailable(f"{self.path} is open to other users or is not ours; remove it")
         return descriptor
 
     def _lock(self, descriptor: int) -> None:

@@ -50,7 +50,7 @@ class TestClaim:
         path.mkdir()
         path.chmod(mode)
 
-        with pytest.raises(RingUnavailable, match="another directory"):
+        with pytest.raises(RingUnavailable, match="remove it"):
             RingDirectory(path).claim()
 
     def test_does_not_follow_a_link(self, path: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ class TestClaim:
             RingDirectory(path).claim()
 
     def test_names_the_remedy_where_nothing_can_be_made(self, tmp_path: Path) -> None:
-        with pytest.raises(RingUnavailable, match="configure another directory"):
+        with pytest.raises(RingUnavailable, match="able to make directories there"):
             RingDirectory(tmp_path / "missing" / "rings").claim()
 
 

@@ -336,7 +336,7 @@ class TestStartAndStop:
             start(*meters)
 
     def test_start_names_the_remedy_for_a_directory_that_cannot_be(self, start: Starter, tmp_path: Path) -> None:
-        with pytest.raises(SamplerGone, match="configure another directory"):
+        with pytest.raises(SamplerGone, match="able to make directories there"):
             start(ESTIMATE, directory=str(tmp_path / "missing" / "rings"))
 
     def test_nothing_is_known_of_a_sampler_that_was_never_started(self) -> None:
