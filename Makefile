@@ -25,9 +25,12 @@ test: $(VENV)/installed-dev  ## Run every test on real services
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
 	$(BIN)/python -m pytest --durations=15 -m "not ($(FAST))"
 
-MINUTES ?= 0.5
-bench-meters: $(VENV)/installed-dev  ## Figures of sampler, energy and storage beside their targets; MINUTES=10 for the full
-	@$(BIN)/python -m tests.bench --minutes $(MINUTES) $(BENCH)
+MINUTES ?= $(if $(FULL),10,0.5)
+STARTS ?= $(if $(FULL),100,40)
+ANSWERS ?= $(if $(FULL),200,30)
+SAMPLES ?= $(if $(FULL),127000000,1000000)
+bench-meters: $(VENV)/installed-dev  ## Figures of sampler, energy and storage beside their targets; FULL=1 for the full size
+	@$(BIN)/python -m tests.bench --minutes $(MINUTES) --starts $(STARTS) --answers $(ANSWERS) --samples $(SAMPLES) $(BENCH)
 
 bench-labeling: $(VENV)/installed-dev  ## Speed of judging among 100,000 answers, and a storm of 20,000 votes that must lose none
 	@$(BIN)/python -W ignore -m tests.bench.labeling $(BENCH)

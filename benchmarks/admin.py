@@ -141,7 +141,7 @@ class CalibrationAdmin(ReadOnlyAdmin):
 @admin.register(models.EnergyTrace)
 class EnergyTraceAdmin(ReadOnlyAdmin):
     list_display = ["id", "measurement", "channel", "sample_count", "period_ns", "window_ns"]
-    exclude = ["offsets", "values"]
+    exclude = ["packed_samples", "offsets", "values"]
 
 
 admin.site.register([models.ParameterSet, models.StudyDeployment, models.StudyPrompt])

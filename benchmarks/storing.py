@@ -131,7 +131,8 @@ def save_channels(
         for record, one in zip(records, channels, strict=True)
     )
     EnergyTrace.objects.bulk_create(
-        _trace_row(measurement, record, trace) for record, trace in zip(records, traces, strict=True)
+        EnergyTrace.of(trace, measurement=measurement, channel=record.channel.name)
+        for record, trace in zip(records, traces, strict=True)
     )
 
 
@@ -141,22 +142,6 @@ def _interval_facts(integration: Integration) -> dict[str, Fact]:
         return {}
     interval_ms = integration.interval_p95_ns / NANOSECONDS_PER_MILLISECOND
     return {"interval_p95_ms": round(interval_ms, 3), "is_irregular": integration.is_irregular}
-
-
-def _trace_row(measurement: Measurement, record: ChannelRecord, trace: PackedTrace) -> EnergyTrace:
-    return EnergyTrace(
-        measurement=measurement,
-        channel=record.channel.name,
-        format_version=trace.format_version,
-        quantity=trace.quantity,
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        sample_count=trace.sample_count,
-        offsets=list(trace.offsets),
-        values=list(trace.values),
-    )
 
 
 def storable(text: str) -> str:

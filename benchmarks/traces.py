@@ -1,94 +1,190 @@
-"""The packed form in which a channel's readings are kept, version 1.
+"""The packed form in which a channel's readings are kept, version 2; version 1 is still read.
 
-Sampling aims at a grid of moments, so a trace keeps the grid once and, for each of its points, a value and
-how late the reading was: 6 bytes per sample, in two arrays that SQL can unnest side by side. For point `k`,
-counted from 0:
+Sampling aims at a period, power changes little from one sample to the next, and a delta of either is a small
+number. So version 2 is one string of bytes (`packed`), a sequence of whole numbers in as few bytes as each needs
+(LEB128: seven bits a byte, the lowest first, the highest bit set on every byte but the last; 64 bits at most). With
+`n` the trace's `sample_count`, `unit` its `offset_unit_ns` and `zigzag(x) = 2x` for `x >= 0` and `-2x - 1` below:
+
+    n numbers   zigzag(t[k] - t[k-1] - period_ns // unit), t[k] = round((at_ns[k] - first_at_ns) / unit),
+                t[-1] = -(period_ns // unit), so that the first number is 0
+    n numbers   zigzag(value[k] - value[k-1]), value[-1] = 0
+    pairs       k and the window (ns) of each reading whose window is not the usual one, in order of k
+
+A reading that is late, was skipped or failed makes one larger number; nothing needs a place of its own. Moments are
+right to half a unit (a microsecond, or a nanosecond where two readings would fall on one microsecond), values and
+windows are exact. No byte depends on the machine's byte order.
+
+`window_ns` is the usual window of the readings, or 0 where each reaches back to the reading before it (and the first
+one over one period).
+
+Version 1 has a grid of moments and two arrays in its place, with None in both where a point has no reading:
 
     at_ns = first_at_ns + k * period_ns + offsets[k] * offset_unit_ns
-
-A point without a reading (a deadline that was skipped, a read that failed) has None in both arrays.
-Readings do not carry their deadlines, so the grid is laid through their median lateness and an offset may
-be negative.
-
-`window_ns` is the one window of all readings, or 0 where each reaches back to the reading before it; the
-window of the first one is then not kept and comes back as one period. It lies before the measured time, so
-no energy depends on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median_low
 
 from benchmarks.meters.base import SINCE_PREVIOUS, Quantity, Reading
 
-FORMAT_VERSION = 1
-MAX_GRID_POINTS = 1_000_000  # more than a day at 99 ms: the period is wrong, or two traces were mixed
+FORMAT_VERSION = 2
 
-_INT16_MAX = 2**15 - 1
-_INT32_MIN, _INT32_MAX = -(2**31), 2**31 - 1
-_OFFSET_UNITS_NS = (1_000, 10_000, 100_000, 1_000_000)
+_ARRAYS_VERSION = 1
+_UNITS_NS = (1_000, 1)
+_MAX_VALUE = 2**62  # a difference of two then fits 64 bits
+_BITS = 64
 
 
 class TraceError(ValueError):
-    """The readings or the arrays do not make a trace."""
+    """The readings or the bytes do not make a trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedTrace:
-    """A trace as it is stored; see the module's text. `first_at_ns` is on the machine's monotonic clock."""
+    """A trace as it is stored; see the module's text. `first_at_ns` is on the machine's monotonic clock.
+
+    `packed` is version 2, `offsets` and `values` are version 1.
+    """
 
     quantity: Quantity
     period_ns: int
     window_ns: int
     first_at_ns: int
     offset_unit_ns: int
-    offsets: tuple[int | None, ...]
-    values: tuple[int | None, ...]
+    sample_count: int
+    packed: bytes = b""
+    offsets: tuple[int | None, ...] = ()
+    values: tuple[int | None, ...] = ()
     format_version: int = FORMAT_VERSION
-
-    @property
-    def sample_count(self) -> int:
-        """Return how many readings the trace holds."""
-        return len(self.values) - self.values.count(None)
 
 
 def pack(
     readings: Sequence[Reading], period_ns: int, window_ns: int, quantity: Quantity = Quantity.POWER_MW
 ) -> PackedTrace:
-    """Pack readings in order of time; `window_ns` is their common window, or 0 (`SINCE_PREVIOUS`).
+    """Pack readings in order of time; `window_ns` is their usual window, or 0 (`SINCE_PREVIOUS`).
 
-    Raises `TraceError` when there are none, when they are out of order, when a value is beyond 32 bits,
-    when a window is not what `window_ns` says, or when they do not fit a grid of that period.
+    Raises `TraceError` when there are none, when they are out of order, or when a value is beyond 62 bits.
     """
     _check_readings(readings, period_ns, window_ns)
-    first_at_ns, points = _lay_grid([reading.at_ns for reading in readings], period_ns)
-    places = list(zip(readings, points, strict=True))
-    offsets_ns = [reading.at_ns - first_at_ns - point * period_ns for reading, point in places]
-    unit_ns = _offset_unit_ns(offsets_ns)
-    offsets: list[int | None] = [None] * (points[-1] + 1)
-    values: list[int | None] = [None] * (points[-1] + 1)
-    for (reading, point), offset_ns in zip(places, offsets_ns, strict=True):
-        offsets[point] = round(offset_ns / unit_ns)
-        values[point] = reading.value
+    first_at_ns = readings[0].at_ns
+    unit_ns, moments = _moments([reading.at_ns - first_at_ns for reading in readings])
+    period = period_ns // unit_ns
+    numbers = [_zigzag(moment - before - period) for before, moment in pairwise([-period, *moments])]
+    values = [reading.value for reading in readings]
+    numbers += [_zigzag(value - before) for before, value in pairwise([0, *values])]
+    for index, window in _unusual_windows(readings, period_ns, window_ns):
+        numbers += [index, window]
     return PackedTrace(
         quantity=quantity,
         period_ns=period_ns,
         window_ns=window_ns,
         first_at_ns=first_at_ns,
         offset_unit_ns=unit_ns,
-        offsets=tuple(offsets),
-        values=tuple(values),
+        sample_count=len(readings),
+        packed=_as_bytes(numbers),
     )
 
 
 def unpack(trace: PackedTrace) -> list[Reading]:
-    """Return the readings of a trace; their moments are right to half an offset unit.
+    """Return the readings of a trace.
 
-    Raises `TraceError` for another format version or for arrays that do not belong together.
+    Raises `TraceError` for another format version, and for bytes or arrays that are damaged.
     """
+    if trace.format_version == _ARRAYS_VERSION:
+        return _unpack_arrays(trace)
     if trace.format_version != FORMAT_VERSION:
-        raise TraceError(f"format version {trace.format_version} is not {FORMAT_VERSION}")
+        raise TraceError(f"format version {trace.format_version} is neither {_ARRAYS_VERSION} nor {FORMAT_VERSION}")
+    if trace.offset_unit_ns <= 0:
+        raise TraceError(f"a unit of {trace.offset_unit_ns} ns is none")
+    numbers = list(_numbers(trace.packed))
+    count = trace.sample_count
+    if len(numbers) < 2 * count or len(numbers) % 2:
+        raise TraceError(f"{len(numbers)} numbers do not make {count} samples")
+    unusual = dict(zip(numbers[2 * count :: 2], numbers[2 * count + 1 :: 2], strict=True))
+    period = trace.period_ns // trace.offset_unit_ns
+    moment, value, before_ns = -period, 0, trace.first_at_ns - trace.period_ns
+    readings = []
+    for index in range(count):
+        moment += period + _signed(numbers[index])
+        value += _signed(numbers[count + index])
+        at_ns = trace.first_at_ns + moment * trace.offset_unit_ns
+        usual_ns = at_ns - before_ns if trace.window_ns == SINCE_PREVIOUS else trace.window_ns
+        window_ns = unusual.get(index, usual_ns)
+        if window_ns <= 0:
+            raise TraceError(f"the window of sample {index} is {window_ns} ns")
+        readings.append(Reading(at_ns, window_ns, value))
+        before_ns = at_ns
+    return readings
+
+
+def _check_readings(readings: Sequence[Reading], period_ns: int, window_ns: int) -> None:
+    if not readings:
+        raise TraceError("a trace needs at least one reading")
+    if period_ns <= 0 or window_ns < 0:
+        raise TraceError(f"a period of {period_ns} ns and a window of {window_ns} ns make no trace")
+    for earlier, later in pairwise(readings):
+        if later.at_ns <= earlier.at_ns:
+            raise TraceError(f"the reading at {later.at_ns} ns follows the one at {earlier.at_ns} ns")
+    for reading in readings:
+        if abs(reading.value) >= _MAX_VALUE:
+            raise TraceError(f"the value {reading.value} does not fit 62 bits")
+
+
+def _moments(since_first_ns: Sequence[int]) -> tuple[int, list[int]]:
+    """Return the coarsest unit in which all moments stay apart, and the moments in it."""
+    for unit_ns in _UNITS_NS:
+        moments = [(at_ns + unit_ns // 2) // unit_ns for at_ns in since_first_ns]
+        if len(set(moments)) == len(moments):
+            break
+    return unit_ns, moments
+
+
+def _unusual_windows(readings: Sequence[Reading], period_ns: int, window_ns: int) -> Iterator[tuple[int, int]]:
+    before_ns = readings[0].at_ns - period_ns
+    for index, reading in enumerate(readings):
+        usual_ns = reading.at_ns - before_ns if window_ns == SINCE_PREVIOUS else window_ns
+        if reading.window_ns != usual_ns:
+            yield index, reading.window_ns
+        before_ns = reading.at_ns
+
+
+def _zigzag(number: int) -> int:
+    return 2 * number if number >= 0 else -2 * number - 1
+
+
+def _signed(number: int) -> int:
+    return -(number >> 1) - 1 if number & 1 else number >> 1
+
+
+def _as_bytes(numbers: Iterable[int]) -> bytes:
+    found = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > 0x7F:
+            found.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        found.append(rest)
+    return bytes(found)
+
+
+def _numbers(packed: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in packed:
+        number |= (byte & 0x7F) << shift
+        if byte & 0x80:
+            shift += 7
+            if shift >= _BITS:
+                raise TraceError(f"a number is longer than {_BITS} bits")
+            continue
+        yield number
+        number = shift = 0
+    if shift:
+        raise TraceError("the last number is cut off")
+
+
+def _unpack_arrays(trace: PackedTrace) -> list[Reading]:
+    """Return the readings of a trace of version 1."""
     if len(trace.offsets) != len(trace.values):
         raise TraceError(f"{len(trace.offsets)} offsets do not fit {len(trace.values)} values")
     readings: list[Reading] = []
@@ -103,45 +199,3 @@ def unpack(trace: PackedTrace) -> list[Reading]:
             window_ns = at_ns - readings[-1].at_ns if readings else trace.period_ns
         readings.append(Reading(at_ns, window_ns, value))
     return readings
-
-
-def _check_readings(readings: Sequence[Reading], period_ns: int, window_ns: int) -> None:
-    if not readings:
-        raise TraceError("a trace needs at least one reading")
-    if period_ns <= 0 or window_ns < 0:
-        raise TraceError(f"a period of {period_ns} ns and a window of {window_ns} ns make no trace")
-    for earlier, later in pairwise(readings):
-        if later.at_ns <= earlier.at_ns:
-            raise TraceError(f"the reading at {later.at_ns} ns follows the one at {earlier.at_ns} ns")
-        if window_ns == SINCE_PREVIOUS and later.begins_at_ns != earlier.at_ns:
-            raise TraceError(
-                f"the window of the reading at {later.at_ns} ns does not adjoin: a counter began anew before it"
-            )
-    for reading in readings:
-        if not _INT32_MIN <= reading.value <= _INT32_MAX:
-            raise TraceError(f"the value {reading.value} does not fit 32 bits")
-        if window_ns not in {SINCE_PREVIOUS, reading.window_ns}:
-            raise TraceError(f"the window of the reading at {reading.at_ns} ns is not {window_ns} ns")
-
-
-def _lay_grid(moments_ns: Sequence[int], period_ns: int) -> tuple[int, list[int]]:
-    """Return the first moment of the grid and each reading's point on it."""
-    origin_ns = moments_ns[0]
-    half_ns = period_ns // 2
-    origin_ns += median_low((at_ns - origin_ns + half_ns) % period_ns - half_ns for at_ns in moments_ns)
-    points = [(at_ns - origin_ns + half_ns) // period_ns for at_ns in moments_ns]
-    # Readings are late rather than early: of two at one point, the earlier one belongs to the point before.
-    for index in range(len(points) - 2, -1, -1):
-        points[index] = min(points[index], points[index + 1] - 1)
-    if points[-1] - points[0] >= MAX_GRID_POINTS:
-        raise TraceError(f"{moments_ns[0]} to {moments_ns[-1]} ns are too many points of {period_ns} ns")
-    return origin_ns + points[0] * period_ns, [point - points[0] for point in points]
-
-
-def _offset_unit_ns(offsets_ns: Sequence[int]) -> int:
-    """Return the finest unit in which all offsets fit 16 bits."""
-    largest_ns = max(abs(offset_ns) for offset_ns in offsets_ns)
-    for unit_ns in _OFFSET_UNITS_NS:
-        if largest_ns <= _INT16_MAX * unit_ns:
-            return unit_ns
-    raise TraceError(f"a reading is {largest_ns} ns off the grid: the period is wrong")

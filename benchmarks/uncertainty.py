@@ -6,8 +6,8 @@ between two windows. How far that may be off is bounded by what the neighbours s
 * An edge of length L is held at power P. The window that reaches over the edge saw the edge and some of the time
   outside it; its energy less that of the outside, at the power of the reading before it, is another value of the
   edge. The interval reaches over both, and over as much again, because neither level is known to be flat.
-* Between two windows the power may be anything that the stretch has shown; over many holes such errors cancel as
-  the square root of their number.
+* Between two windows the power may be anything that the two before and the two after have shown; over many holes
+  such errors cancel as the square root of their number.
 * The moments of windows are known to some ms, over which the power may step at the edges.
 
 So it is a bound made of the data, not a confidence interval of known level; how often it holds the true energy is
@@ -17,7 +17,6 @@ measured by `make bench-meters`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from benchmarks.meters.base import Quantity, Reading
 from benchmarks.units import (
@@ -27,7 +26,7 @@ from benchmarks.units import (
     nanoseconds_to_seconds,
 )
 
-MOMENT_SLACK_NS = 5 * NANOSECONDS_PER_MILLISECOND
+MOMENT_SLACK_NS = 10 * NANOSECONDS_PER_MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,7 @@ def energy_interval(
         edges_j = _edge_j(windows, inside[0], start_ns, is_start=True) + _edge_j(
             windows, inside[-1], stop_ns, is_start=False
         )
-        holes_ns = [max(0, later.begin_ns - earlier.end_ns) for earlier, later in pairwise(inside)]
-        inner_w = max(one.power_w for one in inside) - min(one.power_w for one in inside)
-        holes_j = inner_w * math.sqrt(math.fsum(nanoseconds_to_seconds(hole_ns) ** 2 for hole_ns in holes_ns))
+        holes_j = math.sqrt(math.fsum(_hole_j(inside, place) ** 2 for place in range(1, len(inside))))
         half_j = edges_j + holes_j
     return EnergyInterval(max(0.0, energy_j - half_j), energy_j + half_j)
 
@@ -89,6 +86,15 @@ def _edge_j(windows: Sequence[_Window], nearest: _Window, edge_ns: int, *, is_st
     seen_j = max(0.0, window.power_w * window_s - level_w * (window_s - nanoseconds_to_seconds(part_ns)))
     seen_j += nearest.power_w * max(0.0, length_s - nanoseconds_to_seconds(part_ns))
     return slack_j + 2 * abs(seen_j - held_j)
+
+
+def _hole_j(inside: Sequence[_Window], place: int) -> float:
+    """Return how far the energy of the time before a window may be off that no window saw (J)."""
+    hole_ns = inside[place].begin_ns - inside[place - 1].end_ns
+    if hole_ns <= 0:
+        return 0.0
+    powers = [one.power_w for one in inside[max(0, place - 2) : place + 2]]
+    return (max(powers) - min(powers)) * nanoseconds_to_seconds(hole_ns)
 
 
 def _power_w(reading: Reading, quantity: Quantity) -> float:

@@ -1,6 +1,7 @@
 """Rows of tables as JSON objects and back, by the fields that a model has; foreign keys are the members' own matter."""
 
 import math
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,6 +76,8 @@ def _as_json(value: Any) -> Any:
         return value.astimezone(UTC).isoformat()
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, bytes | memoryview):
+        return b64encode(value).decode()
     return value
 
 
@@ -153,6 +156,7 @@ _CONVERTERS: tuple[tuple[type[_Field], Callable[[Any], Any]], ...] = (
     (models.DateTimeField, _moment),
     (ArrayField, _numbers),
     (models.UUIDField, lambda value: UUID(_text(value))),
+    (models.BinaryField, lambda value: b64decode(_text(value), validate=True)),
 )
 
 

@@ -3,18 +3,21 @@
 Volta and newer count their energy (mJ). Their driver renews the counter only every 20 to 100 ms, whoever
 asks more often sees the same value again, so a reading is given when the counter moved: its window reaches
 from one renewal to the next, each placed in the middle between the look that missed it and the look that
-saw it. So the faster it is read, the better the edges of a short answer are known.
+saw it. So the faster it is read, the better the edges of a short answer are known. Where the card's power is that of a
+moment, it is read as well, and parts each window of 100 ms (`nvml_parts`): how much was used is the counter's word,
+when is the power's.
 
 Older cards (a GTX 1080) have no counter. Their power is read instead and integrated later; it is renewed
 every 20 ms and is the mean of 10 ms before that (measured by Yang, Adamek and Armour, "Part-time power
 measurements", 2024, for this card), so half the time is unseen at best. The same is done where the machine's
-row asks for it, because the edges of an answer of a second are known better by power than by a counter that
-is renewed every 100 ms. From Ampere on the power is the mean of a whole second unless the driver has an
+row asks for it. From Ampere on the power is the mean of a whole second unless the driver has an
 instantaneous one.
 """
 
+import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +42,7 @@ from benchmarks.meters.nvml_library import (
     NvmlNotSupported,
     PynvmlLibrary,
 )
+from benchmarks.meters.nvml_parts import POWER_STRETCH_NS, PowerCourse, renewed_at_ns
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 
 MAX_POWER_W = 3000.0  # more than any card draws, far less than what a reset counter pretends
@@ -46,6 +50,8 @@ POWER_WINDOW_NS = 10 * NANOSECONDS_PER_MILLISECOND
 NEWER_POWER_WINDOW_NS = NANOSECONDS_PER_SECOND
 POWER_LAG_NS = 10 * NANOSECONDS_PER_MILLISECOND  # the half of 20 ms from one renewal to the next
 STANDSTILL_NS = NANOSECONDS_PER_SECOND  # a counter that does not move for so long is broken, for no GPU uses nothing
+
+MAX_PARTS_WAITING = 10
 
 _MICROJOULES_PER_MILLIJOULE = 1_000
 
@@ -63,6 +69,9 @@ class _GpuState:
     looked_at_ns: int | None = None
     moved_at_ns: int = 0
     value_uj: int | None = None
+    power_mw: int | None = None
+    course: PowerCourse | None = None
+    parts: deque[Reading] = field(default_factory=deque)  # those that the next reads give, one each
 
 
 class NvmlMeter:
@@ -131,7 +140,7 @@ class NvmlMeter:
         for gpu in self._gpus:
             try:
                 if gpu.channel.quantity is Quantity.ENERGY_UJ:
-                    readings[gpu.channel.name] = self._read_counter(gpu)
+                    readings[gpu.channel.name] = self._read_parts(gpu)
                 else:
                     readings[gpu.channel.name] = self._read_power(gpu)
             except (NvmlError, CounterGap) as error:
@@ -165,7 +174,15 @@ class NvmlMeter:
             self._library.power_mw(gpu.uuid)  # where it has neither, there is nothing to measure
         name = f"gpu-{gpu.uuid}"
         channel = Channel(name, Boundary.COMPONENT, self._quality, quantity, window_ns, is_shared=gpu.is_shared)
-        return _GpuState(gpu.uuid, gpu.name, channel)
+        course = PowerCourse() if quantity is Quantity.ENERGY_UJ and self._shows_moments(gpu) else None
+        return _GpuState(gpu.uuid, gpu.name, channel, course=course)
+
+    def _shows_moments(self, gpu: Gpu) -> bool:
+        """Tell whether a card's power is that of a moment; the mean of a second says nothing about a tenth of one."""
+        try:
+            return not gpu.is_newer_power and self._library.power_mw(gpu.uuid) > 0
+        except NvmlError:
+            return False
 
     def _has_counter(self, gpu: Gpu) -> bool:
         if not self._is_counter_used:
@@ -176,6 +193,20 @@ class NvmlMeter:
             logger.info("%s (%s) counts no energy: its power is integrated", gpu.name, gpu.uuid)
             return False
         return True
+
+    def _read_parts(self, gpu: _GpuState) -> Reading | None:
+        """Return the next part of what the counter said, None while there is none."""
+        if gpu.course is None:
+            return self._read_counter(gpu)
+        before_ns = self._clock()
+        with contextlib.suppress(NvmlError):  # without it the parts are only longer
+            power_mw = self._library.power_mw(gpu.uuid)
+            if power_mw > 0:
+                gpu.course.look((before_ns + self._clock()) // 2, power_mw)
+        if (reading := self._read_counter(gpu)) is not None:
+            # a meter that is read too seldom to give all parts gives the whole
+            gpu.parts.extend([reading] if len(gpu.parts) > MAX_PARTS_WAITING else gpu.course.part(reading))
+        return gpu.parts.popleft() if gpu.parts else None
 
     def _read_counter(self, gpu: _GpuState) -> Reading | None:
         """Return the energy between two renewals of the counter, None as long as it shows the same."""
@@ -197,10 +228,20 @@ class NvmlMeter:
             return None
         return gpu.counter.reading(moved_at_ns, value_uj)
 
-    def _read_power(self, gpu: _GpuState) -> Reading:
+    def _read_power(self, gpu: _GpuState) -> Reading | None:
+        """Return the power, dated by when it was renewed; None where it is the value of the read before."""
         before_ns = self._clock()
         power_mw = self._library.power_mw(gpu.uuid)
         if power_mw <= 0:  # seen on cards that are asked often
             raise NvmlError(f"a power of {power_mw} mW, which no card at work has")
-        at_ns = (before_ns + self._clock()) // 2 - POWER_LAG_NS
+        now_ns = (before_ns + self._clock()) // 2
+        previous_ns, gpu.looked_at_ns = gpu.looked_at_ns, now_ns
+        previous_mw, gpu.power_mw = gpu.power_mw, power_mw
+        at_ns = now_ns - POWER_LAG_NS
+        if previous_ns is not None:
+            if power_mw != previous_mw:
+                at_ns = renewed_at_ns(previous_ns, now_ns)
+            elif at_ns - gpu.moved_at_ns < POWER_STRETCH_NS:
+                return None
+        gpu.moved_at_ns = at_ns
         return Reading(at_ns, gpu.channel.window_ns, power_mw)

@@ -21,6 +21,7 @@ from benchmarks.meters.ring_directory import RING_SUFFIX, remove_stale, ring_pat
 from benchmarks.units import NANOSECONDS_PER_SECOND
 
 START_TIMEOUT_S = 10.0
+CLOSE_LOOKS_NS = 2_000_000  # a look costs 0.1 ms
 STOP_TIMEOUT_S = 5.0
 PATIENCE_PERIODS = 5
 HEARTBEAT_PERIODS = 10
@@ -173,7 +174,7 @@ class SamplerProcess:
                 raise SamplerGone(f"the sampler ended before it had read {channel} to the end")
             if self._clock() - called_at_ns >= _patience_ns(header, timeout_s):
                 raise ReadingsMissing(_lateness(header, span, stop_ns))
-            self._sleep(header.identity.period_ns / 4 / NANOSECONDS_PER_SECOND)
+            self._sleep(_pause_ns(header, self._clock()) / NANOSECONDS_PER_SECOND)
 
     def _look(self, channel: str, start_ns: int, stop_ns: int) -> tuple[RingHeader, RecordSpan]:
         try:
@@ -251,6 +252,18 @@ class SamplerProcess:
 def longest_silence_ns(period_ns: int) -> int:
     """Return how long a channel may show no sign of life before its sampler counts as stopped."""
     return max(HEARTBEAT_PERIODS * period_ns, MIN_HEARTBEAT_NS)
+
+
+def _pause_ns(header: RingHeader, now_ns: int) -> int:
+    """Return how long to wait before the next look: until shortly after the deadline at which the sampler reads next.
+
+    A read takes up to some ms, so for a while after each deadline looks follow one another closely.
+    """
+    period_ns = header.identity.period_ns
+    since_deadline_ns = (now_ns - header.identity.started_at_ns) % period_ns
+    if since_deadline_ns < period_ns // 2:
+        return CLOSE_LOOKS_NS
+    return period_ns - since_deadline_ns + CLOSE_LOOKS_NS // 2
 
 
 def _patience_ns(header: RingHeader, timeout_s: float | None) -> int:

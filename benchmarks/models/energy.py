@@ -1,5 +1,7 @@
 """What was measured: a measurement owns its energy, the inputs of its score, and one reading per channel."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -158,17 +160,43 @@ class EnergyTrace(models.Model):
     quantity = models.CharField(max_length=10, choices=Quantity.choices, default=Quantity.POWER_MW)
     period_ns = models.BigIntegerField()
     window_ns = models.BigIntegerField()
-    first_at_ns = models.BigIntegerField(help_text="First point of the grid on the machine's monotonic clock.")
+    first_at_ns = models.BigIntegerField(
+        help_text="The first sample, or the grid's first point, on the machine's monotonic clock."
+    )
     offset_unit_ns = models.PositiveIntegerField()
     sample_count = models.PositiveIntegerField()
-    offsets = ArrayField(models.SmallIntegerField(null=True))
-    values = ArrayField(models.IntegerField(null=True))
+    packed_samples = models.BinaryField(null=True, blank=True, help_text="All samples, from format version 2 on.")
+    offsets = ArrayField(models.SmallIntegerField(null=True), null=True, blank=True, help_text="Format version 1.")
+    values = ArrayField(models.IntegerField(null=True), null=True, blank=True, help_text="Format version 1.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["measurement", "channel"], name="energy_trace_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["measurement", "channel"], name="energy_trace_once"),
+            models.CheckConstraint(
+                condition=models.Q(packed_samples__isnull=False)
+                | models.Q(offsets__isnull=False, values__isnull=False),
+                name="energy_trace_has_samples",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"trace of {self.channel}, measurement {self.measurement_id}"
+
+    @classmethod
+    def of(cls, trace: PackedTrace, *, measurement: Measurement, channel: str) -> Self:
+        """Return an unsaved row of a trace that `benchmarks.traces.pack` made."""
+        return cls(
+            measurement=measurement,
+            channel=channel,
+            format_version=trace.format_version,
+            quantity=trace.quantity,
+            period_ns=trace.period_ns,
+            window_ns=trace.window_ns,
+            first_at_ns=trace.first_at_ns,
+            offset_unit_ns=trace.offset_unit_ns,
+            sample_count=trace.sample_count,
+            packed_samples=trace.packed,
+        )
 
     def packed(self) -> PackedTrace:
         """Return the trace in the form that `benchmarks.traces.unpack` reads."""
@@ -178,7 +206,9 @@ class EnergyTrace(models.Model):
             window_ns=self.window_ns,
             first_at_ns=self.first_at_ns,
             offset_unit_ns=self.offset_unit_ns,
-            offsets=tuple(self.offsets),
-            values=tuple(self.values),
+            sample_count=self.sample_count,
+            packed=bytes(self.packed_samples or b""),
+            offsets=tuple(self.offsets or ()),
+            values=tuple(self.values or ()),
             format_version=self.format_version,
         )

@@ -11,9 +11,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from benchmarks.meters.base import Quantity
-from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response
+from benchmarks.models import ChannelReading, Measurement, Response
 from benchmarks.spreading import outlier_ids
-from benchmarks.traces import PackedTrace, TraceError, unpack
+from benchmarks.traces import TraceError, unpack
 from benchmarks.units import nanoseconds_to_seconds
 from greenllm.charts import Chart
 from greenllm.doors import readers_with
@@ -156,21 +156,8 @@ def _curves(measurement: Measurement, readings: list[ChannelReading]) -> list[Cu
             trace.channel,
             qualities.get(trace.channel, "unknown quality"),
             trace.period_ns,
-            steps_of(unpack(_packed(trace)), Quantity(trace.quantity)),
+            steps_of(unpack(trace.packed()), Quantity(trace.quantity)),
         )
         for trace in measurement.traces.order_by("channel")
         if trace.sample_count
     ]
-
-
-def _packed(trace: EnergyTrace) -> PackedTrace:
-    return PackedTrace(
-        quantity=Quantity(trace.quantity),
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        offsets=tuple(trace.offsets),
-        values=tuple(trace.values),
-        format_version=trace.format_version,
-    )

@@ -49,7 +49,7 @@ def _with_database(table: object, options: argparse.Namespace) -> None:
     from greenllm.embedded.supervisor import Supervisor
     from tests.bench import storage, studies
 
-    with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres"])):
+    with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres", "valkey"])):
         former = setup_databases(verbosity=0, interactive=False)
         try:
             if "study" in options.only:

@@ -31,7 +31,7 @@ from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response
 from benchmarks.recording import ChannelRecord, SamplerRecorder
 from benchmarks.sci import METHOD_VERSION
 from benchmarks.studying import cancel, pause
-from benchmarks.traces import PackedTrace, unpack
+from benchmarks.traces import unpack
 from tests.factories import NOW, make_pending_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -291,7 +291,7 @@ class TestFinishedResponse:
         assert Measurement.objects.get().energy_j == pytest.approx(2329.8)
         trace = EnergyTrace.objects.get(channel="machine")
         (record, _) = recorder.records(start_ns=10 * SECOND, stop_ns=20_590 * MS)
-        assert unpack(packed(trace)) == list(record.readings)
+        assert unpack(trace.packed()) == list(record.readings)
         assert trace.sample_count == len(record.readings)
 
     def test_with_a_gap_in_its_samples_has_a_missing_score_not_a_zero(self, serve: Serve) -> None:
@@ -673,15 +673,3 @@ class TestAbandon:
 
 def slowly(_model: str, _prompt: str) -> ScriptedAnswer:
     return ScriptedAnswer(" ".join(["word"] * 10), seconds_per_token=0.06)
-
-
-def packed(trace: EnergyTrace) -> PackedTrace:
-    return PackedTrace(
-        quantity=Quantity(trace.quantity),
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        offsets=tuple(trace.offsets),
-        values=tuple(trace.values),
-    )

@@ -38,18 +38,7 @@ def trace_of(readings: list[Reading], *, channel: str = "machine") -> Measuremen
         purpose=Measurement.Purpose.CALIBRATION, quality="missing", missing_reason="only its trace matters"
     )
     trace = pack(readings, 100 * MS, SINCE_PREVIOUS, Quantity.ENERGY_UJ)
-    EnergyTrace.objects.create(
-        measurement=measurement,
-        channel=channel,
-        quantity=trace.quantity,
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        sample_count=trace.sample_count,
-        offsets=list(trace.offsets),
-        values=list(trace.values),
-    )
+    EnergyTrace.of(trace, measurement=measurement, channel=channel).save()
     return measurement
 
 

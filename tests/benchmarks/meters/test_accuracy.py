@@ -106,7 +106,9 @@ class TestEnergyOfAnAnswer:
             ("rapl", 20, 0.3, 0.02, 0.03),
             ("power", USUAL_PERIODS_MS["nvml"], 5.0, 0.005, 0.01),
             ("power", 10, 1.0, 0.01, 0.02),
+            ("power", USUAL_PERIODS_MS["nvml"], 1.0, 0.01, 0.02),
             ("counter", USUAL_PERIODS_MS["nvml"], 5.0, 0.005, 0.01),
+            ("counter", USUAL_PERIODS_MS["nvml"], 1.0, 0.01, 0.02),
             ("counter", USUAL_PERIODS_MS["nvml"], 30.0, 0.002, 0.005),
         ],
     )

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.energy import integrate
 from benchmarks.meters.base import Boundary, MeterError, MeterUnavailable, Quality, Quantity, Reading
 from benchmarks.meters.nvml import NvmlMeter
+from benchmarks.meters.nvml_library import NvmlError
 from benchmarks.meters.replay import PowerCourse, Step
 from benchmarks.meters.simulated_nvml import SimulatedGpu, SimulatedNvml
 from tests.benchmarks.meters.powercap_tree import Clock
@@ -81,6 +82,52 @@ class TestCounter:
         assert after[0].begins_at_ns > before[-1].at_ns
 
 
+class TestCounterInParts:
+    """A card that has a counter and the power of a moment: the power says when the counter's energy was used."""
+
+    STEP = (Step(1.03, 30.0), Step(0.9, 200.0), Step(1.07, 50.0))
+
+    def read(self, clock: Clock, period_ms: float) -> list[Reading]:
+        meter = opened(SimulatedNvml([SimulatedGpu("A", self.STEP)], clock=clock), clock)
+        return read_for(meter, clock, 2_900, "gpu-A", period_ms)
+
+    def test_adjoins_and_adds_up_to_what_the_counter_said(self, clock: Clock) -> None:
+        begins_at_ns = clock.now_ns
+
+        readings = self.read(clock, 11)
+
+        assert all(later.begins_at_ns == earlier.at_ns for earlier, later in pairwise(readings))
+        first, last = (round((at - begins_at_ns) / (100 * MS)) for at in (readings[0].begins_at_ns, readings[-1].at_ns))
+        course = PowerCourse(self.STEP)
+        counted_j = course.energy_j(last / 10) - course.energy_j(first / 10)
+        assert sum(reading.value for reading in readings) == pytest.approx(1e6 * counted_j, abs=2_000)
+
+    def test_knows_the_step_to_the_renewal_of_the_power(self, clock: Clock) -> None:
+        begins_at_ns = clock.now_ns
+
+        readings = self.read(clock, 11)
+
+        powers = [(one.at_ns - begins_at_ns, one.value / one.window_ns * 1e3) for one in readings]
+        # the step lies in the counter's window from 1.0 to 1.1 s
+        assert all(power_w < 60 for at_ns, power_w in powers if at_ns < 1_020 * MS)
+        assert all(150 < power_w < 220 for at_ns, power_w in powers if 1_070 * MS < at_ns < 1_900 * MS)
+
+    def test_is_whole_where_it_is_read_seldom(self, clock: Clock) -> None:
+        readings = self.read(clock, 99)
+
+        assert 25 <= len(readings) <= 29
+        assert sum(reading.window_ns > 80 * MS for reading in readings) >= 18
+
+    def test_is_whole_without_the_power(self, clock: Clock) -> None:
+        library = SimulatedNvml([SimulatedGpu("A", self.STEP)], clock=clock)
+        library.power_mw = lambda _: (_ for _ in ()).throw(NvmlError("not now"))  # type: ignore[method-assign]
+        meter = opened(library, clock)
+
+        readings = read_for(meter, clock, 2_900, "gpu-A", 11)
+
+        assert {round(reading.window_ns / MS, -1) for reading in readings} <= {90, 100, 110}
+
+
 class TestPower:
     """A card without a counter, as the GTX 1080."""
 
@@ -90,6 +137,17 @@ class TestPower:
 
         assert meter.read() == {"gpu-A": Reading(clock.now_ns - 10 * MS, 10 * MS, 150_000)}
         assert [(channel.quantity, channel.window_ns) for channel in meter.channels] == [(Quantity.POWER_MW, 10 * MS)]
+
+    def test_is_dated_by_its_renewal_and_given_once(self, clock: Clock) -> None:
+        course = (Step(0.1, 50.0), Step(0.1, 90.0), Step(0.1, 70.0))
+        begins_at_ns = clock.now_ns
+        meter = opened(SimulatedNvml([SimulatedGpu("A", course, has_counter=False)], clock=clock), clock)
+
+        readings = read_for(meter, clock, 290, "gpu-A", 7)
+
+        assert all(later.at_ns - earlier.at_ns >= 13 * MS for earlier, later in pairwise(readings))
+        changed = [later for earlier, later in pairwise(readings) if later.value != earlier.value]
+        assert [round((one.at_ns - begins_at_ns) / MS) for one in changed] == pytest.approx([120, 220], abs=4)
 
     def test_is_read_of_a_card_with_a_counter_where_that_is_asked_for(self, clock: Clock) -> None:
         library = SimulatedNvml([SimulatedGpu("A", STEADY)], clock=clock)

@@ -12,16 +12,19 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from benchmarks.meters.base import Reading
 from benchmarks.models import (
     ChannelReading,
     Deployment,
     EnergyTrace,
     Machine,
+    Measurement,
     Response,
     ResponseAttempt,
     Study,
 )
 from benchmarks.studying import Parameters, create_study
+from benchmarks.traces import pack
 from greenllm.bundles.carriage import pack_study, unpack_study
 from labeling.models import Grade, Guideline, Label
 from tests import factories as make
@@ -80,11 +83,13 @@ def _answer(response: Response, number: int) -> None:
             measurement=measurement, channel="machine", meter="mcp", is_in_boundary=True,
             energy_j=measurement.energy_j, mean_power_mw=1 / 3, sample_count=3, coverage=0.99, quality="measured",
         )  # fmt: skip
-        EnergyTrace.objects.create(
-            measurement=measurement, channel="machine", period_ns=99_000_000, window_ns=99_000_000,
-            first_at_ns=10**15, offset_unit_ns=1000, sample_count=3, offsets=[0, None, -5, 7],
-            values=[41_000, None, 39_500, 2**31 - 1],
-        )  # fmt: skip
+        if number == 2:
+            samples = [Reading(10**15 + n * 99_000_000, 99_000_000, 40_000 - n) for n in range(3)]
+            EnergyTrace.of(
+                pack(samples, 99_000_000, 99_000_000), measurement=measurement, channel="machine"
+            ).save()  # fmt: skip
+        else:
+            _keep_arrays(measurement)
     response.state, response.finished_at, response.text = Response.State.FINISHED, OTHER_DAY, f"Answer {number} \u00e9"
     response.measurement = measurement
     response.output_token_count, response.eval_duration_ns = 17 + number, 2**40 + number
@@ -92,6 +97,15 @@ def _answer(response: Response, number: int) -> None:
     ResponseAttempt.objects.create(
         response=response, number=2, outcome="finished", started_at=make.NOW, ended_at=OTHER_DAY
     )
+
+
+def _keep_arrays(measurement: Measurement) -> None:
+    """Keep a trace in format version 1."""
+    EnergyTrace.objects.create(
+        measurement=measurement, channel="machine", period_ns=99_000_000, window_ns=99_000_000,
+        first_at_ns=10**15, offset_unit_ns=1000, sample_count=3, offsets=[0, None, -5, 7],
+        values=[41_000, None, 39_500, 2**31 - 1],
+    )  # fmt: skip
 
 
 def _judge(study: Study) -> None:

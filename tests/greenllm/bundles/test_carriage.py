@@ -21,6 +21,7 @@ from benchmarks.models import (
     StudyMeasurement,
 )
 from benchmarks.studying import StudyError, start
+from benchmarks.traces import unpack
 from greenllm.bundles.carriage import all_members
 from greenllm.dashboards.queries import study_tables
 from greenllm.models import User
@@ -90,6 +91,8 @@ class TestCarriage:
         assert row_counts() == before
         assert Measurement.objects.filter(energy_j__isnull=True).count() == 1
         assert EnergyTrace.objects.order_by("pk")[0].values == [41_000, None, 39_500, 2**31 - 1]
+        (packed_trace,) = EnergyTrace.objects.filter(format_version=2)
+        assert [reading.value for reading in unpack(packed_trace.packed())] == [40_000, 39_999, 39_998]
 
     def test_takes_idle_baselines_and_control_runs_along(self) -> None:
         study = make_rich_study()
@@ -370,6 +373,8 @@ class TestBrokenRows:
             ("channel_readings", setting("coverage", 1.5), "channel_readings.jsonl, lines 1 to 10: the database"),
             ("energy_traces", setting("values", [2**40]), "energy_traces.jsonl, lines 1 to 10: the database refuses"),
             ("energy_traces", setting("offsets", "no list"), "energy_traces.jsonl, line 1: 'offsets' cannot be"),
+            ("energy_traces", setting("offsets", None), "energy_traces.jsonl, lines 1 to 10: the database refuses"),
+            ("energy_traces", setting("packed_samples", "%", 2), "line 2: 'packed_samples' cannot be '%'"),
             ("responses", setting("prompt", 0), "responses.jsonl, line 1: 'prompt' is 0"),
             ("responses", setting("repeat", 40_000), "responses.jsonl, line 1: 'repeat' cannot be 40000"),
             ("responses", lambda rows: rows.append(dict(rows[0])), "responses.jsonl, lines 1 to 13: the database"),

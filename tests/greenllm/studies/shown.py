@@ -172,18 +172,9 @@ def add_trace(
         measurement=measurement, channel=channel, meter="replay", is_in_boundary=True, energy_j=11.2,
         mean_power_mw=37_333, sample_count=len(readings), coverage=1.0, quality="simulated",
     )  # fmt: skip
-    return EnergyTrace.objects.create(
-        measurement=measurement,
-        channel=channel,
-        quantity=trace.quantity,
-        period_ns=trace.period_ns,
-        window_ns=trace.window_ns,
-        first_at_ns=trace.first_at_ns,
-        offset_unit_ns=trace.offset_unit_ns,
-        sample_count=trace.sample_count,
-        offsets=list(trace.offsets),
-        values=list(trace.values),
-    )
+    row = EnergyTrace.of(trace, measurement=measurement, channel=channel)
+    row.save()
+    return row
 
 
 def make_shown_response(*, text: str = "The answer is 42.") -> Response:

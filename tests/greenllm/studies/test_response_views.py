@@ -91,7 +91,7 @@ class TestResponse:
         response = shown.make_shown_response()
         EnergyTrace.objects.filter(channel="machine").update(format_version=9)
         page = page_of(client, response)
-        assert "cannot be read here: format version 9 is not 1." in page
+        assert "cannot be read here: format version 9 is neither 1 nor 2." in page
         assert "37.3 W" in page  # what was made of it stays
         refused = client.get(f"/responses/{response.pk}/samples.csv")
         assert (refused.status_code, b"format version 9" in refused.content) == (422, True)
