@@ -13,6 +13,9 @@ MIN_PERIOD_MS = 10
 # Of a wall meter each window of 40 ms is read.
 USUAL_PERIODS_MS = {"mcp": 30, "rapl": 49, "nvml": 11, "simulated_nvml": 11}
 
+# Read more often than its device renews its values, a channel gives one reading for each renewal.
+RENEWAL_MS = {"nvml": 20, "simulated_nvml": 20}
+
 
 class ConfigurationError(Exception):
     """The sampler was told something that makes no sense; the message names the field."""

@@ -51,7 +51,7 @@ NEWER_POWER_WINDOW_NS = NANOSECONDS_PER_SECOND
 POWER_LAG_NS = 10 * NANOSECONDS_PER_MILLISECOND  # the half of 20 ms from one renewal to the next
 STANDSTILL_NS = NANOSECONDS_PER_SECOND  # a counter that does not move for so long is broken, for no GPU uses nothing
 
-MAX_PARTS_WAITING = 10
+MAX_PARTS_WAITING = 6
 
 _MICROJOULES_PER_MILLIJOULE = 1_000
 

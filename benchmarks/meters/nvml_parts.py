@@ -11,6 +11,7 @@ from benchmarks.meters.base import Reading
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 POWER_STRETCH_NS = 20 * NANOSECONDS_PER_MILLISECOND  # what a value of power stands for: the time before its renewal
+MAX_LOOK_DISTANCE_NS = 15 * NANOSECONDS_PER_MILLISECOND
 STEP_SHARE = 0.2  # a change of this share of the power is a step
 MIN_PART_NS = 5 * NANOSECONDS_PER_MILLISECOND  # renewals are seen to about that
 
@@ -26,27 +27,43 @@ class PowerCourse:
 
     def __init__(self) -> None:
         self._stretches: deque[tuple[int, int]] = deque()  # end (ns), power until there since the stretch before (mW)
+        self._end_ns = 0  # of the latest stretch
+        self._look_count = 0  # since the latest window
         self._looked_at_ns: int | None = None
         self._power_mw = 0
 
     def look(self, now_ns: int, power_mw: int) -> None:
         """Take what the card shows now; a new value was renewed half-way since the look before."""
         previous_ns, self._looked_at_ns = self._looked_at_ns, now_ns
-        if previous_ns is not None and power_mw != self._power_mw:
-            end_ns = renewed_at_ns(previous_ns, now_ns)
-            before_ns = self._stretches[-1][0] if self._stretches else None
-            if before_ns is None or end_ns - before_ns >= 2 * POWER_STRETCH_NS:
-                # it showed the same for some renewals; the new value says nothing about them
-                self._stretches.append((end_ns - POWER_STRETCH_NS, self._power_mw))
-            if abs(power_mw - self._power_mw) > STEP_SHARE * max(power_mw, self._power_mw):
-                # the value saw the later half of its stretch, and a step may lie anywhere in the earlier one
-                self._stretches.append((end_ns - POWER_STRETCH_NS // 2, (self._power_mw + power_mw) // 2))
+        previous_mw, self._power_mw = self._power_mw, power_mw
+        self._look_count += 1
+        if previous_ns is None:
+            self._end_ns = now_ns
+            return
+        if power_mw == previous_mw:
+            while now_ns - self._end_ns >= 3 * POWER_STRETCH_NS // 2:  # renewed meanwhile, to the same value
+                self._append(self._end_ns + POWER_STRETCH_NS, power_mw)
+            return
+        end_ns = renewed_at_ns(previous_ns, now_ns)
+        if abs(power_mw - previous_mw) > STEP_SHARE * max(power_mw, previous_mw):
+            # the value saw the later half of its stretch, and a step may lie anywhere in the earlier one
+            self._append(end_ns - POWER_STRETCH_NS, previous_mw)
+            self._append(end_ns - POWER_STRETCH_NS // 2, (previous_mw + power_mw) // 2)
+        self._append(end_ns, power_mw)
+
+    def _append(self, end_ns: int, power_mw: int) -> None:
+        if end_ns > self._end_ns:
             self._stretches.append((end_ns, power_mw))
-        self._power_mw = power_mw
+            self._end_ns = end_ns
 
     def part(self, reading: Reading) -> list[Reading]:
-        """Return a counter's reading in parts that adjoin, one per stretch of power; forget those before its end."""
-        parts = self._parts(reading)
+        """Return a counter's reading in parts that adjoin, one per stretch of power; forget those before its end.
+
+        It stays whole where the looks were so far apart that they saw little more than the counter does, and that
+        there would be too few reads to give all parts.
+        """
+        parts = self._parts(reading) if reading.window_ns <= self._look_count * MAX_LOOK_DISTANCE_NS else []
+        self._look_count = 0
         while self._stretches and self._stretches[0][0] < reading.at_ns:
             self._stretches.popleft()
         total = sum(power_mw * (end_ns - begin_ns) for begin_ns, end_ns, power_mw in parts)
