@@ -25,6 +25,7 @@ class Said:
     kind: str
     verdict: str
     active_seconds: float | None
+    saw_evidence: bool
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,22 @@ class Reliability:
     people: tuple[PersonFigures, ...]
     graders: tuple[Concordance, ...]
     suspicions: tuple[Suspicion, ...]
+    unblind_count: int = 0  # labels given after a look at the grader's evidence: no grader is held against them
 
 
 def reliability() -> Reliability:
     """Work the figures out from every current label of a person, in three queries.
 
     Self-checks count only against the person's own earlier word, adjudications only in what graders are held against.
+    Graders are held against blind labels alone: who saw what a grader found before judging tends to agree with it.
     """
     said = _said()
     judgements = [one for one in said if one.kind == Label.Kind.JUDGEMENT]
-    graders, suspicions = _concordances(said)
-    return Reliability(_by_category(judgements), _by_pair(judgements), _people(said), graders, suspicions)
+    blind = [one for one in said if not one.saw_evidence]
+    graders, suspicions = _concordances(blind)
+    return Reliability(
+        _by_category(judgements), _by_pair(judgements), _people(said), graders, suspicions, len(said) - len(blind)
+    )
 
 
 def _said() -> list[Said]:
@@ -111,7 +117,13 @@ def _said() -> list[Said]:
     return [
         Said(*row)
         for row in rows.values_list(
-            "response_id", "response__prompt__category__name", "labeler_id", "kind", "verdict", "active_seconds"
+            "response_id",
+            "response__prompt__category__name",
+            "labeler_id",
+            "kind",
+            "verdict",
+            "active_seconds",
+            "saw_evidence",
         )
     ]
 

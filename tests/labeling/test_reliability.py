@@ -147,6 +147,17 @@ class TestConcordance:
         make.make_label(response, "incorrect", kind="adjudication")
         assert reliability().graders[0].count("correct", "incorrect") == 1
 
+    def test_is_held_against_blind_labels_alone(self) -> None:
+        blind, shown = answer(), answer()
+        for response in (blind, shown):
+            graded(response, "incorrect")
+        make.make_label(blind, "correct")
+        make.make_label(shown, "correct", saw_evidence=True)
+        found = reliability()
+        assert found.graders[0].n == 1
+        assert [one.response_id for one in found.suspicions] == [blind.pk]
+        assert found.unblind_count == 1
+
     def test_never_holds_a_grader_against_itself(self) -> None:
         make.make_grader_label(answer(), "correct")
         assert reliability().graders == ()
