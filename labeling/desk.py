@@ -76,9 +76,12 @@ def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, objec
     """Hold answers for a person and return all that the fragment of the page needs."""
     annotator = annotator_of(person_id=person_id, fresh_seed=secrets.randbits(62))
     reader = Reader(person_id=person_id, order_seed=annotator.order_seed, chosen=choice.chosen)
-    leases = hold_answers(reader=reader, now=now)
+    leases = hold_answers(reader=reader, now=now, annotator=annotator)
     progress = progress_in(
-        chosen=choice.chosen, person_id=person_id, since=now.replace(hour=0, minute=0, second=0, microsecond=0)
+        chosen=choice.chosen,
+        person_id=person_id,
+        annotator=annotator,
+        since=now.replace(hour=0, minute=0, second=0, microsecond=0),
     )
     keys = keys_of(annotator.keys)
     remainder = None if leases else remainder_in(chosen=choice.chosen, person_id=person_id, now=now)
