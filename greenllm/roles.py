@@ -22,6 +22,9 @@ VIEW_QUALITY = VIEW_RESULTS  # who may see how well people judge: not annotators
 RUN_STUDIES = "benchmarks.change_study"
 CHANGE_FEDERATION = "benchmarks.change_deployment"
 JUDGE_ANSWERS = "labeling.add_label"
+ADJUDICATE = "labeling.change_label"
+CHANGE_RULES = "labeling.change_judgementrule"
+SET_GOLD = "labeling.change_goldanswer"
 RESOLVE_FLAGS = "labeling.change_flag"
 CHANGE_PEOPLE = "greenllm.change_user"
 
@@ -29,8 +32,20 @@ CHANGE_PEOPLE = "greenllm.change_user"
 _PERMISSIONS: dict[str, frozenset[str]] = {
     Role.RESEARCHER: frozenset({VIEW_RESULTS, RUN_STUDIES}),
     Role.ANNOTATOR: frozenset({JUDGE_ANSWERS}),
-    Role.ADJUDICATOR: frozenset({JUDGE_ANSWERS}),
-    Role.ADMIN: frozenset({VIEW_RESULTS, RUN_STUDIES, CHANGE_FEDERATION, JUDGE_ANSWERS, RESOLVE_FLAGS, CHANGE_PEOPLE}),
+    Role.ADJUDICATOR: frozenset({JUDGE_ANSWERS, ADJUDICATE}),
+    Role.ADMIN: frozenset(
+        {
+            VIEW_RESULTS,
+            RUN_STUDIES,
+            CHANGE_FEDERATION,
+            JUDGE_ANSWERS,
+            ADJUDICATE,
+            CHANGE_RULES,
+            SET_GOLD,
+            RESOLVE_FLAGS,
+            CHANGE_PEOPLE,
+        }
+    ),
 }
 
 

@@ -1,75 +1,55 @@
 """Who judges what next: answers are held for one person by leases that expire, so that no two judge the same one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
-from labeling.models import Annotator, Lease, Skip
-from labeling.waiting import REQUIRED_JUDGEMENTS, SESSION, QueueFilter, is_waiting
+from benchmarks.models import Response
+from labeling.listing import claim_values, free_sql, is_due, judged_sql, may_look_sql, renew_list
+from labeling.models import Annotator, Label, Lease, Skip
+from labeling.standing import standing_of, standing_sql
+from labeling.waiting import SESSION, QueueFilter, among
 
 LEASE_DURATION = timedelta(minutes=10)
 HELD_COUNT = 3  # the answer on the screen and the next two, which are there before they are needed
-_Values = Mapping[str, int | datetime | None]
+_WINDOW = 30  # so many answers of the list one claim looks at
 _ATTEMPTS = 20  # each lost to somebody who claimed the same answer in the same instant
 
-# The innermost part finds what this person may see and takes the first few in their own order; the middle one locks
-# the first of these that nobody else is just claiming; the insert takes its slot, or takes over an expired lease.
-# A lock alone would not do: a statement sees the leases as they were when it began, and a row that was only locked in
-# between is not looked at again. The unique slot decides. NO KEY, so that labels may be stored meanwhile.
-_CLAIM = """
-WITH candidate AS (
-    SELECT response.id, skip.id IS NOT NULL AS was_skipped, hashint8extended(response.id, %(seed)s) AS place
-    FROM benchmarks_response AS response
-    JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
-    LEFT JOIN labeling_skip AS skip ON skip.response_id = response.id AND skip.annotator_id = %(annotator)s
-    LEFT JOIN (
-        SELECT response_id, count(*) AS count, bool_or(labeler_id = %(annotator)s) AS is_mine
-        FROM labeling_label WHERE source = 'person' AND is_current AND voided_at IS NULL GROUP BY response_id
-    ) AS judged ON judged.response_id = response.id
-    LEFT JOIN (
-        SELECT response_id, count(*) FILTER (WHERE expires_at > %(now)s) AS count,
-               bool_or(annotator_id = %(annotator)s) AS is_mine
-        FROM labeling_lease GROUP BY response_id
-    ) AS held ON held.response_id = response.id
-    WHERE response.state = 'finished'
-      AND (%(study)s::bigint IS NULL OR response.study_id = %(study)s)
-      AND (%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)
-      AND (skip.id IS NULL OR skip.skipped_at <= %(rested)s)
-      AND NOT EXISTS (
-          SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id
-          AND (flag.resolution = 'withdrawn' OR flag.resolution = '' AND flag.person_id = %(annotator)s)
-      )
-      AND judged.is_mine IS NOT TRUE
-      AND held.is_mine IS NOT TRUE
-      AND coalesce(judged.count, 0) + coalesce(held.count, 0) < %(required)s
-    ORDER BY was_skipped, place, response.id
-    LIMIT 50
-), free AS (
-    SELECT response.id
-    FROM benchmarks_response AS response
-    JOIN candidate ON candidate.id = response.id
-    ORDER BY candidate.was_skipped, candidate.place, response.id
-    LIMIT 1
-    FOR NO KEY UPDATE OF response SKIP LOCKED
-), claimed AS (
-    INSERT INTO labeling_lease AS lease (response_id, kind, slot, annotator_id, claimed_at, expires_at)
-    SELECT free.id, 'judgement',
-           (SELECT min(slot) FROM generate_series(1, %(required)s) AS slot WHERE NOT EXISTS (
-                SELECT FROM labeling_lease AS other
-                WHERE other.response_id = free.id AND other.slot = slot.slot AND other.expires_at > %(now)s
-            )),
-           %(annotator)s, %(now)s, %(expires)s
-    FROM free
-    ON CONFLICT (response_id, kind, slot) DO UPDATE
-        SET annotator_id = EXCLUDED.annotator_id, claimed_at = EXCLUDED.claimed_at, expires_at = EXCLUDED.expires_at,
-            returned_at = NULL
-        WHERE lease.expires_at <= EXCLUDED.claimed_at
-    RETURNING response_id
+# The first answer of the list that this person may have and that nobody else is just claiming or judging. NO KEY, so
+# that labels may be stored meanwhile. A negative id is a gold answer or one that they judged long ago: it needs no
+# place, and they must not have judged it (again) since.
+_PICK = """
+SELECT response.id, listed.id < 0, {judged}, listed.place, EXISTS (
+    SELECT FROM labeling_lease AS late WHERE late.response_id = response.id AND late.expires_at <= %(now)s
 )
-SELECT (SELECT response_id FROM claimed), EXISTS (SELECT FROM candidate)
+FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS listed(id, place)
+JOIN benchmarks_response AS response ON response.id = abs(listed.id)
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+{standing}
+WHERE response.state = 'finished' AND {may_look} AND CASE WHEN listed.id > 0 THEN {free} ELSE NOT EXISTS (
+    SELECT FROM labeling_label AS mine WHERE mine.response_id = response.id AND mine.labeler_id = %(person)s
+    AND (mine.kind = 'self_check' OR mine.created_at > %(made)s) AND mine.is_current AND mine.voided_at IS NULL
+) END
+ORDER BY listed.place LIMIT 1
+FOR NO KEY UPDATE OF response SKIP LOCKED
+"""
+# A statement sees the leases and labels as they were when it began, so that what was picked is looked at again by a
+# second one under the lock. Votes and claims on one answer take turns by that lock; the unique slot is the last word.
+_TAKE = """
+INSERT INTO labeling_lease (response_id, kind, slot, annotator_id, claimed_at, expires_at)
+SELECT response.id, %(kind)s, CASE WHEN %(is_extra)s THEN NULL ELSE (
+           SELECT min(number) FROM generate_series(1, greatest(standing.wanted, 1)) AS number WHERE NOT EXISTS (
+               SELECT FROM labeling_lease AS other
+               WHERE other.response_id = response.id AND other.kind = %(kind)s AND other.slot = number
+           )) END,
+       %(person)s, %(now)s, %(expires)s
+FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+{standing}
+WHERE response.id = %(response)s AND {may_look} AND (%(is_extra)s OR {free})
 """
 
 
@@ -82,6 +62,17 @@ class Reader:
     chosen: QueueFilter
 
 
+@dataclass(frozen=True)
+class _Picked:
+    """An answer of the list that may be had: whether it was mixed in, was judged before, and has expired leases."""
+
+    response_id: int
+    is_extra: bool
+    was_judged: bool
+    place: int
+    has_expired: bool
+
+
 def annotator_of(*, person_id: int, fresh_seed: int) -> Annotator:
     """Return what is kept of a person at the queue; at their first visit `fresh_seed` becomes that of their order."""
     annotator, _ = Annotator.objects.get_or_create(person_id=person_id, defaults={"order_seed": fresh_seed})
@@ -89,14 +80,18 @@ def annotator_of(*, person_id: int, fresh_seed: int) -> Annotator:
 
 
 def hold_answers(
-    *, reader: Reader, now: datetime, count: int = HELD_COUNT, required: int = REQUIRED_JUDGEMENTS
+    *, reader: Reader, now: datetime, count: int = HELD_COUNT, annotator: Annotator | None = None
 ) -> list[Lease]:
-    """Return the leases of a person, the one to look at first; renew what they hold and claim what is missing."""
-    _release_unwanted(reader)
-    renew_leases(person_id=reader.person_id, now=now)
-    missing = count - Lease.objects.filter(annotator_id=reader.person_id).count()
-    while missing > 0 and claim_answer(reader=reader, now=now, required=required) is not None:
-        missing -= 1
+    """Return the leases of a person, the one to look at first; renew what they hold and claim what is missing.
+
+    Who has read the person's row already gives it as `annotator`; its list and counts are then those of now.
+    """
+    annotator = annotator or annotator_of(person_id=reader.person_id, fresh_seed=reader.order_seed)
+    if annotator.list_key != reader.chosen.key:
+        _release_unwanted(reader)
+    missing = count - renew_leases(person_id=reader.person_id, now=now)
+    if missing > 0:
+        _claim(annotator, reader, now, missing)
     return list(
         leases_of(reader.person_id).select_related("response__prompt__category").order_by(
             F("returned_at").desc(nulls_last=True), "claimed_at", "pk"
@@ -104,32 +99,11 @@ def hold_answers(
     )  # fmt: skip
 
 
-def claim_answer(*, reader: Reader, now: datetime, required: int = REQUIRED_JUDGEMENTS) -> int | None:
+def claim_answer(*, reader: Reader, now: datetime) -> int | None:
     """Hold the next answer for a person; return its id, None where nothing waits that nobody else holds."""
-    values: _Values = {
-        "annotator": reader.person_id,
-        "seed": reader.order_seed,
-        "study": reader.chosen.study.pk if reader.chosen.study else None,
-        "category": reader.chosen.category.pk if reader.chosen.category else None,
-        "now": now,
-        "expires": now + LEASE_DURATION,
-        "rested": now - SESSION,
-        "required": required,
-    }
-    for _ in range(_ATTEMPTS):
-        try:
-            response_id, is_anything_left = _claimed(values)
-        except IntegrityError:  # this person's other window took another slot of the same answer
-            continue
-        if not is_anything_left:
-            return None
-        if response_id is None:  # somebody else was just claiming it
-            continue
-        # Somebody may have claimed and judged it since the statement began; a new one sees that.
-        if is_waiting(response_id=response_id, required=required):
-            return response_id
-        release(person_id=reader.person_id, response_id=response_id)
-    return None
+    annotator = annotator_of(person_id=reader.person_id, fresh_seed=reader.order_seed)
+    claimed = _claim(annotator, reader, now, 1)
+    return claimed[0] if claimed else None
 
 
 def renew_leases(*, person_id: int, now: datetime) -> int:
@@ -158,18 +132,17 @@ def recall_skipped(*, person_id: int, now: datetime) -> int:
     return resting.update(skipped_at=now - SESSION)
 
 
-def return_answer(*, person_id: int, response_id: int, now: datetime, required: int = REQUIRED_JUDGEMENTS) -> bool:
-    """Hold one certain answer for a person again, before all others; False where somebody else holds it by now."""
+def return_answer(*, person_id: int, response_id: int, now: datetime, kind: str = Label.Kind.JUDGEMENT.value) -> bool:
+    """Hold one certain answer for a person again, before all others; False where it is not theirs to have by now."""
     with transaction.atomic():
-        held = Lease.objects.select_for_update().filter(response_id=response_id).order_by("slot")
-        others = {lease.slot: lease for lease in held if lease.annotator_id != person_id}
-        Lease.objects.filter(response_id=response_id, annotator_id=person_id).delete()
-        free = [slot for slot in range(1, required + 1) if slot not in others or others[slot].expires_at <= now]
-        if not free:
+        Response.objects.select_for_update(no_key=True).get(pk=response_id)
+        leases_of(person_id).filter(response_id=response_id).delete()
+        _drop_expired(response_id, kind, now)
+        slot = _free_slot(response_id, kind)
+        if slot == 0:
             return False
-        Lease.objects.filter(response_id=response_id, slot=free[0]).delete()
         Lease.objects.create(
-            response_id=response_id, slot=free[0], annotator_id=person_id,
+            response_id=response_id, kind=kind, slot=slot, annotator_id=person_id,
             claimed_at=now, expires_at=now + LEASE_DURATION, returned_at=now,
         )  # fmt: skip
     return True
@@ -181,15 +154,85 @@ def leases_of(person_id: int) -> QuerySet[Lease]:
 
 
 def _release_unwanted(reader: Reader) -> None:
-    """Give up what the filter no longer lets through, so that others need not wait until it expires."""
-    held = leases_of(reader.person_id)
-    if reader.chosen.is_narrow:
-        held.exclude(response__in=reader.chosen.answers()).delete()
+    """Give up what another filter has left, so that others need not wait until it expires."""
+    held, kinds = leases_of(reader.person_id), Q(kind=Label.Kind.ADJUDICATION)
+    held.filter(~kinds if reader.chosen.is_adjudication else kinds).delete()
+    left = list(held.values_list("response_id", flat=True))
+    if left and reader.chosen.is_narrow:
+        held.exclude(response_id__in=among(left, chosen=reader.chosen)).delete()
 
 
-def _claimed(values: _Values) -> tuple[int | None, bool]:
-    """Run the claim; return the answer it got, and whether there was any to get."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values)
-        response_id, is_anything_left = cursor.fetchone()
-    return response_id, is_anything_left
+def _claim(annotator: Annotator, reader: Reader, now: datetime, count: int) -> list[int]:
+    """Hold up to `count` further answers for a person, from their list; make the list anew where it is used up."""
+    annotator.order_seed = reader.order_seed
+    is_stale, is_fresh = is_due(annotator, reader.chosen, now), False
+    before, claimed = list(annotator.list_ids), list[int]()
+    for _ in range(_ATTEMPTS + count):
+        if is_stale or (not annotator.list_ids and not is_fresh):
+            renew_list(annotator=annotator, chosen=reader.chosen, now=now)
+            is_stale, is_fresh, before = False, True, list(annotator.list_ids)
+        if not annotator.list_ids or len(claimed) == count:
+            break
+        response_id = _next_of(annotator, reader.chosen, now)
+        if response_id is not None:
+            claimed.append(response_id)
+        else:
+            is_fresh = False  # what stayed may only have been locked for a moment: look at all once more
+    if annotator.list_ids != before:
+        annotator.save(update_fields=["list_ids"])
+    return claimed
+
+
+def _next_of(annotator: Annotator, chosen: QueueFilter, now: datetime) -> int | None:
+    """Claim the first answer that may be had among the next of a list, and cut the list behind it."""
+    window = annotator.list_ids[:_WINDOW]
+    values = {**claim_values(annotator.person_id, now), "ids": window, "made": annotator.list_made_at}
+    picked, is_taken = None, False
+    try:
+        with transaction.atomic():
+            picked = _pick(chosen, values)
+            is_taken = picked is not None and _take(picked, chosen, values)
+    except IntegrityError:  # this person's other window took the same answer
+        is_taken = False
+    annotator.list_ids = annotator.list_ids[picked.place if picked is not None else len(window) :]
+    return picked.response_id if picked is not None and is_taken else None
+
+
+def _pick(chosen: QueueFilter, values: dict[str, Any]) -> _Picked | None:
+    query = _PICK.format(
+        standing=standing_sql(of_all=False), may_look=may_look_sql(), free=free_sql(chosen), judged=judged_sql()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        row = cursor.fetchone()
+    return _Picked(*row) if row else None
+
+
+def _take(picked: _Picked, chosen: QueueFilter, values: dict[str, Any]) -> bool:
+    """Store the lease of what was picked and is locked; tell whether it was still to be had."""
+    kind = Label.Kind.SELF_CHECK.value if picked.is_extra and picked.was_judged else chosen.kind
+    if picked.has_expired:
+        _drop_expired(picked.response_id, kind, values["now"])
+    query = _TAKE.format(standing=standing_sql(of_all=False), may_look=may_look_sql(), free=free_sql(chosen))
+    facts: dict[str, Any] = {"response": picked.response_id, "is_extra": picked.is_extra, "kind": kind}
+    with connection.cursor() as cursor:
+        cursor.execute(query, {**values, **facts, "expires": values["now"] + LEASE_DURATION})
+        return bool(cursor.rowcount == 1)
+
+
+def _drop_expired(response_id: int, kind: str, now: datetime) -> None:
+    """End the expired leases of an answer that somebody takes: whoever had them is late from now on."""
+    Lease.objects.filter(response_id=response_id, kind=kind, slot__isnull=False, expires_at__lte=now).delete()
+
+
+def _free_slot(response_id: int, kind: str) -> int | None:
+    """Return a free place for a reader or an adjudicator; None where none is needed, 0 where there is none."""
+    standing = standing_of(response_id)
+    taken = set(Lease.objects.filter(response_id=response_id, kind=kind).values_list("slot", flat=True)) - {None}
+    if kind == Label.Kind.ADJUDICATION:
+        return 1 if standing.wants_adjudicator and not taken else 0
+    if kind == Label.Kind.SELF_CHECK or (standing.is_gold and not standing.wants_reader):
+        return None
+    if standing.reader_count + len(taken) >= standing.wanted_count:
+        return 0
+    return min(set(range(1, standing.wanted_count + 1)) - taken)

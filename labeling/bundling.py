@@ -16,11 +16,12 @@ from benchmarks.bundling.archive import Line, Row
 from benchmarks.bundling.members import Incoming, Member, Outgoing, in_chunks, referred
 from benchmarks.bundling.rows import Shape, database_errors, insert
 from benchmarks.models import Category, Study
-from labeling.models import Grade, Guideline, Label
+from labeling.models import GoldAnswer, Grade, Guideline, Label
 
 _GUIDELINE = Shape(Guideline)
 _GRADE = Shape(Grade)
 _LABEL = Shape(Label)
+_GOLD = Shape(GoldAnswer)
 _LONGEST_NAME = 120
 _MIN_BATCH = 500
 
@@ -31,6 +32,7 @@ def judgement_members(*, with_names: bool = False) -> tuple[Member, ...]:
         Member("guidelines.jsonl", _write_guidelines, _read_guidelines),
         Member("grades.jsonl", _write_grades, _read_grades),
         Member("labels.jsonl", lambda outgoing: _write_labels(outgoing, with_names=with_names), _read_labels),
+        Member("gold.jsonl", _write_gold, _read_gold),
     )
 
 
@@ -83,6 +85,28 @@ def _read_grades(incoming: Incoming, lines: Iterator[Line]) -> None:
         (
             line,
             Grade(response_id=referred(line, "response", incoming.response_ids), **_GRADE.values_of(line, "response")),
+        )
+        for line in lines
+    )
+    for _ in insert(rows, restored=["created_at"]):
+        pass
+
+
+def _write_gold(outgoing: Outgoing) -> Iterator[Row]:
+    """Who set an answer as gold stays behind, as names do; their label says it where they settled it."""
+    for first, ids in in_chunks(outgoing.response_ids):
+        numbers = {pk: number for number, pk in enumerate(ids, start=first)}
+        for gold in GoldAnswer.objects.filter(response_id__in=ids).order_by("pk"):
+            yield {"response": numbers[gold.response_id], **_GOLD.row_of(gold)}
+
+
+def _read_gold(incoming: Incoming, lines: Iterator[Line]) -> None:
+    rows = (
+        (
+            line,
+            GoldAnswer(
+                response_id=referred(line, "response", incoming.response_ids), **_GOLD.values_of(line, "response")
+            ),
         )
         for line in lines
     )

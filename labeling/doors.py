@@ -9,6 +9,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 JUDGE_ANSWERS = "labeling.add_label"
+ADJUDICATE = "labeling.change_label"  # what readers left open; labels themselves are never changed
+CHANGE_RULES = "labeling.change_judgementrule"
+SET_GOLD = "labeling.change_goldanswer"
 RESOLVE_FLAGS = "labeling.change_flag"
 _View = Callable[..., HttpResponseBase]
 
@@ -21,6 +24,16 @@ def judges_only(view: _View) -> _View:
 def flag_resolvers_only(view: _View) -> _View:
     """Open a view to signed-in people who decide what becomes of flagged answers."""
     return _people_with(RESOLVE_FLAGS, view)
+
+
+def rule_makers_only(view: _View) -> _View:
+    """Open a view to signed-in people who say how often answers are judged."""
+    return _people_with(CHANGE_RULES, view)
+
+
+def gold_setters_only(view: _View) -> _View:
+    """Open a view to signed-in people who say which answers are gold."""
+    return _people_with(SET_GOLD, view)
 
 
 def _people_with(permission: str, view: _View) -> _View:

@@ -5,12 +5,13 @@ from datetime import datetime
 from enum import Enum
 
 from django.db import transaction
+from django.db.models import Q
 
 from benchmarks.models import Response
-from labeling.assigning import release, return_answer
+from labeling.assigning import leases_of, return_answer
 from labeling.evidence import has_seen_evidence
-from labeling.models import Label, Skip, Verdict
-from labeling.waiting import REQUIRED_JUDGEMENTS, SESSION, is_waiting
+from labeling.models import Label, Lease, Skip, Verdict
+from labeling.waiting import SESSION, is_waiting
 
 TAKEN_BACK = "taken back by its judge"
 LONGEST_COMMENT = 2000
@@ -49,6 +50,7 @@ class Vote:
     shown_at: datetime
     active_seconds: float
     comment: str = ""
+    is_adjudication: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,23 +61,28 @@ class Return:
     is_held: bool = True
 
 
-def judge(*, person_id: int, vote: Vote, required: int = REQUIRED_JUDGEMENTS) -> Outcome:
+def judge(*, person_id: int, vote: Vote) -> Outcome:
     """Store a vote of somebody who holds, or held, the answer; the caller has made sure that they did.
 
-    A vote without a lease is kept as long as the answer still waits: only what would be one too many is left out.
+    A vote without a lease is kept as long as the answer still waits: only what would be one too many is left out. The
+    lease, which nobody sees, tells whether a vote is a self-check.
     """
     with transaction.atomic():
         Response.objects.select_for_update(no_key=True).get(pk=vote.response_id)  # votes on one answer take turns
-        earlier = Label.objects.current().by(person_id).filter(response_id=vote.response_id).first()
-        has_lease = release(person_id=person_id, response_id=vote.response_id)
-        if earlier is not None:
-            return Outcome.REPEATED if earlier.verdict == vote.verdict else Outcome.CONFLICTING
-        if not has_lease and not is_waiting(response_id=vote.response_id, required=required):
+        lease = leases_of(person_id).filter(response_id=vote.response_id).first()
+        kind = _kind_of(vote, lease)
+        earlier = _earlier(person_id, vote, kind)
+        if lease is not None:
+            lease.delete()
+        if earlier:
+            return Outcome.REPEATED if vote.verdict in earlier else Outcome.CONFLICTING
+        if lease is None and not is_waiting(response_id=vote.response_id, kind=kind):
             return Outcome.TOO_LATE
         Label.objects.create(
             response_id=vote.response_id,
             verdict=vote.verdict,
             source=Label.Source.PERSON,
+            kind=kind,
             labeler_id=person_id,
             guideline_id=vote.guideline_id,
             comment=vote.comment[:LONGEST_COMMENT],
@@ -84,26 +91,31 @@ def judge(*, person_id: int, vote: Vote, required: int = REQUIRED_JUDGEMENTS) ->
             active_seconds=min(max(vote.active_seconds, 0.0), MAX_ACTIVE_SECONDS),
         )
         Skip.objects.filter(response_id=vote.response_id, annotator_id=person_id).delete()
-    return Outcome.SAVED if has_lease else Outcome.KEPT
+    return Outcome.SAVED if lease is not None else Outcome.KEPT
 
 
-def take_back_latest(*, person_id: int, now: datetime, required: int = REQUIRED_JUDGEMENTS) -> Return:
-    """Take back the latest vote or skip of this sitting and hold its answer for the person again."""
-    since = now - SESSION
+def take_back_latest(*, person_id: int, now: datetime, is_adjudicating: bool = False) -> Return:
+    """Take back the latest vote or skip of this sitting and hold its answer for the person again.
+
+    Whoever adjudicates takes back adjudications, and whoever reads takes back what they said as a reader.
+    """
+    since, settles = now - SESSION, Q(kind=Label.Kind.ADJUDICATION)
     with transaction.atomic():
-        votes = Label.objects.current().by(person_id).filter(created_at__gt=since)
+        votes = Label.objects.current().by(person_id).filter(settles if is_adjudicating else ~settles)
+        votes = votes.filter(created_at__gt=since)
         label = votes.select_for_update(of=("self",)).order_by("-created_at", "-pk").first()
         skips = Skip.objects.filter(annotator_id=person_id, skipped_at__gt=since)
         skip = skips.select_for_update(of=("self",)).order_by("-skipped_at", "-pk").first()
         if skip is not None and (label is None or skip.skipped_at > label.created_at):
             response_id, undone = skip.response_id, Undone.SKIP
+            kind = _kind_of_skipped(person_id, response_id, is_adjudicating=is_adjudicating)
             skip.delete()
         elif label is not None:
-            response_id, undone = label.response_id, Undone.VOTE
+            response_id, undone, kind = label.response_id, Undone.VOTE, label.kind
             _void(label, now)
         else:
             return Return(Undone.NOTHING)
-        is_held = return_answer(person_id=person_id, response_id=response_id, now=now, required=required)
+        is_held = return_answer(person_id=person_id, response_id=response_id, now=now, kind=kind)
     return Return(undone, is_held)
 
 
@@ -135,6 +147,7 @@ def change_verdict(*, label_id: int, person_id: int, verdict: Verdict) -> Label:
             response_id=label.response_id,
             verdict=verdict,
             source=Label.Source.PERSON,
+            kind=label.kind,
             labeler_id=person_id,
             guideline_id=label.guideline_id,
             comment=label.comment,
@@ -154,6 +167,34 @@ def comment_on(*, label_id: int, person_id: int, comment: str) -> Label:
         label.comment = comment[:LONGEST_COMMENT]
         label.save(update_fields=["comment"])
     return label
+
+
+def _kind_of(vote: Vote, lease: Lease | None) -> str:
+    if vote.is_adjudication:
+        return Label.Kind.ADJUDICATION.value
+    return lease.kind if lease is not None else Label.Kind.JUDGEMENT.value
+
+
+def _kind_of_skipped(person_id: int, response_id: int, *, is_adjudicating: bool) -> str:
+    """Return for what a skipped answer was shown: who has judged it already saw it as a self-check."""
+    if is_adjudicating:
+        return Label.Kind.ADJUDICATION.value
+    judged = Label.objects.current().by(person_id).judgements().filter(response_id=response_id)
+    return Label.Kind.SELF_CHECK.value if judged.exists() else Label.Kind.JUDGEMENT.value
+
+
+def _earlier(person_id: int, vote: Vote, kind: str) -> set[str]:
+    """Return the verdicts that the person gave already to what they are judging now.
+
+    A vote that comes twice may find the self-check that it made, and no lease that tells it from the first judgement.
+    """
+    settles = Q(kind=Label.Kind.ADJUDICATION)
+    given = Label.objects.current().by(person_id).filter(response_id=vote.response_id)
+    if kind == Label.Kind.SELF_CHECK:
+        given = given.filter(kind=kind)
+    else:
+        given = given.filter(settles if vote.is_adjudication else ~settles)
+    return set(given.values_list("verdict", flat=True))
 
 
 def _own_current(label_id: int, person_id: int) -> Label:

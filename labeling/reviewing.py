@@ -1,5 +1,7 @@
 """What a person has just judged: their latest verdict, and what the grader says of it now that they have voted."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +31,25 @@ class LatestLabel:
         sides = {Verdict.CORRECT.label, Verdict.INCORRECT.label}
         said = {self.verdict, self.evidence.verdict} if self.evidence is not None else set()
         return said == sides
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one reader said of an answer; who that is stays unsaid."""
+
+    verdict: str
+    comment: str
+
+
+def opinions_on(response_ids: Iterable[int]) -> dict[int, tuple[Opinion, ...]]:
+    """Return what readers said of answers, right before wrong, so that the order does not tell who said it."""
+    wanted, found = list(response_ids), defaultdict[int, list[Opinion]](list)
+    if not wanted:
+        return {}
+    labels = Label.objects.current().of_people().judgements().filter(response_id__in=wanted)
+    for label in labels.order_by("verdict", "comment", "pk"):
+        found[label.response_id].append(Opinion(label.get_verdict_display(), label.comment))
+    return {response_id: tuple(opinions) for response_id, opinions in found.items()}
 
 
 def latest_label(*, person_id: int, now: datetime) -> LatestLabel | None:

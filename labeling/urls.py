@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling import flags, guidelines, history, preferences, views
+from labeling import flags, gold, guidelines, history, preferences, rules, views
 
 app_name = "labeling"
 urlpatterns = [
@@ -20,6 +20,10 @@ urlpatterns = [
     path("guidelines/", guidelines.versions, name="guidelines"),
     path("flags/", flags.all_flags, name="flags"),
     path("flags/<int:flag_id>/resolve/", flags.resolve, name="resolve-flag"),
+    path("rules/", rules.rules, name="rules"),
+    path("verdict-rule/", rules.verdict_rule, name="verdict-rule"),
+    path("gold/", gold.gold_answers, name="gold"),
+    path("gold/<int:gold_id>/retire/", gold.retire, name="retire-gold"),
     path("history/", history.own_labels, name="history"),
     path("history/<int:label_id>/change/", history.change, name="change"),
     path("history/<int:label_id>/take-back/", history.withdraw, name="take-back"),

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from benchmarks.models import Response
 from labeling.assigning import recall_skipped, skip_answer
-from labeling.desk import Told, desk_of, filters, read_choice
-from labeling.doors import judges_only
+from labeling.choosing import Choice, filters, read_choice
+from labeling.desk import Told, desk_of
+from labeling.doors import ADJUDICATE, judges_only
 from labeling.evidence import evidence_modes, remember_look
 from labeling.flagging import flag_answer
 from labeling.judging import (
@@ -49,9 +50,8 @@ _PROBLEMS = {Outcome.CONFLICTING, Outcome.TOO_LATE}
 @judges_only
 def next_answer(request: HttpRequest) -> HttpResponse:
     """Show the answer that the person holds, or the next one."""
-    choice = read_choice(request.GET)
-    desk = desk_of(person_id=_person(request), choice=choice, now=timezone.now())
-    return render(request, "labeling/next.html", {**desk, **filters()})
+    desk = desk_of(person_id=_person(request), choice=_choice(request), now=timezone.now())
+    return render(request, "labeling/next.html", {**desk, **filters(may_adjudicate=_may_adjudicate(request))})
 
 
 @require_POST
@@ -65,6 +65,8 @@ def vote(request: HttpRequest) -> HttpResponse:
         ticket = read_ticket(request.POST.get("ticket", ""), person_id=_person(request))
     except InvalidTicket as error:
         return _go_on(request, Told(f"{error} Nothing was saved; judge the answer below.", is_problem=True))
+    if ticket.is_adjudication and not _may_adjudicate(request):
+        return _go_on(request, Told("Settling answers is for adjudicators. Nothing was saved.", is_problem=True))
     outcome = judge(person_id=_person(request), vote=_vote(request, ticket, Verdict(verdict), now))
     said = _SAID[outcome].format(verdict=Verdict(verdict).label.lower())
     return _go_on(request, Told(said, is_problem=outcome in _PROBLEMS))
@@ -127,7 +129,9 @@ def comment(request: HttpRequest, label_id: int) -> HttpResponse:
 @judges_only
 def undo(request: HttpRequest) -> HttpResponse:
     """Take back the latest vote or skip, and show its answer again."""
-    result = take_back_latest(person_id=_person(request), now=timezone.now())
+    result = take_back_latest(
+        person_id=_person(request), now=timezone.now(), is_adjudicating=_choice(request).chosen.is_adjudication
+    )
     if result.undone is Undone.NOTHING:
         return _go_on(request, Told("There is nothing more to undo in this sitting."))
     if not result.is_held:
@@ -155,6 +159,14 @@ def _person(request: HttpRequest) -> int:
     return int(request.user.pk)
 
 
+def _may_adjudicate(request: HttpRequest) -> bool:
+    return request.user.has_perm(ADJUDICATE)
+
+
+def _choice(request: HttpRequest) -> Choice:
+    return read_choice(request.GET, may_adjudicate=_may_adjudicate(request))
+
+
 def _vote(request: HttpRequest, ticket: Ticket, verdict: Verdict, now: datetime) -> Vote:
     """Put a vote together; without a script the time since the page was made stands in for the active time."""
     since_issue = (now - ticket.issued_at).total_seconds()
@@ -166,6 +178,7 @@ def _vote(request: HttpRequest, ticket: Ticket, verdict: Verdict, now: datetime)
         shown_at=now - timedelta(seconds=elapsed),
         active_seconds=min(_seconds(request, "active_ms", elapsed), elapsed, MAX_ACTIVE_SECONDS),
         comment=_typed(request, "comment"),
+        is_adjudication=ticket.is_adjudication,
     )
 
 
@@ -187,7 +200,7 @@ def _seconds(request: HttpRequest, name: str, otherwise: float) -> float:
 
 def _go_on(request: HttpRequest, told: Told | None) -> HttpResponse:
     """Answer the script with what to show next; without a script go back to the page."""
-    choice = read_choice(request.GET)
+    choice = _choice(request)
     if getattr(request, "htmx", False):
         desk = desk_of(person_id=_person(request), choice=choice, now=timezone.now())
         return render(request, "labeling/_held.html", {**desk, "told": told})

@@ -2,39 +2,113 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
 
-from django.db.models import Aggregate, Count, Exists, FloatField, OuterRef, Q, Sum
+from django.db import connection
+from django.db.models import Aggregate, Count, FloatField, Q, Sum
 
-from benchmarks.models import Category, Response, Study
-from benchmarks.models.study import ResponseQuerySet
-from labeling.models import Flag, Label, Lease, Skip
+from benchmarks.models import Category, Study
+from labeling.models import Annotator, Label
+from labeling.standing import standing_of, standing_sql
 
-# How many people judge each answer. One number, here: overlap by category or share will come from rows instead.
-REQUIRED_JUDGEMENTS = 1
 # A sitting: so long a skipped answer rests, and so far back undo reaches.
 SESSION = timedelta(hours=12)
+# Up to so many answers are counted for each page; of more, the counts of the reading list go on with one's own votes.
+EXACT_COUNT = 2000
+
+
+class Mode(Enum):
+    """In which order, and of which answers, a person reads."""
+
+    EVERYTHING = "everything"
+    DIFFERING = "differing"
+    ROWS = "rows"
+    DISPUTED = "disputed"
 
 
 @dataclass(frozen=True)
 class QueueFilter:
-    """Which answers a person wants to judge; empty means all."""
+    """Which answers a person wants to judge; empty means all. `families` are families of language models."""
 
     study: Study | None = None
     category: Category | None = None
+    families: tuple[str, ...] | None = None
+    mode: Mode = Mode.EVERYTHING
 
     @property
     def is_narrow(self) -> bool:
         """Return whether it leaves anything out."""
-        return self.study is not None or self.category is not None
+        return self.values != QueueFilter().values or self.mode is Mode.DIFFERING
 
-    def answers(self) -> ResponseQuerySet:
-        """Return the finished answers that it lets through, judged or not; those that an admin withdrew are out."""
-        finished = Response.objects.finished().exclude(flags__resolution=Flag.Resolution.WITHDRAWN)
-        if self.study is not None:
-            finished = finished.filter(study=self.study)
-        if self.category is not None:
-            finished = finished.filter(prompt__category=self.category)
-        return finished
+    @property
+    def is_adjudication(self) -> bool:
+        """Return whether it is for settling what readers left open."""
+        return self.mode is Mode.DISPUTED
+
+    @property
+    def kind(self) -> str:
+        """Return what the labels given in it are, but for self-checks."""
+        return Label.Kind.ADJUDICATION.value if self.is_adjudication else Label.Kind.JUDGEMENT.value
+
+    @property
+    def key(self) -> str:
+        """Return it as text: a reading list belongs to one."""
+        return repr((*self.values.values(), self.mode.value))[:200]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return what `sql` needs."""
+        return {
+            "study": self.study.pk if self.study else None,
+            "category": self.category.pk if self.category else None,
+            "families": None if self.families is None else list(self.families),
+        }
+
+    @property
+    def sql(self) -> str:
+        """Return the condition on `response` and `prompt`; what an admin withdrew is never among them."""
+        parts = [
+            "response.state = 'finished'",
+            _NOT_WITHDRAWN,
+            "(%(study)s::bigint IS NULL OR response.study_id = %(study)s)",
+            "(%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)",
+        ]
+        if self.families is not None:
+            parts.append(_OF_FAMILIES)
+        if self.mode is Mode.DIFFERING:
+            parts.append(f"response.prompt_id IN ({_DIFFERING})")
+        return " AND ".join(parts)
+
+
+_NOT_WITHDRAWN = """NOT EXISTS (
+    SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id AND flag.resolution = 'withdrawn'
+)"""
+_OF_FAMILIES = """response.deployment_id IN (
+    SELECT deployment.id FROM benchmarks_deployment AS deployment
+    JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
+    WHERE model.family = ANY(%(families)s)
+)"""
+# The latest label of each answer, or else its latest grade, says what is thought of it; the prompts where that differs.
+_DIFFERING = """
+SELECT answer.prompt_id FROM (
+    SELECT DISTINCT ON (said.response_id) said.response_id, said.verdict FROM (
+        SELECT response_id, verdict, 1 AS rank, id FROM labeling_label
+        WHERE is_current AND voided_at IS NULL AND verdict <> 'unsure'
+        UNION ALL SELECT response_id, verdict, 2, id FROM labeling_grade WHERE verdict <> 'unsure'
+    ) AS said ORDER BY said.response_id, said.rank, said.id DESC
+) AS opinion
+JOIN benchmarks_response AS answer ON answer.id = opinion.response_id
+GROUP BY answer.prompt_id HAVING count(DISTINCT opinion.verdict) > 1
+"""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many answers a filter lets through, and how many of them wait no longer."""
+
+    total_count: int
+    judged_count: int
 
 
 @dataclass(frozen=True)
@@ -66,12 +140,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Remainder:
-    """Why a person gets no further answer: what is left rests, or others hold it."""
+    """Why a person gets no further answer: what is left rests, others hold it, or it waits for others."""
 
     left_count: int
     skipped_count: int
     held_count: int
     flagged_count: int = 0
+    own_count: int = 0
 
 
 class _Median(Aggregate):
@@ -82,24 +157,64 @@ class _Median(Aggregate):
     output_field = FloatField()
 
 
+def count_in(chosen: QueueFilter) -> Counted:
+    """Count the answers of a filter and those that wait no longer; of disputed answers those that are settled."""
+    if chosen.is_adjudication:
+        among, is_done = "standing.wants_adjudicator OR said.is_settled", "coalesce(said.is_settled, false)"
+    else:
+        among, is_done = "true", "NOT standing.wants_reader"
+    query = f"SELECT count(*), count(*) FILTER (WHERE {is_done}) {answers_sql(chosen)} AND ({among})"
+    with connection.cursor() as cursor:
+        cursor.execute(query, chosen.values)
+        return Counted(*cursor.fetchone())
+
+
+def answers_sql(chosen: QueueFilter, joins: str = "") -> str:
+    """Return FROM and WHERE of all answers of a filter, with their standing and further joins."""
+    return f"""
+FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+{standing_sql(of_all=True)}
+{joins}
+WHERE {chosen.sql}"""
+
+
+def among(response_ids: list[int], *, chosen: QueueFilter) -> list[int]:
+    """Return which of some answers a filter lets through, judged or not."""
+    query = f"""
+SELECT response.id FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+WHERE response.id = ANY(%(ids)s) AND {chosen.sql}"""  # noqa: S608 - put together of constants
+    with connection.cursor() as cursor:
+        cursor.execute(query, {**chosen.values, "ids": response_ids})
+        return [response_id for (response_id,) in cursor.fetchall()]
+
+
 def progress_in(
-    *, chosen: QueueFilter, person_id: int, since: datetime, required: int = REQUIRED_JUDGEMENTS
+    *, chosen: QueueFilter, person_id: int, since: datetime, annotator: Annotator | None = None
 ) -> Progress:
-    """Count the finished answers of a filter and those judged by people; `since` begins the person's day."""
-    own = (
-        Label.objects.current()
-        .by(person_id)
-        .filter(created_at__gte=since)
-        .aggregate(
-            count=Count("pk"),
-            timed=Count("active_seconds"),
-            median=_Median("active_seconds"),
-            active=Sum("active_seconds"),
-        )
-    )
+    """Say how many answers of a filter are judged by people; `since` begins the person's day.
+
+    Where the reading list, kept in `annotator`, was made for many answers, its counts stand for all, moved on by what
+    the person said since: what others said meanwhile shows when the list is made anew.
+    """
+    made_at = annotator.list_made_at if annotator is not None and annotator.list_key == chosen.key else None
+    current = Q(is_current=True, voided_at__isnull=True)
+    kind = Q(kind=chosen.kind)
+    own = Label.objects.by(person_id).filter(created_at__gte=since).aggregate(
+        count=Count("pk", filter=current), timed=Count("active_seconds", filter=current),
+        median=_Median("active_seconds", filter=current), active=Sum("active_seconds", filter=current),
+        given=Count("pk", filter=current & kind & Q(created_at__gt=made_at)) if made_at else Count(None),
+        taken=Count("pk", filter=kind & Q(created_at__lte=made_at, voided_at__gt=made_at)) if made_at else Count(None),
+    )  # fmt: skip
+    if made_at and annotator is not None and annotator.total_count > EXACT_COUNT:
+        moved = max(0, annotator.judged_count + own["given"] - own["taken"])
+        counted = Counted(annotator.total_count, min(moved, annotator.total_count))
+    else:
+        counted = count_in(chosen)
     return Progress(
-        total_count=chosen.answers().count(),
-        judged_count=_judged(chosen, required).count(),
+        total_count=counted.total_count,
+        judged_count=counted.judged_count,
         own_count=own["count"],
         median_seconds=own["median"],
         timed_count=own["timed"],
@@ -107,30 +222,30 @@ def progress_in(
     )
 
 
-def remainder_in(
-    *, chosen: QueueFilter, person_id: int, now: datetime, required: int = REQUIRED_JUDGEMENTS
-) -> Remainder:
-    """Count what is left in a filter, what of it the person lets rest, and what others hold."""
-    left = chosen.answers().exclude(pk__in=_judged(chosen, required).values("pk"))
-    mine = Skip.objects.filter(response=OuterRef("pk"), annotator_id=person_id, skipped_at__gt=now - SESSION)
-    held = Lease.objects.filter(response=OuterRef("pk"), expires_at__gt=now).exclude(annotator_id=person_id)
-    flagged = Flag.objects.filter(response=OuterRef("pk"), person_id=person_id, resolution="")
-    counts = left.aggregate(
-        left=Count("pk"), skipped=Count("pk", filter=Exists(mine)), held=Count("pk", filter=Exists(held)),
-        flagged=Count("pk", filter=Exists(flagged)),
-    )  # fmt: skip
-    return Remainder(counts["left"], counts["skipped"], counts["held"], counts["flagged"])
+def remainder_in(*, chosen: QueueFilter, person_id: int, now: datetime) -> Remainder:
+    """Count what is left in a filter, what of it the person lets rest or has judged, and what others hold."""
+    wants = "wants_adjudicator" if chosen.is_adjudication else "wants_reader"
+    query = f"""
+SELECT count(*),
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM labeling_skip AS skip WHERE skip.response_id = response.id
+           AND skip.annotator_id = %(person)s AND skip.skipped_at > %(rested)s)),
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM labeling_lease AS lease WHERE lease.response_id = response.id
+           AND lease.annotator_id <> %(person)s AND lease.expires_at > %(now)s)),
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id
+           AND flag.person_id = %(person)s AND flag.resolution = '')),
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM labeling_label AS mine WHERE mine.response_id = response.id AND mine.labeler_id = %(person)s
+           AND mine.source = 'person' AND mine.kind = 'judgement' AND mine.is_current AND mine.voided_at IS NULL))
+{answers_sql(chosen)} AND standing.{wants}"""  # noqa: S608 - put together of constants
+    with connection.cursor() as cursor:
+        cursor.execute(query, {**chosen.values, "person": person_id, "now": now, "rested": now - SESSION})
+        return Remainder(*cursor.fetchone())
 
 
-def is_waiting(*, response_id: int, required: int = REQUIRED_JUDGEMENTS) -> bool:
-    """Tell whether an answer still wants a person's judgement."""
-    return Label.objects.current().of_people().filter(response_id=response_id).count() < required
-
-
-def _judged(chosen: QueueFilter, required: int) -> ResponseQuerySet:
-    """Return the answers with enough current labels of people; graders' labels do not count."""
-    labels = Label.objects.current().of_people()
-    if required == 1:  # the usual case needs no counting
-        return chosen.answers().filter(pk__in=labels.values("response"))
-    enough = labels.values("response").annotate(people=Count("pk")).filter(Q(people__gte=required))
-    return chosen.answers().filter(pk__in=enough.values("response"))
+def is_waiting(*, response_id: int, kind: str = Label.Kind.JUDGEMENT.value) -> bool:
+    """Tell whether an answer still wants a reader, or an adjudicator."""
+    standing = standing_of(response_id)
+    return standing.wants_adjudicator if kind == Label.Kind.ADJUDICATION else standing.wants_reader

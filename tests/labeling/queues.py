@@ -1,6 +1,7 @@
 """Answers that wait and people who judge, for the tests of the queue."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -8,7 +9,8 @@ from benchmarks.models import Category, Response, Study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
 from labeling.assigning import Reader
-from labeling.waiting import QueueFilter
+from labeling.models import JudgementRule
+from labeling.waiting import Mode, QueueFilter
 from tests import factories as make
 
 NOW = make.NOW
@@ -30,8 +32,18 @@ def make_answers(count: int, *, category: str = "math", study: Study | None = No
     ]
 
 
-def reader_of(user: User, *, seed: int = 1, study: Study | None = None, category: Category | None = None) -> Reader:
-    return Reader(person_id=user.pk, order_seed=seed, chosen=QueueFilter(study, category))
+def make_rule(category: str = "", **facts: Any) -> JudgementRule:
+    """Put a rule in force, for every category where none is named; at most one reader more than judgements."""
+    found = Category.objects.get_or_create(name=category)[0] if category else None
+    values = {"max_readers": facts.get("judgements", 1) + 1, **facts}
+    return JudgementRule.objects.create(category=found, **values)
+
+
+def reader_of(
+    user: User, *, seed: int = 1, study: Study | None = None, category: Category | None = None,
+    families: tuple[str, ...] | None = None, mode: Mode = Mode.EVERYTHING,
+) -> Reader:  # fmt: skip
+    return Reader(person_id=user.pk, order_seed=seed, chosen=QueueFilter(study, category, families, mode))
 
 
 def make_many_answers(count: int) -> None:

@@ -26,14 +26,14 @@ from labeling.assigning import (
 )
 from labeling.judging import Outcome, Vote, judge
 from labeling.models import Label, Lease, Verdict
-from labeling.waiting import SESSION
+from labeling.waiting import SESSION, Mode
 from tests import factories as make
-from tests.labeling.queues import NOW, make_annotator, make_answers, moment, reader_of
+from tests.labeling.queues import NOW, make_annotator, make_answers, make_rule, moment, reader_of
 
 
-def claim_all(reader: Reader, *, now: datetime = NOW, required: int = 1) -> list[int]:
+def claim_all(reader: Reader, *, now: datetime = NOW) -> list[int]:
     claimed = []
-    while (response_id := claim_answer(reader=reader, now=now, required=required)) is not None:
+    while (response_id := claim_answer(reader=reader, now=now)) is not None:
         claimed.append(response_id)
     return claimed
 
@@ -86,24 +86,29 @@ class TestClaim:
         code = Category.objects.get(name="code")
         assert set(claim_all(reader_of(ada, study=study, category=code))) == ids(wanted)
 
-    def test_takes_one_statement(self, ada: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-        make_answers(1)
-        with django_assert_num_queries(4):  # the claim between SAVEPOINT and RELEASE, and whether it still waits
+    def test_from_a_list_takes_few_statements(
+        self, ada: User, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        make_answers(3)
+        claim_answer(reader=reader_of(ada), now=NOW)
+        with django_assert_num_queries(6):  # the list; SAVEPOINT, pick, take, RELEASE; the list, cut
             claim_answer(reader=reader_of(ada), now=NOW)
 
     def test_gives_as_many_people_the_answer_as_shall_judge_it(self, ada: User, bob: User) -> None:
         (answer,) = make_answers(1)
+        make_rule(judgements=2)
         people = [ada, bob, make_annotator()]
-        claimed = [claim_answer(reader=reader_of(person), now=NOW, required=2) for person in people]
+        claimed = [claim_answer(reader=reader_of(person), now=NOW) for person in people]
         assert claimed == [answer.pk, answer.pk, None]
-        assert claim_answer(reader=reader_of(ada), now=NOW, required=2) is None
+        assert claim_answer(reader=reader_of(ada), now=NOW) is None
         assert sorted(Lease.objects.values_list("slot", flat=True)) == [1, 2]
 
     def test_counts_judgements_against_the_slots(self, ada: User, bob: User) -> None:
         (answer,) = make_answers(1)
+        make_rule(judgements=2)
         make.make_label(answer)
-        assert claim_answer(reader=reader_of(ada), now=NOW, required=2) == answer.pk
-        assert claim_answer(reader=reader_of(bob), now=NOW, required=2) is None
+        assert claim_answer(reader=reader_of(ada), now=NOW) == answer.pk
+        assert claim_answer(reader=reader_of(bob), now=NOW) is None
 
 
 @pytest.mark.django_db
@@ -267,8 +272,46 @@ class TestManyAtOnce:
 
     def test_share_an_answer_as_often_as_it_shall_be_judged(self) -> None:
         make_answers(10)
+        make_rule(judgements=3)
         readers = [reader_of(make_annotator(), seed=3) for _ in range(20)]
-        in_threads(readers, lambda reader: claim_all(reader, required=3))
+        in_threads(readers, claim_all)
         per_answer = Counter(Lease.objects.values_list("response_id", flat=True))
         assert set(per_answer.values()) == {3}
         assert len(per_answer) == 10
+
+    def test_judge_each_answer_exactly_twice(self) -> None:
+        answers = make_answers(60)
+        make_rule(judgements=2)
+        people = [make_annotator() for _ in range(20)]
+        outcomes: Counter[Outcome] = Counter()
+
+        def work(person: User) -> None:
+            reader = reader_of(person, seed=9)
+            while (response_id := claim_answer(reader=reader, now=NOW)) is not None:
+                vote = Vote(response_id, Verdict.CORRECT, None, NOW, 1.0)
+                outcomes[judge(person_id=person.pk, vote=vote)] += 1
+
+        in_threads(people, work)
+        judged = Counter(Label.objects.values_list("response_id", flat=True))
+        assert judged == {answer.pk: 2 for answer in answers}
+        assert outcomes == {Outcome.SAVED: 120}
+
+    def test_settle_each_disputed_answer_exactly_once(self) -> None:
+        answers = make_answers(40)
+        make_rule(judgements=2, max_readers=2)
+        for answer in answers:
+            make.make_label(answer, "correct")
+            make.make_label(answer, "incorrect")
+        people = [make_annotator() for _ in range(20)]
+        outcomes: Counter[Outcome] = Counter()
+
+        def work(person: User) -> None:
+            reader = reader_of(person, seed=9, mode=Mode.DISPUTED)
+            while (response_id := claim_answer(reader=reader, now=NOW)) is not None:
+                vote = Vote(response_id, Verdict.CORRECT, None, NOW, 1.0, is_adjudication=True)
+                outcomes[judge(person_id=person.pk, vote=vote)] += 1
+
+        in_threads(people, work)
+        settled = Counter(Label.objects.filter(kind="adjudication").values_list("response_id", flat=True))
+        assert settled == {answer.pk: 1 for answer in answers}
+        assert outcomes == {Outcome.SAVED: 40}

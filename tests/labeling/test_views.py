@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,13 +14,13 @@ from django.utils import timezone
 from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 
-from benchmarks.models import Measurement, Study
+from benchmarks.models import LanguageModel, Measurement, Study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
-from labeling.models import Guideline, Label, Lease, Skip
+from labeling.models import GoldAnswer, Guideline, Label, Lease, Skip
 from tests import factories as make
 from tests.greenllm.test_views import ATTACKS
-from tests.labeling.queues import make_annotator, make_answers
+from tests.labeling.queues import make_annotator, make_answers, make_rule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -133,7 +134,7 @@ class TestPage:
     ) -> None:
         make_answers(8)
         client.get("/label/")
-        with django_assert_num_queries(16):
+        with django_assert_num_queries(15):
             client.get("/label/")
 
     def test_votes_in_a_fixed_number_of_queries(self, client: Client, ada: User) -> None:
@@ -177,6 +178,54 @@ class TestBlindness:
             body = re.sub(r'name="(ticket|csrfmiddlewaretoken)" value="[^"]+"', "", page.lower().split("<main")[-1])
             allowed = grader_words if name == "latest" else set()  # of what is judged already
             assert not [word for word in hidden if word in body and word not in allowed], name
+
+    @pytest.mark.parametrize("mode", ["", "rows", "differing", "disputed"])
+    def test_holds_in_every_mode(self, client: Client, mode: str) -> None:
+        judge = make_annotator("ada")
+        grant_role(user=judge, role=Role.ADJUDICATOR)
+        client.force_login(judge)
+        prompt, readers = make.make_prompt(reference="Four."), [make.make_user(f"reader-{n}-secret") for n in (1, 2)]
+        for name in ("llama-secret:7b", "qwen-secret:1b"):
+            deployment = make.make_deployment(name)
+            LanguageModel.objects.filter(name=name).update(family=name.split("-")[0])
+            response = make.make_response(prompt, deployment, text=f"Five {len(name)}.", energy_j=4711.5)
+            make.make_grader_label(response, "correct" if "llama" in name else "incorrect")
+            if mode == "disputed":
+                for reader, verdict in zip(readers, ("correct", "incorrect"), strict=True):
+                    make.make_label(response, verdict, labeler=reader, comment=f"It is {verdict}, I think.")
+        make_rule(judgements=2, max_readers=2)
+        first = page_of(client.get(f"/label/?mode={mode}"))
+        assert len(shown_in(first)) == 2
+        vote = {"ticket": ticket_in(first), "verdict": "correct"}
+        pages = [first, page_of(client.post(f"/label/vote/?mode={mode}", vote, headers=HTMX))]
+        assert Label.objects.filter(labeler=judge).get().kind == ("adjudication" if mode == "disputed" else "judgement")
+        assert ("I think." in first) is (mode == "disputed")
+        hidden = ["llama", "qwen", "secret", "4711", "gco2", "sci", "energy", "graded", "deployment", "gold", "self"]
+        for page in pages:
+            body = re.sub(r'name="(ticket|csrfmiddlewaretoken)" value="[^"]+"', "", page.lower().split("<main")[-1])
+            assert not [word for word in hidden if re.search(rf"\b{word}", body)]
+
+    def test_gold_answers_and_self_checks_look_like_any_other(
+        self, client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("labeling.listing.FIRST_GOLD_RATE", 1.0)
+        monkeypatch.setattr("labeling.listing.SELF_CHECK_RATE", 1.0)
+        gold, old, _ = make_answers(3)
+        GoldAnswer.objects.create(response=gold, verdict="correct", reason="It is secret.")
+        make.make_label(gold, kind="adjudication")
+        label = make.make_label(old, labeler=ada)
+        Label.objects.filter(pk=label.pk).update(created_at=timezone.now() - timedelta(days=2))
+        page = page_of(client.get("/label/"))
+        assert len(shown_in(page)) == 3
+        assert Lease.objects.filter(slot=None).count() == 2
+        articles = re.findall(r"<article.*?</article>", page, re.DOTALL)
+        alike = {
+            re.sub(r'Answer \d\.|Prompt number \d+\?|data-answer="\d+"|value="[^"]+"', "", one) for one in articles
+        }
+        assert len(alike) == 1
+        tickets = re.findall(r'name="ticket" value="([^"]+)"', page)
+        facts = [signing.loads(ticket, salt="labeling.ticket") for ticket in tickets]
+        assert len({(person_id, guideline_id, settles) for _, person_id, guideline_id, _, settles in facts}) == 1
 
     def test_no_verdict_of_others_is_shown(self, client: Client, ada: User) -> None:
         (answer,) = make_answers(1)
@@ -326,6 +375,35 @@ class TestFilter:
         assert '<option value="code" selected>' in page
         assert "0</b> of 1 judged by people" in page
 
+    def test_offers_models_by_groups_that_do_not_tell_which(self, client: Client, ada: User) -> None:
+        for name in ("llama", "qwen"):
+            make.make_response(make.make_prompt(), make.make_deployment(name), text=f"Says {name[0]}.")
+            LanguageModel.objects.filter(name=name).update(family=name)
+        page = page_of(client.get("/label/"))
+        tokens = re.findall(r'<option value="([0-9a-f]{10})">Model group \d</option>', page)
+        assert len(tokens) == 2
+        shown = [shown_in(page_of(client.get(f"/label/?group={token}"))) for token in tokens]
+        assert sorted(map(len, shown)) == [1, 1]
+        assert "llama" not in page
+
+    def test_offers_settling_to_adjudicators_only(self, client: Client, ada: User) -> None:
+        make.make_label(make_answers(1)[0], "unsure")
+        page = page_of(client.get("/label/?mode=disputed"))
+        assert "There is no order “disputed” for you" in page
+        assert shown_in(page) == []
+        assert 'value="disputed"' not in page
+
+    def test_takes_no_adjudication_of_somebody_whose_role_has_ended(self, client: Client) -> None:
+        judge = make_annotator("eve")
+        grant_role(user=judge, role=Role.ADJUDICATOR)
+        client.force_login(judge)
+        make.make_label(make_answers(1)[0], "unsure")
+        ticket = ticket_in(page_of(client.get("/label/?mode=disputed")))
+        judge.groups.filter(name=Role.ADJUDICATOR).delete()
+        said = page_of(client.post("/label/vote/", {"ticket": ticket, "verdict": "correct"}, headers=HTMX))
+        assert "Settling answers is for adjudicators" in said
+        assert not Label.objects.filter(kind="adjudication").exists()
+
     def test_offers_only_studies_with_something_to_judge(self, client: Client, ada: User) -> None:
         make.make_study("empty")
         make_answers(1, study=make.make_study("full"))
@@ -354,6 +432,20 @@ def all_held() -> None:
     Lease.objects.create(
         response=make_answers(1)[0], annotator=make_annotator(), claimed_at=now, expires_at=now + timedelta(minutes=5)
     )
+
+
+class TestEmptyOfOthers:
+    def test_says_that_the_rest_waits_for_other_people(self, client: Client, ada: User) -> None:
+        make_rule(judgements=2)
+        make.make_label(make_answers(1)[0], labeler=ada)
+        assert "The rest waits for other people" in page_of(client.get("/label/"))
+
+    def test_says_that_nothing_is_left_to_settle(self, client: Client) -> None:
+        judge = make.make_user()
+        grant_role(user=judge, role=Role.ADJUDICATOR)
+        client.force_login(judge)
+        make_answers(1)
+        assert "Nothing is left to settle" in page_of(client.get("/label/?mode=disputed"))
 
 
 class TestEmpty:

@@ -6,7 +6,7 @@ from labeling.assigning import claim_answer, skip_answer
 from labeling.models import Label
 from labeling.waiting import QueueFilter, is_waiting, progress_in, remainder_in
 from tests import factories as make
-from tests.labeling.queues import NOW, make_annotator, make_answers, moment, reader_of
+from tests.labeling.queues import NOW, make_annotator, make_answers, make_rule, moment, reader_of
 
 pytestmark = pytest.mark.django_db
 ALL = QueueFilter()
@@ -16,7 +16,7 @@ class TestProgress:
     def test_counts_what_people_judged_of_what_is_finished(self) -> None:
         first, second, _ = make_answers(3)
         make.make_label(first)
-        make.make_label(first, "incorrect")
+        make.make_label(first)
         make.make_grader_label(second, "correct")
         progress = progress_in(chosen=ALL, person_id=0, since=NOW)
         assert (progress.total_count, progress.judged_count, progress.left_count) == (3, 1, 2)
@@ -32,11 +32,12 @@ class TestProgress:
 
     def test_waits_for_as_many_people_as_shall_judge(self) -> None:
         first, second = make_answers(2)
+        make_rule(judgements=2)
         for answer in (first, first, second):
             make.make_label(answer)
-        assert progress_in(chosen=ALL, person_id=0, since=NOW, required=2).judged_count == 1
-        assert is_waiting(response_id=second.pk, required=2)
-        assert not is_waiting(response_id=first.pk, required=2)
+        assert progress_in(chosen=ALL, person_id=0, since=NOW).judged_count == 1
+        assert is_waiting(response_id=second.pk)
+        assert not is_waiting(response_id=first.pk)
 
     def test_tells_a_persons_own_pace_since_the_morning(self) -> None:
         ada, answers = make_annotator(), make_answers(5)

@@ -26,7 +26,7 @@ from benchmarks.models import (
 from benchmarks.studying import Parameters, create_study
 from benchmarks.traces import pack
 from greenllm.bundles.carriage import pack_study, unpack_study
-from labeling.models import Grade, Guideline, Label
+from labeling.models import GoldAnswer, Grade, Guideline, Label
 from tests import factories as make
 
 OTHER_DAY = make.NOW + timedelta(days=40)
@@ -122,6 +122,12 @@ def _judge(study: Study) -> None:
         first.save()
         verdict = "correct" if number % 3 else "incorrect"
         make.make_label(response, verdict, labeler=people[number % 2], supersedes=first, active_seconds=4.5)
+    for gold_verdict, retired_at in (("incorrect", OTHER_DAY), ("correct", None)):
+        GoldAnswer.objects.create(
+            response=study.responses.finished().in_order()[1], verdict=gold_verdict, reason="as the book has it",
+            set_by=people[0], retired_at=retired_at,
+        )  # fmt: skip
+    GoldAnswer.objects.update(created_at=OTHER_DAY)
     Grade.objects.update(created_at=OTHER_DAY)
     Label.objects.update(created_at=OTHER_DAY)
     Guideline.objects.update(created_at=OTHER_DAY)

@@ -54,7 +54,7 @@ TABLES = ("Study", "Response", "ResponseAttempt", "Measurement", "ChannelReading
 
 def row_counts() -> dict[str, int]:
     models = [apps.get_model("benchmarks", name) for name in TABLES]
-    models += [apps.get_model("labeling", name) for name in ("Label", "Grade", "Guideline")]
+    models += [apps.get_model("labeling", name) for name in ("GoldAnswer", "Label", "Grade", "Guideline")]
     return {model.__name__: model._default_manager.count() for model in [*models, User]}
 
 
@@ -208,19 +208,20 @@ CARRIED = {
     "StudyMeasurement": {"study", "measurement"},
     "Grade": {"response"},
     "Guideline": {"category"},
+    "GoldAnswer": {"response"},
     "Label": {"response", "labeler", "grade", "guideline", "supersedes"},
     "Machine": set(),
     "LanguageModel": set(),
     "Dataset": set(),
     "Category": set(),
 }
-STAYS = {"Study": {"created_by"}}
+STAYS = {"GoldAnswer": {"set_by"}, "Study": {"created_by"}}
 
 
 class TestRelations:
     @pytest.mark.parametrize("name", sorted(CARRIED))
     def test_all_travel_or_are_known_to_stay(self, name: str) -> None:
-        app = "labeling" if name in {"Grade", "Guideline", "Label"} else "benchmarks"
+        app = "labeling" if name in {"GoldAnswer", "Grade", "Guideline", "Label"} else "benchmarks"
         model = apps.get_model(app, name)
         relations = {one.name for one in model._meta.concrete_fields if one.is_relation}
         assert relations == CARRIED[name] | STAYS.get(name, set())

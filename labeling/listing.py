@@ -1,0 +1,177 @@
+"""Reading lists: the next answers of one person, in their own order, worked out once for many claims.
+
+A list only proposes. Each claim looks at its first answers again, so that an old one costs a look and nothing else.
+Gold answers and answers that the person judged long ago are mixed in, unmarked: their ids stand negative in the list.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.db import connection
+
+from labeling.models import Annotator, Label
+from labeling.waiting import SESSION, Mode, QueueFilter, answers_sql, count_in
+
+LIST_LENGTH = 300
+LIST_AGE = timedelta(minutes=2)
+# Of what comes, so much is an answer that the person judged before, and so much is gold.
+SELF_CHECK_RATE = 0.05
+GOLD_RATE = 0.05
+# A person's first so many gold answers come at this rate, so that one learns soon how they judge.
+FIRST_GOLD_COUNT, FIRST_GOLD_RATE = 3, 0.5
+# An answer is shown again after a day, or after so many others.
+SELF_CHECK_AGE, SELF_CHECK_DISTANCE = timedelta(days=1), 200
+_MOST_EXTRAS = 40
+
+_SHUFFLED = "hashint8extended(response.id, %(seed)s)"
+_ROWS = f"hashint8extended(response.prompt_id, %(seed)s), response.prompt_id, {_SHUFFLED}"
+# How many hold a place of an answer: asked for each of a few, or grouped once for all.
+_LIVE = """(
+    SELECT count(*) FROM labeling_lease AS lease WHERE lease.response_id = response.id AND lease.kind = '{kind}'
+    AND lease.slot IS NOT NULL AND lease.expires_at > %(now)s
+)"""
+_HELD = """LEFT JOIN (
+    SELECT response_id, count(*) AS count FROM labeling_lease
+    WHERE kind = '{kind}' AND slot IS NOT NULL AND expires_at > %(now)s GROUP BY response_id
+) AS held ON held.response_id = response.id"""
+_JUDGED_BY_PERSON = """EXISTS (
+    SELECT FROM labeling_label AS mine WHERE mine.response_id = response.id AND mine.labeler_id = %(person)s
+    AND mine.source = 'person' AND mine.kind = 'judgement' {current}
+)"""
+_CURRENT = "AND mine.is_current AND mine.voided_at IS NULL"
+_MAY_LOOK = """NOT EXISTS (
+    SELECT FROM labeling_lease AS lease WHERE lease.response_id = response.id AND lease.annotator_id = %(person)s
+) AND NOT EXISTS (
+    SELECT FROM labeling_skip AS skip WHERE skip.response_id = response.id AND skip.annotator_id = %(person)s
+    AND skip.skipped_at > %(rested)s
+) AND NOT EXISTS (
+    SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id
+    AND (flag.resolution = 'withdrawn' OR flag.resolution = '' AND flag.person_id = %(person)s)
+)"""
+_WAS_SKIPPED = """EXISTS (
+    SELECT FROM labeling_skip AS skip WHERE skip.response_id = response.id AND skip.annotator_id = %(person)s
+)"""
+
+
+def free_sql(chosen: QueueFilter, *, live: str = "") -> str:
+    """Return the condition under which a person may claim an answer that waits: it has a place, and they are new to it.
+
+    Who ever judged an answer as a reader does not settle it, not even after taking that back.
+    """
+    live = live or _LIVE.format(kind=chosen.kind)
+    if chosen.is_adjudication:
+        return f"standing.wants_adjudicator AND {live} = 0 AND NOT {_JUDGED_BY_PERSON.format(current='')}"
+    new = f"NOT {_JUDGED_BY_PERSON.format(current=_CURRENT)}"
+    return f"standing.wants_reader AND {new} AND standing.readers + {live} < standing.wanted"
+
+
+def may_look_sql() -> str:
+    """Return the condition that a person may look at an answer: not held, resting, flagged or withdrawn."""
+    return _MAY_LOOK
+
+
+def judged_sql() -> str:
+    """Return the condition that a person has judged an answer as a reader, and that their label counts."""
+    return _JUDGED_BY_PERSON.format(current=_CURRENT)
+
+
+def claim_values(person_id: int, now: datetime) -> dict[str, Any]:
+    """Return what `free_sql` and `may_look_sql` need."""
+    return {"person": person_id, "now": now, "rested": now - SESSION}
+
+
+def renew_list(*, annotator: Annotator, chosen: QueueFilter, now: datetime) -> None:
+    """Work out what a person reads next, and how many answers there are; store both with them."""
+    values = {**chosen.values, **claim_values(annotator.person_id, now), "seed": annotator.order_seed}
+    counted, latest_at = count_in(chosen), _latest_label_at(annotator.person_id)
+    waiting = _waiting(chosen, values)
+    annotator.list_ids = _mixed(waiting, chosen, values)
+    annotator.list_key = chosen.key
+    annotator.list_made_at = max(now, latest_at) if latest_at else now
+    annotator.total_count, annotator.judged_count = counted.total_count, counted.judged_count
+    annotator.save(update_fields=["list_ids", "list_key", "list_made_at", "total_count", "judged_count"])
+
+
+def is_due(annotator: Annotator, chosen: QueueFilter, now: datetime) -> bool:
+    """Tell whether a list must be made anew before anything is claimed from it."""
+    made_at = annotator.list_made_at
+    return made_at is None or annotator.list_key != chosen.key or abs(now - made_at) > LIST_AGE
+
+
+def _latest_label_at(person_id: int) -> datetime | None:
+    latest = Label.objects.by(person_id).order_by("-created_at").values_list("created_at", flat=True)
+    return latest.first()
+
+
+def _waiting(chosen: QueueFilter, values: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the answers that a person may claim, in their order, each with its prompt."""
+    order = _ROWS if chosen.mode is Mode.ROWS else _SHUFFLED
+    query = f"""
+SELECT response.id, response.prompt_id {answers_sql(chosen, _HELD.format(kind=chosen.kind))}
+AND {free_sql(chosen, live="coalesce(held.count, 0)")} AND {_MAY_LOOK}
+ORDER BY {_WAS_SKIPPED}, {order}, response.id LIMIT {LIST_LENGTH}"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return [(response_id, prompt_id) for response_id, prompt_id in cursor.fetchall()]
+
+
+def _mixed(waiting: Sequence[tuple[int, int]], chosen: QueueFilter, values: dict[str, Any]) -> list[int]:
+    """Put gold answers and self-checks between the answers that wait; never among those that an adjudicator settles.
+
+    Where the answers to one prompt come in a row, they stand between rows.
+    """
+    if chosen.is_adjudication or not waiting:
+        return [response_id for response_id, _ in waiting]
+    gold, checks = _ids(_GOLD, chosen, values), _ids(_SELF_CHECKS, chosen, values)
+    first_gold = FIRST_GOLD_COUNT - _gold_judged(values) if gold else 0
+    chance = random.Random(f"{values['seed']} {values['now']}")
+    mixed: list[int] = []
+    is_row = chosen.mode is Mode.ROWS
+    for _, group in groupby(waiting, key=lambda pair: pair[1] if is_row else pair[0]):
+        row = [response_id for response_id, _ in group]
+        if gold and chance.random() < (FIRST_GOLD_RATE if first_gold > 0 else GOLD_RATE * len(row)):
+            mixed.append(-gold.pop(0))
+            first_gold -= 1
+        if checks and chance.random() < SELF_CHECK_RATE * len(row):
+            mixed.append(-checks.pop(0))
+        mixed.extend(row)
+    return mixed
+
+
+def _ids(query: str, chosen: QueueFilter, values: dict[str, Any]) -> list[int]:
+    with connection.cursor() as cursor:
+        aged = {"aged": values["now"] - SELF_CHECK_AGE, "distance": SELF_CHECK_DISTANCE - 1}
+        cursor.execute(query.format(chosen=chosen.sql), {**values, **aged})
+        return [response_id for (response_id,) in cursor.fetchall()]
+
+
+def _gold_judged(values: dict[str, Any]) -> int:
+    """Return how many answers that are gold now the person has judged."""
+    own = Label.objects.current().by(values["person"]).judgements()
+    return own.filter(response__gold_answers__retired_at__isnull=True, response__gold_answers__isnull=False).count()
+
+
+_GOLD = f"""
+SELECT response.id FROM labeling_goldanswer AS gold
+JOIN benchmarks_response AS response ON response.id = gold.response_id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+WHERE gold.retired_at IS NULL AND {{chosen}} AND NOT {_JUDGED_BY_PERSON.format(current="")} AND {_MAY_LOOK}
+ORDER BY {_SHUFFLED}, response.id LIMIT {_MOST_EXTRAS}"""  # noqa: S608 - put together of constants
+_SELF_CHECKS = f"""
+SELECT response.id FROM labeling_label AS own
+JOIN benchmarks_response AS response ON response.id = own.response_id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+WHERE own.labeler_id = %(person)s AND own.source = 'person' AND own.kind = 'judgement'
+  AND own.is_current AND own.voided_at IS NULL AND {{chosen}} AND {_MAY_LOOK}
+  AND (own.created_at <= %(aged)s OR own.created_at < (
+      SELECT created_at FROM labeling_label WHERE labeler_id = %(person)s
+      ORDER BY created_at DESC OFFSET %(distance)s LIMIT 1
+  ))
+  AND NOT EXISTS (
+      SELECT FROM labeling_label AS again WHERE again.response_id = response.id AND again.labeler_id = %(person)s
+      AND again.kind = 'self_check'
+  )
+ORDER BY {_SHUFFLED}, response.id LIMIT {_MOST_EXTRAS}"""  # noqa: S608 - put together of constants

@@ -1,0 +1,272 @@
+"""What comes next, in every mode, with what is mixed in."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.utils import timezone
+
+from benchmarks.models import LanguageModel, Response
+from greenllm.models import User
+from labeling.assigning import Reader, annotator_of, claim_answer, hold_answers, return_answer, skip_answer
+from labeling.judging import Outcome, Undone, Vote, judge, take_back_latest
+from labeling.listing import LIST_AGE, renew_list
+from labeling.models import Annotator, GoldAnswer, Label, Lease, Verdict
+from labeling.verdicts import verdicts_of
+from labeling.waiting import Mode, QueueFilter, progress_in
+from tests import factories as make
+from tests.labeling.queues import NOW, make_annotator, make_answers, make_rule, moment, reader_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_annotator("ada")
+
+
+@pytest.fixture
+def bob() -> User:
+    return make_annotator("bob")
+
+
+def make_grid(prompt_count: int, models: tuple[str, ...]) -> list[list[Response]]:
+    """Make answers of several models to the same prompts; one list a prompt."""
+    study = make.make_study()
+    deployments = [make.make_deployment(name) for name in models]
+    for name in models:
+        LanguageModel.objects.filter(name=name).update(family=name)
+    prompts = [make.make_prompt() for _ in range(prompt_count)]
+    return [[make.make_response(prompt, one, study=study) for one in deployments] for prompt in prompts]
+
+
+def claim_all(reader: Reader) -> list[int]:
+    claimed = []
+    while (response_id := claim_answer(reader=reader, now=NOW)) is not None:
+        claimed.append(response_id)
+    return claimed
+
+
+def vote_on(response_id: int, verdict: Verdict = Verdict.CORRECT, *, is_adjudication: bool = False) -> Vote:
+    return Vote(response_id, verdict, None, NOW, 1.0, is_adjudication=is_adjudication)
+
+
+def set_gold(responses: list[Response]) -> None:
+    for response in responses:
+        GoldAnswer.objects.create(response=response, verdict="correct", reason="As the reference says.")
+        make.make_label(response, kind="adjudication")
+
+
+class TestList:
+    def test_is_made_once_for_many_claims(self, ada: User) -> None:
+        make_answers(8)
+        claim_answer(reader=reader_of(ada), now=NOW)
+        made = Annotator.objects.get()
+        claim_answer(reader=reader_of(ada), now=moment(seconds=1))
+        later = Annotator.objects.get()
+        assert later.list_made_at == made.list_made_at
+        assert (len(made.list_ids), len(later.list_ids)) == (7, 6)
+
+    def test_is_made_anew_when_old_or_for_another_filter(self, ada: User) -> None:
+        make_answers(3, category="code")
+        make_answers(8, category="math")
+        claim_answer(reader=reader_of(ada), now=NOW)
+        claim_answer(reader=reader_of(ada), now=moment(seconds=LIST_AGE.total_seconds() + 1))
+        assert Annotator.objects.get().list_made_at == moment(seconds=LIST_AGE.total_seconds() + 1)
+        claim_answer(reader=reader_of(ada, mode=Mode.ROWS), now=moment(minutes=3))
+        assert Annotator.objects.get().list_made_at == moment(minutes=3)
+
+    def test_never_gives_what_was_judged_or_cancelled_since(self, ada: User) -> None:
+        answers = make_answers(6)
+        first = claim_answer(reader=reader_of(ada), now=NOW)
+        judged, cancelled, *free = [answer for answer in answers if answer.pk != first]
+        make.make_label(judged)
+        Response.objects.filter(pk=cancelled.pk).update(state="cancelled")
+        assert set(claim_all(reader_of(ada))) == {answer.pk for answer in free}
+
+    def test_loses_nothing_that_was_held_when_it_came_by(self, ada: User, bob: User) -> None:
+        answers = make_answers(5)
+        renew_list(annotator=annotator_of(person_id=bob.pk, fresh_seed=1), chosen=QueueFilter(), now=NOW)
+        held = claim_answer(reader=reader_of(ada), now=NOW)
+        assert held is not None
+        assert len(claim_all(reader_of(bob))) == 4
+        skip_answer(person_id=ada.pk, response_id=held, now=NOW)
+        assert claim_all(reader_of(bob)) == [held]
+        assert Lease.objects.filter(annotator=bob).count() == len(answers)
+
+    def test_keeps_counting_where_there_are_many(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("labeling.waiting.EXACT_COUNT", 2)
+        now = timezone.now()
+        answers = make_answers(6)
+        make.make_label(answers[0])
+        first, second, _ = [lease.response_id for lease in hold_answers(reader=reader_of(ada), now=now)]
+
+        def counts() -> tuple[int, int]:
+            kept = Annotator.objects.get()
+            told = progress_in(chosen=QueueFilter(), person_id=ada.pk, since=now - timedelta(hours=1), annotator=kept)
+            return told.judged_count, told.total_count
+
+        steps = [counts()]
+        for response_id in (first, second):
+            judge(person_id=ada.pk, vote=vote_on(response_id))
+            steps.append(counts())
+        take_back_latest(person_id=ada.pk, now=timezone.now())
+        steps.append(counts())
+        assert steps == [(1, 6), (2, 6), (3, 6), (2, 6)]
+
+
+class TestModes:
+    def test_rows_give_all_answers_to_a_prompt_together(self, ada: User) -> None:
+        grid = make_grid(6, ("a", "b", "c"))
+        claimed = claim_all(reader_of(ada, mode=Mode.ROWS))
+        prompts = [Response.objects.get(pk=response_id).prompt_id for response_id in claimed]
+        assert len(claimed) == 18
+        assert len([1 for before, after in pairwise(prompts) if before != after]) == 5
+        assert list(dict.fromkeys(prompts)) != [row[0].prompt_id for row in grid]
+
+    def test_differing_gives_prompts_whose_answers_were_judged_or_graded_unlike(self, ada: User) -> None:
+        alike, graded, mixed, unknown = make_grid(4, ("a", "b", "c"))
+        for response in alike[:2]:
+            make.make_grader_label(response, "correct")
+        for response, verdict in zip(graded, ("correct", "incorrect"), strict=False):
+            make.make_grader_label(response, verdict)
+        make.make_label(mixed[0], "incorrect")
+        make.make_grader_label(mixed[1], "correct")
+        make.make_grader_label(unknown[0], "unsure")
+        claimed = claim_all(reader_of(ada, mode=Mode.DIFFERING))
+        assert set(claimed) == {response.pk for response in (*graded, *mixed[1:])}
+
+    def test_a_label_says_more_than_a_grade_of_the_same_answer(self, ada: User) -> None:
+        ((one, other),) = make_grid(1, ("a", "b"))
+        make.make_grader_label(one, "incorrect")
+        make.make_grader_label(other, "correct")
+        make.make_label(one, "correct")
+        Label.objects.filter(source="grader").delete()
+        assert claim_all(reader_of(ada, mode=Mode.DIFFERING)) == []
+
+    def test_a_group_gives_the_answers_of_its_models(self, ada: User) -> None:
+        grid = make_grid(3, ("a", "b"))
+        assert set(claim_all(reader_of(ada, families=("b",)))) == {row[1].pk for row in grid}
+
+    def test_no_filter_gives_what_an_adjudicator_settles(self, ada: User, bob: User) -> None:
+        (answer,) = make_answers(1)
+        make_rule(judgements=2, max_readers=2)
+        make.make_label(answer, "correct", labeler=ada)
+        make.make_label(answer, "incorrect")
+        assert claim_all(reader_of(bob)) == []
+        assert claim_all(reader_of(ada, mode=Mode.DISPUTED)) == [], "who read it does not settle it"
+        assert claim_all(reader_of(bob, mode=Mode.DISPUTED)) == [answer.pk]
+        assert judge(person_id=bob.pk, vote=vote_on(answer.pk, is_adjudication=True)) is Outcome.SAVED
+        decision = verdicts_of([answer.pk])[answer.pk]
+        assert (decision.is_correct, decision.is_adjudicated) == (True, True)
+        assert take_back_latest(person_id=bob.pk, now=timezone.now()).undone is Undone.NOTHING
+        undone = take_back_latest(person_id=bob.pk, now=timezone.now(), is_adjudicating=True)
+        assert (undone.undone, undone.is_held) == (Undone.VOTE, True)
+        assert Lease.objects.get().kind == "adjudication"
+
+    def test_who_took_a_judgement_back_does_not_settle_it_either(self, ada: User) -> None:
+        (answer,) = make_answers(1)
+        make_rule(judgements=2, max_readers=2)
+        make.make_label(answer, labeler=ada, voided_at=NOW, void_reason="taken back")
+        for verdict in ("correct", "incorrect"):
+            make.make_label(answer, verdict)
+        assert claim_all(reader_of(ada, mode=Mode.DISPUTED)) == []
+
+    def test_another_mode_gives_up_what_was_to_be_settled(self, ada: User) -> None:
+        disputed, fresh = make_answers(2)
+        make.make_label(disputed, "unsure")
+        held = hold_answers(reader=reader_of(ada, mode=Mode.DISPUTED), now=NOW)
+        assert [lease.response_id for lease in held] == [disputed.pk]
+        held = hold_answers(reader=reader_of(ada), now=NOW)
+        assert [(lease.response_id, lease.kind) for lease in held] == [(fresh.pk, "judgement")]
+
+
+class TestRules:
+    def test_raised_midway_bring_answers_back_and_lowered_lose_nothing(self, ada: User, bob: User) -> None:
+        (answer,) = make_answers(1)
+        make.make_label(answer, labeler=ada)
+        assert claim_all(reader_of(bob)) == []
+        make_rule(judgements=2)
+        assert claim_all(reader_of(bob)) == [answer.pk]
+        make_rule(judgements=1)
+        assert judge(person_id=bob.pk, vote=vote_on(answer.pk)) is Outcome.SAVED
+        assert verdicts_of([answer.pk])[answer.pk].label_count == 2
+
+    def test_a_disagreement_adds_a_reader(self, ada: User) -> None:
+        (answer,) = make_answers(1)
+        make_rule(judgements=2, max_readers=3)
+        for verdict in ("correct", "incorrect"):
+            make.make_label(answer, verdict)
+        assert claim_all(reader_of(ada)) == [answer.pk]
+
+    def test_of_a_category_and_a_share(self, ada: User) -> None:
+        make_rule("math", judgements=2, share=0.5)
+        study = make.make_study()
+        answers = make_answers(20, study=study) + make_answers(5, study=study, category="code")
+        for answer in answers:
+            make.make_label(answer)
+        again = claim_all(reader_of(ada))
+        assert 8 <= len(again) <= 12
+        assert set(again) <= {answer.pk for answer in answers[:20]}
+
+
+class TestMixedIn:
+    def test_gold_comes_early_unmarked_and_to_everybody(self, ada: User, bob: User) -> None:
+        gold = make_answers(5)
+        set_gold(gold)
+        make_answers(60)
+        for person in (ada, bob):
+            claimed = {claim_answer(reader=reader_of(person, seed=person.pk), now=NOW) for _ in range(20)}
+            assert len(claimed & {answer.pk for answer in gold}) >= 3
+        assert not Lease.objects.filter(response__in=gold, slot__isnull=False).exists()
+        assert {lease.kind for lease in Lease.objects.all()} == {"judgement"}
+
+    def test_gold_is_not_shown_twice_nor_once_retired(self, ada: User) -> None:
+        known, retired = make_answers(2)
+        set_gold([known, retired])
+        GoldAnswer.objects.filter(response=retired).update(retired_at=NOW)
+        make.make_label(known, labeler=ada)
+        waiting = make_answers(40)
+        assert set(claim_all(reader_of(ada))) == {answer.pk for answer in waiting}
+
+    def test_an_own_answer_comes_again_after_a_day_as_a_self_check(self, ada: User) -> None:
+        old, recent = make_answers(20), make_answers(5)
+        for answer in (*old, *recent):
+            label = make.make_label(answer, labeler=ada)
+            Label.objects.filter(pk=label.pk).update(created_at=moment(hours=-25 if answer in old else -2))
+        waiting = make_answers(200)
+        claimed = claim_all(reader_of(ada))
+        again = set(claimed) - {answer.pk for answer in waiting}
+        assert 3 <= len(again) <= 18
+        assert again <= {answer.pk for answer in old}
+        assert set(Lease.objects.filter(response__in=again).values_list("kind", "slot")) == {("self_check", None)}
+
+    def test_a_self_check_is_stored_apart_and_counts_for_nothing(self, ada: User) -> None:
+        (answer,) = make_answers(1)
+        make.make_label(answer, labeler=ada)
+        assert return_answer(person_id=ada.pk, response_id=answer.pk, now=NOW, kind="self_check")
+        assert judge(person_id=ada.pk, vote=vote_on(answer.pk, Verdict.INCORRECT)) is Outcome.SAVED
+        assert judge(person_id=ada.pk, vote=vote_on(answer.pk, Verdict.INCORRECT)) is Outcome.REPEATED
+        assert dict(Label.objects.values_list("kind", "verdict")) == {
+            "judgement": "correct", "self_check": "incorrect",
+        }  # fmt: skip
+        decision = verdicts_of([answer.pk])[answer.pk]
+        assert (decision.is_correct, decision.label_count) == (True, 1)
+        undone = take_back_latest(person_id=ada.pk, now=timezone.now())
+        assert undone.is_held
+        assert Lease.objects.get().kind == "self_check"
+        assert Label.objects.current().get().kind == "judgement"
+
+    def test_after_many_others_an_answer_comes_again_the_same_day(
+        self, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judged = make_answers(6)
+        for place, answer in enumerate(judged):
+            label = make.make_label(answer, labeler=ada)
+            Label.objects.filter(pk=label.pk).update(created_at=moment(minutes=place - 60))
+        monkeypatch.setattr("labeling.listing.SELF_CHECK_DISTANCE", 3)
+        monkeypatch.setattr("labeling.listing.SELF_CHECK_RATE", 1.0)
+        make_answers(10)
+        claim_all(reader_of(ada))
+        again = set(Lease.objects.filter(kind="self_check").values_list("response_id", flat=True))
+        assert again == {answer.pk for answer in judged[:3]}
