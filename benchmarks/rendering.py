@@ -105,7 +105,7 @@ def _highlighted(code: str, language: str) -> str | None:
     if name not in _LANGUAGES or len(code) > _LONGEST_HIGHLIGHTED:
         return None
     from pygments import highlight  # takes a while to import, and few processes show code
-    from pygments.formatters import HtmlFormatter
+    from pygments.formatters.html import HtmlFormatter  # the package finds it by name, which two threads at once break
     from pygments.lexers import get_lexer_by_name
 
     lexer = get_lexer_by_name(name, stripnl=False, ensurenl=False)
