@@ -11,8 +11,9 @@ number. So version 2 is one string of bytes (`packed`), a sequence of whole numb
     pairs       k and the window (ns) of each reading whose window is not the usual one, in order of k
 
 A reading that is late, was skipped or failed makes one larger number; nothing needs a place of its own. Moments are
-right to half a unit (a microsecond, or a nanosecond where two readings would fall on one microsecond), values and
-windows are exact. No byte depends on the machine's byte order.
+right to half a unit (a microsecond, or a nanosecond where two readings would fall on one microsecond). Values are
+exact, and so are windows, save those that reach back to the reading before, whose ends are moments as above. No byte
+depends on the machine's byte order.
 
 `window_ns` is the usual window of the readings, or 0 where each reaches back to the reading before it (and the first
 one over one period).
