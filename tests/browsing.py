@@ -37,13 +37,7 @@ SCHEMES = ("light", "dark")
 # two frames on, styles and charts have taken the new colours
 SETTLED_SCRIPT = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 # pages need every app, so that every table is emptied after a test; a test makes the roles it needs
-BROWSING = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    # of a request whose browser left in the middle of it; the connection is closed when it is collected
-    pytest.mark.filterwarnings("ignore:.*psycopg.Connection.* was deleted while still open:ResourceWarning"),
-]
+BROWSING = [pytest.mark.slow, pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def chromium_path() -> Path | None:
