@@ -58,6 +58,7 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=str(path), args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
+        connections.close_all()  # those of this loop: once it has ended, nothing leads to them any more
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
@@ -136,7 +137,7 @@ def site(browser: Browser, transactional_db: None) -> Iterator[Site]:
             context.close()
         httpx.get(f"{address}/account/sign-in/")  # whatever still ran has ended once this is answered
     connections.close_all()
-    gc.collect()  # what is left of requests goes now, not in a later test
+    gc.collect()  # what this test left open is told here, not in a later test
     assert site.complaints == []
 
 

@@ -1,6 +1,5 @@
 """The chat's addresses from outside: who may do what, and what comes back."""
 
-import gc
 import json
 import re
 from collections.abc import Iterator
@@ -165,7 +164,6 @@ class TestQueries:
 class TestSending:
     @pytest.fixture
     def address(self, transactional_db: None) -> Iterator[str]:
-        gc.collect()  # connections of requests that broke off in an earlier test are closed before any is counted
         with served() as address:
             yield address
         connections.close_all()
