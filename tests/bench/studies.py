@@ -14,7 +14,7 @@ from benchmarks import jobs
 from benchmarks.federating import connect
 from benchmarks.inference.base import Generation, GenerationRequest, InferenceClient
 from benchmarks.inference.scripted import ScriptedAnswer, ScriptedModel, ScriptedOllama
-from benchmarks.management.commands.work import MachineWorker, keep_connections
+from benchmarks.management.commands.work import MachineWorker, kept_connections
 from benchmarks.models import Machine, Measurement, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
 from tests.bench.rig import four_channels
@@ -85,8 +85,8 @@ def run(table: Table, *, answers: int, seconds: float) -> None:
 
 def _work(study: Study, machine: Machine, watch: Stopwatch) -> float:
     """Return how long a worker takes for all of a study (s)."""
-    with override_settings(MACHINE_NAME=machine.name), patch.object(jobs, "connect", watch.connect):
-        keep_connections()
+    named, watched = override_settings(MACHINE_NAME=machine.name), patch.object(jobs, "connect", watch.connect)
+    with named, watched, kept_connections():
         enqueue_study(study=study)
         queue = queue_of(machine)
         worker = MachineWorker([queue], connection=queue.connection)

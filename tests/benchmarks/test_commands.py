@@ -308,6 +308,14 @@ class TestWork:
         assert study.state == "finished"
         assert not list(Path("/dev/shm").glob(f"*{machine}*"))
 
+    def test_leaves_how_long_connections_are_kept_as_it_was(self, machine: Machine) -> None:
+        before = dict(connection.settings_dict)
+
+        run("work", "--burst")
+
+        assert before["CONN_MAX_AGE"] == 0
+        assert connection.settings_dict == before
+
     def test_measures_anew_what_it_measured_when_postgres_dropped_its_connection(self, machine: Machine) -> None:
         def dropping_once(_model: str, _prompt: str) -> ScriptedAnswer:
             if not dropped:

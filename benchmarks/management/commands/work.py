@@ -1,5 +1,7 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django_rq
@@ -25,15 +27,23 @@ class MachineWorker(SimpleWorker):
         super().execute_job(job, queue)
 
 
-def keep_connections() -> None:
+@contextmanager
+def kept_connections() -> Iterator[None]:
     """Keep this process's connections to Postgres from job to job, each looked at before a job uses it.
 
     A new one for each answer costs 15 ms: its server process knows no table yet. Web processes go without, because
-    under ASGI a kept connection is never given back.
+    under ASGI a kept connection is never given back; whoever works inside another program leaves that as it was.
     """
+    before = {connection.alias: dict(connection.settings_dict) for connection in connections.all()}
     for connection in connections.all():
         connection.settings_dict.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
         connection.close()  # the next one goes by these settings
+    try:
+        yield
+    finally:
+        for connection in connections.all():
+            connection.settings_dict.update(before[connection.alias])
+            connection.close()
 
 
 class Command(TellingCommand):
@@ -43,7 +53,10 @@ class Command(TellingCommand):
         parser.add_argument("--burst", action="store_true", help="Stop when the queues are empty.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        keep_connections()
+        with kept_connections():
+            self._work(is_burst=options["burst"])
+
+    def _work(self, *, is_burst: bool) -> None:
         machine = ensure_machine(name=settings.MACHINE_NAME)
         taken_up = take_up_work(machine=machine, now=timezone.now())
         self.stdout.write(f"Worker of {machine} on the queues default, {machine.queue_name}; {taken_up} taken up.")
@@ -54,6 +67,6 @@ class Command(TellingCommand):
         )
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
-            worker.work(burst=options["burst"], logging_level="WARNING")
+            worker.work(burst=is_burst, logging_level="WARNING")
         finally:
             process_recorder(machine.pk).stop()
