@@ -17,6 +17,7 @@ from benchmarks.models import Deployment, InferenceServer, Study
 from benchmarks.studying import Parameters, create_study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
+from labeling.switching import switch_on_where_nobody_decided
 from router.keys import create_key, find_key
 
 DATASET = "greenllm-demo"
@@ -75,6 +76,11 @@ def ensure_prompts() -> int:
         import_prompts(path=path, dataset_name=DATASET, category_name=path.stem, licence=_LICENCE).created_count
         for path in sorted(PROMPT_FILES.glob("*.jsonl"))
     )
+
+
+def switch_on_graders() -> list[str]:
+    """Let graders label in the demo's categories that have no rule of their own; return the names of these."""
+    return switch_on_where_nobody_decided(category_names=[path.stem for path in PROMPT_FILES.glob("*.jsonl")])
 
 
 def ensure_demo_server(*, machine_name: str, base_url: str) -> InferenceServer:

@@ -11,12 +11,14 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import Count
 
 from benchmarks.bundling.archive import Line, Row
 from benchmarks.bundling.members import Incoming, Member, Outgoing, in_chunks, referred
 from benchmarks.bundling.rows import Shape, database_errors, insert
 from benchmarks.models import Category, Study
 from labeling.models import GoldAnswer, Grade, Guideline, Label
+from labeling.ruling import grader_category_ids
 
 _GUIDELINE = Shape(Guideline)
 _GRADE = Shape(Grade)
@@ -172,6 +174,19 @@ def _read_labels(incoming: Incoming, lines: Iterator[Line]) -> None:
             batch = []
     if batch:
         reader.read(batch)
+    _note_what_counts(incoming)
+
+
+def _note_what_counts(incoming: Incoming) -> None:
+    """Say where labels by graders count for no verdict here: the switch is this installation's, and no bundle's."""
+    by_graders = Label.objects.current().filter(source=Label.Source.GRADER, response__study=incoming.made)
+    uncounted = by_graders.exclude(response__prompt__category_id__in=grader_category_ids())
+    names = uncounted.order_by("response__prompt__category__name").values_list("response__prompt__category__name")
+    for name, count in names.annotate(count=Count("pk")):
+        incoming.notes.append(
+            f"{count} labels by graders in {name} count for no verdict here, until graders may label there: "
+            "/label/rules/ shows how right they are and switches it on."
+        )
 
 
 class _LabelReader:

@@ -11,7 +11,7 @@ from rq.job import Job
 
 from benchmarks.models import Study
 from benchmarks.queueing import impatient_connection
-from labeling.suggesting import suggest
+from labeling.suggesting import accept_suggestions, suggest
 from labeling.wiring import graders
 
 logger = logging.getLogger(__name__)
@@ -31,13 +31,18 @@ class GradingRun:
 
 
 def grade_study(study_id: int) -> str:
-    """Let the graders suggest verdicts for a study's answers; return what they did in a sentence."""
+    """Let the graders suggest verdicts, and label where that is switched on; return what they did in a sentence."""
     study = Study.objects.filter(pk=study_id).first()
     if study is None:
         return "The study is gone."
     done = suggest(study=study, graders=graders())
-    logger.info("study %s: %s answers graded, %s left", study_id, done.graded_count, done.ungradable_count)
+    labeled_count = accept_suggestions(study=study)
+    logger.info(
+        "study %s: %s answers graded, %s left, %s labeled",
+        study_id, done.graded_count, done.ungradable_count, labeled_count,
+    )  # fmt: skip
     parts = [f"{done.graded_count} answers graded"]
+    parts += [f"{labeled_count} labeled by graders, where that is switched on"] if labeled_count else []
     parts += [f"{count} left: {reason}" for reason, count in sorted(done.reasons.items())]
     return "; ".join(parts) + "."
 

@@ -112,6 +112,11 @@ def reliability() -> Reliability:
     )
 
 
+def concordances() -> tuple[Concordance, ...]:
+    """Return each grader against people alone, on blind labels as in `reliability`, in two queries."""
+    return _concordances([one for one in _said() if not one.saw_evidence])[0]
+
+
 def _said() -> list[Said]:
     rows = Label.objects.current().of_people().order_by("pk")
     return [

@@ -10,12 +10,13 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from benchmarks.models import Category
 from labeling.doors import rule_makers_only
 from labeling.models import MAX_READERS, JudgementRule, Label, Verdict
 from labeling.ruling import history_of_rules, make_rule, rules_in_force
+from labeling.switching import FEWEST_BLIND, GraderSwitch, TooFewBlindLabels, grader_switches, switch_graders
 from labeling.verdicts import Decision, Judgement, Step, decide, next_step
 from labeling.waiting import QueueFilter, count_in
 
@@ -42,7 +43,6 @@ class RuleForm(forms.Form):
     evidence = forms.ChoiceField(
         choices=JudgementRule.Evidence.choices, initial="after_vote", label="Show what graders found"
     )
-    grades_count = forms.BooleanField(required=False, label="Graders may label in this category")
 
     def clean(self) -> dict[str, Any]:
         """Refuse fewer readers than judgements."""
@@ -55,6 +55,14 @@ class RuleForm(forms.Form):
     def rule(self) -> JudgementRule:
         """Return the rule, unsaved."""
         return JudgementRule(**{**self.cleaned_data, "share": self.cleaned_data["share"] / 100})
+
+
+class SwitchForm(forms.Form):
+    """The switch that lets graders label in one category."""
+
+    category = forms.ModelChoiceField(Category.objects.order_by("name"))
+    state = forms.ChoiceField(choices=[("on", "on"), ("off", "off")])
+    confirmed = forms.BooleanField(required=False, label="I switch it on all the same")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -73,8 +81,61 @@ def rules(request: HttpRequest) -> HttpResponse:
             f"{left} of {counted.total_count} answers wait for readers now; nothing that was said is lost.",
         )
         return redirect("labeling:rules")
-    page = Paginator(history_of_rules(), _PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "labeling/rules.html", {"form": form, "in_force": rules_in_force(), "page": page})
+    return _rules_page(request, form)
+
+
+@require_POST
+@never_cache
+@rule_makers_only
+def switch(request: HttpRequest) -> HttpResponse:
+    """Let graders label in a category, or not any more; ask again where too little is known of them."""
+    form = SwitchForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was switched: choose one of the categories here, and on or off.")
+        return redirect("labeling:rules")
+    category, is_on = form.cleaned_data["category"], form.cleaned_data["state"] == "on"
+    chosen = next(one for one in grader_switches() if one.category == category)
+    try:
+        switch_graders(
+            switch=chosen, is_on=is_on, person_id=request.user.pk, is_confirmed=form.cleaned_data["confirmed"]
+        )
+    except TooFewBlindLabels as error:
+        return _rules_page(request, RuleForm(), refused=Refusal(category, str(error)))
+    messages.success(request, _switched(chosen, is_on=is_on))
+    return redirect("labeling:rules")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why graders were not let to label in a category: it wants a confirmation."""
+
+    category: Category
+    reason: str
+
+
+def _rules_page(request: HttpRequest, form: RuleForm, *, refused: Refusal | None = None) -> HttpResponse:
+    context = {
+        "form": form,
+        "in_force": rules_in_force(),
+        "page": Paginator(history_of_rules(), _PAGE_SIZE).get_page(request.GET.get("page")),
+        "switches": grader_switches(),
+        "fewest": FEWEST_BLIND,
+        "refused": refused,
+    }
+    return render(request, "labeling/rules.html", context)
+
+
+def _switched(chosen: GraderSwitch, *, is_on: bool) -> str:
+    """Return what the switch did, in words."""
+    labels = f"{chosen.label_count} label{'' if chosen.label_count == 1 else 's'}"
+    if is_on:
+        return (
+            f"Graders may label in {chosen.category}. {labels} that they gave count; further suggestions become labels "
+            "when a study is graded, or accepted on its page."
+        )
+    return (
+        f"Graders may not label in {chosen.category} any more. {labels} that they gave stay, but count for no verdict."
+    )
 
 
 @dataclass(frozen=True)

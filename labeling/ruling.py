@@ -17,6 +17,11 @@ class RuleInForce:
     rule: JudgementRule
     is_own: bool
 
+    @property
+    def graders_may_label(self) -> bool:
+        """Tell whether graders may label: only a rule of the category's own can say so."""
+        return self.is_own and self.rule.grades_count
+
 
 def rules_in_force() -> list[RuleInForce]:
     """Return what holds for every category, by name; a rule without a key stands where nobody made one."""
@@ -33,9 +38,45 @@ def history_of_rules() -> QuerySet[JudgementRule]:
     return JudgementRule.objects.select_related("category", "made_by").order_by("-pk")
 
 
+def grader_category_ids() -> set[int]:
+    """Return the categories in which graders may label: those whose own rule in force says so."""
+    latest = JudgementRule.objects.filter(category__isnull=False).order_by("category_id", "-pk").distinct("category_id")
+    return {int(rule.category_id or 0) for rule in latest if rule.grades_count}
+
+
 def make_rule(*, rule: JudgementRule, person_id: int) -> JudgementRule:
-    """Put a rule in force; where the latest of its category says the same, that one stays."""
-    latest = JudgementRule.objects.filter(category=rule.category).order_by("-pk").first()
+    """Put a rule in force; where the latest of its category says the same, that one stays.
+
+    The graders' switch stays as it is: it has a way of its own, `switch_graders_in`.
+    """
+    latest = _latest_of(rule.category)
+    rule.grades_count = latest is not None and rule.category is not None and latest.grades_count
+    return _in_force(rule, latest, person_id)
+
+
+def switch_graders_in(*, category: Category, is_on: bool, person_id: int | None) -> JudgementRule:
+    """Let graders label in a category or not, by a rule that is otherwise the one in force there.
+
+    Labels that graders gave stay when it is switched off, but count for no verdict until it is on again.
+    """
+    latest = _latest_of(category)
+    base = latest or _latest_of(None) or JudgementRule()
+    rule = JudgementRule(
+        category=category,
+        judgements=base.judgements,
+        share=base.share,
+        max_readers=base.max_readers,
+        evidence=base.evidence,
+        grades_count=is_on,
+    )
+    return _in_force(rule, latest, person_id)
+
+
+def _latest_of(category: Category | None) -> JudgementRule | None:
+    return JudgementRule.objects.filter(category=category).order_by("-pk").first()
+
+
+def _in_force(rule: JudgementRule, latest: JudgementRule | None, person_id: int | None) -> JudgementRule:
     if latest is not None and list(_said_by(latest)) == list(_said_by(rule)):
         return latest
     rule.made_by_id = person_id

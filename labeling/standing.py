@@ -39,10 +39,13 @@ def place_of(response_id: int) -> float:
 
 
 def asked_sql() -> str:
-    """Return joins that add `asked` (judgements, max_readers) to a query with `response` and `prompt`."""
+    """Return joins that add `asked` (judgements, max_readers, grades_count) to a query with `response` and `prompt`.
+
+    Graders' labels count only where the category's own rule says so, as `labeling.ruling` has it.
+    """
     rules = """
-    SELECT DISTINCT ON (category_id) category_id, judgements, share, max_readers FROM labeling_judgementrule
-    WHERE {which} ORDER BY category_id, id DESC
+    SELECT DISTINCT ON (category_id) category_id, judgements, share, max_readers, grades_count
+    FROM labeling_judgementrule WHERE {which} ORDER BY category_id, id DESC
     """
     own, general = rules.format(which="category_id IS NOT NULL"), rules.format(which="category_id IS NULL")
     return f"""
@@ -52,7 +55,8 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN response.id %% {_PLACES} * {_STEP} %% {_PLACES}
                      < coalesce(own_rule.share, general_rule.share, 1) * {_PLACES}
                 THEN coalesce(own_rule.judgements, general_rule.judgements, 1) ELSE 1 END AS judgements,
-           coalesce(own_rule.max_readers, general_rule.max_readers, 3) AS max_readers
+           coalesce(own_rule.max_readers, general_rule.max_readers, 3) AS max_readers,
+           coalesce(own_rule.grades_count, false) AS grades_count
 ) AS asked"""
 
 

@@ -3,15 +3,17 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count, QuerySet
 
 from benchmarks.models import Response, Study
 from labeling.grading import GRADERS, Grader, Suggestion, UnusableCheck
 from labeling.models import Grade, Label, Verdict
+from labeling.ruling import grader_category_ids
 
 _BATCH_SIZE = 50  # few enough that a run of slow programs that is stopped loses little
 
@@ -69,7 +71,8 @@ def suggest(
 def accept_suggestions(*, study: Study) -> int:
     """Let the graders' suggestions stand in for labels of answers that nobody has labeled; return how many.
 
-    The labels say `source=grader`; a person's label counts before them (`labeling.verdicts`).
+    Only in categories in which an admin let graders label (`labeling.ruling`). The labels say `source=grader`; a
+    person's label counts before them (`labeling.verdicts`).
     """
     with transaction.atomic():
         Study.objects.select_for_update().get(pk=study.pk)  # two runs take turns, so none labels twice
@@ -81,23 +84,46 @@ def accept_suggestions(*, study: Study) -> int:
                 source=Label.Source.GRADER,
                 grade=grade,
             )
-            for grade in _acceptable(study)
+            for grade in _switched_on(study).order_by("response_id")
         ]
         Label.objects.bulk_create(labels, batch_size=1000)
     return len(labels)
 
 
-def acceptable_count(*, study: Study) -> int:
-    """Return how many answers `accept_suggestions` would label now."""
-    return len(_acceptable(study))
+@dataclass(frozen=True)
+class Acceptable:
+    """What `accept_suggestions` would do now: how many answers it labels, and how many it leaves in which category."""
+
+    count: int
+    held_back: Mapping[str, int]  # by the name of a category in which graders may not label
 
 
-def _acceptable(study: Study) -> list[Grade]:
+def acceptable_in(*, study: Study) -> Acceptable:
+    """Return how many suggestions would become labels, and how many stay suggestions because of the switch."""
+    held_back = _acceptable(study).exclude(response__prompt__category_id__in=grader_category_ids())
+    by_category = held_back.values_list("response__prompt__category__name").annotate(count=Count("pk"))
+    return Acceptable(_switched_on(study).count(), dict(by_category.order_by("response__prompt__category__name")))
+
+
+def told_held_back(held_back: Mapping[str, int]) -> str:
+    """Return in words how many suggestions stay suggestions in which categories, and what to do about it."""
+    counts = ", ".join(f"{count} suggestion{'' if count == 1 else 's'} in {name}" for name, count in held_back.items())
+    return (
+        f"{counts} left to people, because graders may not label there. Look at their precision and recall on "
+        f"/label/rules/ and switch them on there, or with manage.py switch_graders on {' '.join(held_back)}."
+    )
+
+
+def _switched_on(study: Study) -> QuerySet[Grade]:
+    return _acceptable(study).filter(response__prompt__category_id__in=grader_category_ids())
+
+
+def _acceptable(study: Study) -> QuerySet[Grade]:
     """Return the latest grade of each answer without a label, where it says right or wrong."""
     unlabeled = Response.objects.filter(study=study).exclude(labels__is_current=True)
     grades = Grade.objects.filter(response__in=unlabeled)
-    latest = _latest_per_response(grades.order_by("response_id", "grader_version", "pk"))
-    return [grade for grade in latest if grade.verdict != Verdict.UNSURE]
+    latest = grades.order_by("response_id", "-grader_version", "-pk").distinct("response_id")
+    return Grade.objects.filter(pk__in=latest.values("pk")).exclude(verdict=Verdict.UNSURE)
 
 
 def _graded(grader: Grader, response: Response) -> Suggestion:
@@ -138,7 +164,3 @@ def _store(waiting: list[Grade]) -> int:
     Grade.objects.bulk_create(waiting, ignore_conflicts=True)
     waiting.clear()
     return count
-
-
-def _latest_per_response(grades: Iterable[Grade]) -> list[Grade]:
-    return list({grade.response_id: grade for grade in grades}.values())

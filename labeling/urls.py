@@ -21,6 +21,7 @@ urlpatterns = [
     path("flags/", flags.all_flags, name="flags"),
     path("flags/<int:flag_id>/resolve/", flags.resolve, name="resolve-flag"),
     path("rules/", rules.rules, name="rules"),
+    path("rules/graders/", rules.switch, name="switch-graders"),
     path("verdict-rule/", rules.verdict_rule, name="verdict-rule"),
     path("gold/", gold.gold_answers, name="gold"),
     path("gold/<int:gold_id>/retire/", gold.retire, name="retire-gold"),

@@ -13,7 +13,7 @@ from labeling.standing import asked_sql
 # whose word counts: the first source that judged an answer decides it, the later ones are not asked
 SOURCES_IN_ORDER = (Label.Source.PERSON.value, Label.Source.IMPORTED.value, Label.Source.GRADER.value)
 _JUDGEMENTS = f"""
-SELECT label.response_id, label.source, label.verdict, label.kind, asked.judgements
+SELECT label.response_id, label.source, label.verdict, label.kind, asked.judgements, asked.grades_count
 FROM labeling_label AS label
 JOIN benchmarks_response AS response ON response.id = label.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
@@ -55,15 +55,18 @@ class Step(Enum):
 UNDECIDED = Decision(is_correct=None, source="", label_count=0)
 
 
-def decide(judgements: Sequence[Judgement], *, wanted: int = 1) -> Decision:
+def decide(judgements: Sequence[Judgement], *, wanted: int = 1, grades_count: bool = True) -> Decision:
     """Turn the current labels of one answer, of which people shall give `wanted`, into a verdict.
 
     Self-checks never count. People count before imported labels, and these before graders: a machine's word never
     outvotes a person's. Within a source an adjudication decides alone, otherwise the majority of the judgements; a tie
     is disputed and decides nothing. `unsure` is counted as a label but votes for neither side. As long as fewer people
-    than wanted have judged, their majority is the verdict all the same, marked provisional.
+    than wanted have judged, their majority is the verdict all the same, marked provisional. Graders' labels count only
+    where their switch is on in the answer's category (`grades_count`): switched off, they stay and say nothing.
     """
     for source in SOURCES_IN_ORDER:
+        if source == Label.Source.GRADER and not grades_count:
+            continue
         given = [one for one in judgements if one.source == source and one.kind != Label.Kind.SELF_CHECK]
         settled = [one for one in given if one.kind == Label.Kind.ADJUDICATION]
         right, wrong = _votes(settled or given)
@@ -103,13 +106,16 @@ def next_step(judgements: Sequence[Judgement], *, wanted: int = 1, max_readers: 
 def verdicts_of(response_ids: Iterable[int]) -> dict[int, Decision]:
     """Return the verdict of every labeled answer among those asked for, in one query."""
     judgements: dict[int, list[Judgement]] = defaultdict(list)
-    wanted: dict[int, int] = {}
+    rules: dict[int, tuple[int, bool]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_JUDGEMENTS, [list(response_ids)])
-        for response_id, source, verdict, kind, count in cursor.fetchall():
+        for response_id, source, verdict, kind, wanted, grades_count in cursor.fetchall():
             judgements[response_id].append(Judgement(source, verdict, kind))
-            wanted[response_id] = count
-    return {response_id: decide(given, wanted=wanted[response_id]) for response_id, given in judgements.items()}
+            rules[response_id] = (wanted, grades_count)
+    return {
+        response_id: decide(given, wanted=rules[response_id][0], grades_count=rules[response_id][1])
+        for response_id, given in judgements.items()
+    }
 
 
 def _votes(given: Sequence[Judgement]) -> tuple[int, int]:

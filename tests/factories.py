@@ -24,6 +24,7 @@ from benchmarks.scoring import apply_score, basis_of
 from benchmarks.studying import Parameters, create_study, start
 from greenllm.models import User
 from labeling.models import Grade, Label
+from labeling.ruling import switch_graders_in
 from router.models import Conversation, GatewayRequest, Message
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -139,6 +140,8 @@ def make_response(
 
 
 def make_grader_label(response: Response, verdict: str) -> Label:
+    """Make a label of a grader, in a category in which graders may label."""
+    switch_graders_in(category=response.prompt.category, is_on=True, person_id=None)
     grade = Grade.objects.create(
         response=response, grader="test", grader_version=1, verdict=verdict, reason="test", duration_ms=0.1
     )

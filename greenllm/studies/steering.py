@@ -19,7 +19,7 @@ from benchmarks.studying import StudyError, progress_of
 from greenllm.doors import people_with
 from greenllm.roles import RUN_STUDIES
 from labeling.jobs import enqueue_grading
-from labeling.suggesting import accept_suggestions, acceptable_count
+from labeling.suggesting import accept_suggestions, acceptable_in, told_held_back
 
 _QUEUE_IS_AWAY = (
     "The queue cannot be reached: {error} Start the services with manage.py services start, or set REDIS_URL; "
@@ -92,11 +92,13 @@ def accept(request: HttpRequest, name: str) -> HttpResponse:
     """Say what accepting the graders' suggestions means, and accept them."""
     study = get_object_or_404(Study, name=name)
     if request.method != "POST":
-        return render(request, "studies/accept.html", {"study": study, "count": acceptable_count(study=study)})
+        return render(request, "studies/accept.html", {"study": study, "acceptable": acceptable_in(study=study)})
 
     def accepting() -> str:
+        held_back = acceptable_in(study=study).held_back
         count = accept_suggestions(study=study)
-        return f"{count} answer{pluralize(count)} judged by graders: a person's label still counts before theirs."
+        done = f"{count} answer{pluralize(count)} judged by graders: a person's label still counts before theirs."
+        return f"{done} {told_held_back(held_back)}" if held_back else done
 
     return _told(request, study, accepting)
 

@@ -64,6 +64,7 @@ def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
         "--num-predict", num_predict,
     ).stdout  # fmt: skip
     assert "five: finished, 30 of 30 responses" in told
+    place.manage("switch_graders", "on", "code", "math", "questions", "sql", "translation", "--confirm")
     assert "30 answers graded, 0 left to people" in place.manage("grade", "--study", "five", "--accept").stdout
     for model in (CHAT_MODEL, SMALLER_MODEL):
         place.manage("add_model", model, "--activate")

@@ -43,6 +43,7 @@ class TestRealOllama:
             "--num-predict", "24",
         ).stdout  # fmt: skip
         assert "five: finished, 5 of 5 responses" in told
+        place.manage("switch_graders", "on", "math", "--confirm")
         assert "5 answers graded" in place.manage("grade", "--study", "five", "--accept").stdout
         place.manage("add_model", CHAT_MODEL, "--activate")
         assert "5 prompts, 384 numbers" in place.manage("build_index", "--study", "five").stdout

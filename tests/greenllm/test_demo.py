@@ -8,12 +8,14 @@ from pytest_django.fixtures import Settings
 
 from benchmarks.federating import retire
 from benchmarks.inference.base import InferenceClient, ModelDescription, ServerUnreachable
-from benchmarks.models import Deployment, Prompt, Study
+from benchmarks.models import Category, Deployment, Prompt, Study
 from greenllm import demo
 from greenllm.models import User
+from labeling.ruling import grader_category_ids
 from router.keys import find_key, revoke_key
 from router.models import ApiKey
 from tests import factories as make
+from tests.labeling.queues import make_rule
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +119,19 @@ class TestWaitForModels:
     def test_gives_up_with_the_remedy(self) -> None:
         with pytest.raises(demo.ModelsNotReady, match=r"does not offer b after 10 s\. .*var/log/llm\.log.*OLLAMA_HOST"):
             self.wait(SlowServer(["a"]))
+
+
+@pytest.mark.django_db
+class TestSwitchOnGraders:
+    def test_lets_graders_label_in_the_demos_categories_but_where_an_admin_said_otherwise(self) -> None:
+        demo.ensure_prompts()
+        make_rule("math")
+        switched_on = demo.switch_on_graders()
+        assert "questions" in switched_on
+        assert "math" not in switched_on
+        assert demo.switch_on_graders() == []
+        names = Category.objects.filter(pk__in=grader_category_ids()).order_by("name").values_list("name", flat=True)
+        assert list(names) == switched_on
 
 
 @pytest.mark.django_db

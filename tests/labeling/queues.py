@@ -9,7 +9,7 @@ from benchmarks.models import Category, Response, Study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
 from labeling.assigning import Reader
-from labeling.models import JudgementRule
+from labeling.models import Grade, JudgementRule
 from labeling.waiting import Mode, QueueFilter
 from tests import factories as make
 
@@ -37,6 +37,19 @@ def make_rule(category: str = "", **facts: Any) -> JudgementRule:
     found = Category.objects.get_or_create(name=category)[0] if category else None
     values = {"max_readers": facts.get("judgements", 1) + 1, **facts}
     return JudgementRule.objects.create(category=found, **values)
+
+
+def make_graded(
+    count: int, *, blind: int, grader: str = "number", version: int = 1, verdict: str = "correct"
+) -> list[Response]:
+    """Make answers in math that a grader graded, of which one person judged so many blind and the rest not."""
+    person, answers = make.make_user(), make_answers(count)
+    for number, response in enumerate(answers):
+        Grade.objects.create(
+            response=response, grader=grader, grader_version=version, verdict=verdict, reason="7", duration_ms=1
+        )
+        make.make_label(response, labeler=person, saw_evidence=number >= blind)
+    return answers
 
 
 def reader_of(

@@ -8,6 +8,7 @@ from benchmarks.models import Study
 from labeling import jobs
 from labeling.models import Grade, Label
 from tests import factories as make
+from tests.labeling.queues import make_rule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -51,6 +52,11 @@ class TestGradeStudy:
         jobs.grade_study(study.pk)
         assert jobs.grade_study(study.pk) == "0 answers graded; 1 left: the prompt has no check."
         assert Grade.objects.count() == 1
+
+    def test_labels_where_graders_may(self, study: Study) -> None:
+        make_rule("math", grades_count=True)
+        assert "; 1 labeled by graders, where that is switched on; " in jobs.grade_study(study.pk)
+        assert Label.objects.get().source == "grader"
 
     def test_of_a_study_that_is_gone_says_so(self) -> None:
         assert jobs.grade_study(0) == "The study is gone."

@@ -8,9 +8,10 @@ from django.core.management import CommandError, call_command
 from benchmarks.models import Deployment, Response, Study
 from labeling.grading import GRADERS
 from labeling.models import Grade, Label
-from labeling.suggesting import Suggested, accept_suggestions, suggest
+from labeling.suggesting import Acceptable, Suggested, accept_suggestions, acceptable_in, suggest
 from labeling.verdicts import Decision, verdicts_of
 from tests.factories import make_deployment, make_label, make_prompt, make_response, make_study
+from tests.labeling.queues import make_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +105,23 @@ class TestSuggest:
 
 
 class TestAcceptSuggestions:
+    @pytest.fixture(autouse=True)
+    def _switched_on(self) -> None:
+        make_rule("math", grades_count=True)
+
+    def test_labels_only_where_graders_may(self, study: Study, deployment: Deployment, answer: Answer) -> None:
+        answer("7")
+        for name in ("sql", "sql", "code"):
+            make_response(make_prompt(category=name, checks=SEVEN), deployment, study=study, text="7")
+        make_rule("code", grades_count=True)
+        make_rule("code")
+        make_rule(grades_count=True)  # a rule for every category never lets graders label
+        suggest(study=study)
+
+        assert acceptable_in(study=study) == Acceptable(1, {"code": 1, "sql": 2})
+        assert accept_suggestions(study=study) == 1
+        assert Label.objects.get().response.prompt.category.name == "math"
+
     def test_lets_graders_stand_in_for_people_and_says_so(self, study: Study, answer: Answer) -> None:
         right, wrong = answer("7"), answer("8")
         suggest(study=study)
@@ -169,8 +187,25 @@ class TestGradeCommand:
         assert capsys.readouterr().out == "1 answers graded, 1 left to people (no usable check).\n"
         assert not Label.objects.exists()
 
+        make_rule("math", grades_count=True)
         call_command("grade", study=study.name, accept=True)
         assert capsys.readouterr().out.endswith("1 labels by graders (source=grader).\n")
+
+    def test_names_the_category_that_is_switched_off_and_the_remedy(
+        self, study: Study, answer: Answer, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer("7")
+        make_response(make_prompt(category="sql", checks=SEVEN), deployment, study=study, text="7")
+        with pytest.raises(CommandError, match="No label was made: 1 suggestion in math, 1 suggestion in sql left"):
+            call_command("grade", study=study.name, accept=True)
+        assert not Label.objects.exists()
+
+        make_rule("math", grades_count=True)
+        call_command("grade", study=study.name, accept=True)
+        said = capsys.readouterr()
+        assert said.out.endswith("1 labels by graders (source=grader).\n")
+        assert "1 suggestion in sql left to people, because graders may not label there." in said.err
+        assert "on /label/rules/ and switch them on there, or with manage.py switch_graders on sql." in said.err
 
     def test_of_an_unknown_study_says_so(self) -> None:
         with pytest.raises(CommandError, match="There is no study 'absent'"):

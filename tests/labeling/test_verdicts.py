@@ -50,6 +50,11 @@ class TestDecide:
         assert decide(judgements) == decision
         assert decide(judgements[::-1]) == decision
 
+    def test_leaves_graders_out_where_they_are_switched_off(self) -> None:
+        assert decide([Judgement("grader", "correct")], grades_count=False) == UNDECIDED
+        given = [Judgement("grader", "correct"), Judgement("person", "incorrect")]
+        assert decide(given, grades_count=False) == decide(given) == Decision(False, "person", 1)
+
 
 @pytest.mark.django_db
 class TestVerdictsOf:

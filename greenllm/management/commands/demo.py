@@ -20,7 +20,7 @@ from greenllm.comparison_table import comparison_lines
 from greenllm.management.telling import StackCommand
 from greenllm.running import Stack
 from labeling.guiding import ensure_guidelines
-from labeling.suggesting import accept_suggestions, suggest
+from labeling.suggesting import accept_suggestions, acceptable_in, suggest, told_held_back
 from labeling.wiring import graders
 from router.evaluating import compare
 from router.indexing import NoIndex, current_index, training_prompts
@@ -92,6 +92,12 @@ class Command(StackCommand):
         self._tell(f"API key {key}, kept in {key_path}" if key else f"The API key is in {key_path}")
         self._tell(f"{demo.ensure_prompts()} new prompts in the data set {demo.DATASET}")
         self._tell(f"{ensure_guidelines()} new guidelines for annotators")
+        switched_on = demo.switch_on_graders()
+        if switched_on:
+            self._tell(
+                f"Graders may label in {', '.join(switched_on)}: switched on by the demo, because nobody judges in it. "
+                f"{address}/label/rules/ shows how right they are and switches them off."
+            )
         study = self._measure()
         self._label(study)
         self._index(study)
@@ -142,6 +148,9 @@ class Command(StackCommand):
         self._label_quietly(study)
         count = study.responses.filter(labels__source="grader").distinct().count()
         self._tell(f"{count} answers labeled by graders, standing in for people (source=grader)")
+        held_back = acceptable_in(study=study).held_back
+        if held_back:
+            self._tell(told_held_back(held_back))
         demo.activate_measured(study=study, now=timezone.now())
 
     def _index(self, study: Study) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from benchmarks.management.telling import TellingCommand, study_named
-from labeling.suggesting import accept_suggestions, suggest
+from benchmarks.models import Study
+from labeling.suggesting import accept_suggestions, acceptable_in, suggest, told_held_back
 from labeling.wiring import graders
 
 
@@ -17,7 +18,7 @@ class Command(TellingCommand):
         parser.add_argument(
             "--accept",
             action="store_true",
-            help="Label unlabeled answers by the graders' word (source=grader).",
+            help="Label unlabeled answers by the graders' word (source=grader), where graders may label.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,4 +30,13 @@ class Command(TellingCommand):
         for reason, count in sorted(suggested.reasons.items()):
             self.stderr.write(f"{count} answers: {reason}")
         if options["accept"]:
-            self.stdout.write(f"{accept_suggestions(study=study)} labels by graders (source=grader).")
+            self._accept(study)
+
+    def _accept(self, study: Study) -> None:
+        held_back = acceptable_in(study=study).held_back
+        count = accept_suggestions(study=study)
+        if held_back and not count:
+            raise CommandError(f"No label was made: {told_held_back(held_back)}")
+        self.stdout.write(f"{count} labels by graders (source=grader).")
+        if held_back:
+            self.stderr.write(told_held_back(held_back))

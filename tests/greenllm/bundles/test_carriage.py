@@ -44,6 +44,7 @@ from tests.greenllm.bundles.rich_studies import (
     wipe,
 )
 from tests.greenllm.studies.shown import add_control_runs
+from tests.labeling.queues import make_rule
 from tests.router.standins import MemoryStore, make_embedder, make_index
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -327,6 +328,12 @@ class TestUnpack:
         assert not Label.objects.filter(guideline__isnull=False).exists()
         assert study.imported_from["guidelines"] == [{"category": None, "version": 1, "text": "Judge what is said."}]
         assert "has another text here" in study.imported_from["notes"][0]
+
+    def test_says_where_labels_by_graders_do_not_count(self) -> None:
+        file = rich_bundle()
+        make_rule("math", grades_count=True)
+        (note,) = unpacked(file).imported_from["notes"]
+        assert "labels by graders in translation count for no verdict here, until graders may label there" in note
 
     def test_does_not_mistake_a_judge_for_somebody_here(self) -> None:
         study = make_rich_study()

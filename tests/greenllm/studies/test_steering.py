@@ -16,6 +16,7 @@ from greenllm.roles import Role
 from labeling.models import Grade, Label
 from tests import factories as make
 from tests.greenllm.studies import shown
+from tests.labeling.queues import make_rule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -144,12 +145,30 @@ class TestAccept:
         make.make_label(study.responses.in_order()[0], "incorrect")
         return study
 
+    @pytest.fixture
+    def switched_on(self, graded: Study) -> None:
+        for name in set(graded.responses.values_list("prompt__category__name", flat=True)):
+            make_rule(name, grades_count=True)
+
+    def test_says_what_is_left_where_graders_may_not_label(self, client: Client, graded: Study) -> None:
+        name = graded.responses.in_order()[1].prompt.category.name
+        page = client.get("/studies/first/accept/").content.decode()
+        assert f"Graders may not label in {name} (1 suggestion): those are left to people." in page
+        assert "There is nothing to accept: every suggestion" in page
+        assert "An admin can switch them on." in page
+        said = press(client, "accept")
+        assert "0 answers judged by graders:" in said
+        assert f"1 suggestion in {name} left to people, because graders may not label there." in said
+        assert not Label.objects.filter(source="grader").exists()
+
+    @pytest.mark.usefixtures("switched_on")
     def test_says_first_what_it_means(self, client: Client, graded: Study) -> None:
         page = client.get("/studies/first/accept/").content.decode()
         assert "1 answer that nobody has labeled will count" in page
         assert "A person's label counts before a grader's" in page
         assert Label.objects.filter(source="grader").count() == 0
 
+    @pytest.mark.usefixtures("switched_on")
     def test_labels_what_nobody_has_labeled(self, client: Client, graded: Study) -> None:
         assert "1 answer judged by graders:" in press(client, "accept")
         assert Label.objects.filter(source="grader").count() == 1

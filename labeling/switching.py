@@ -1,0 +1,132 @@
+"""The switch that lets graders label in a category, and what is known of those graders before it is turned."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Max
+
+from benchmarks.intervals import Interval
+from benchmarks.models import Category
+from labeling.models import Grade, JudgementRule, Label, Verdict
+from labeling.reliability import Concordance, concordances
+from labeling.ruling import rules_in_force, switch_graders_in
+
+FEWEST_BLIND = 20  # judged blind by people, below which precision says too little to go by unasked
+
+
+class TooFewBlindLabels(RuntimeError):
+    """Too little is known of the graders of a category, and nobody said that it is switched on all the same."""
+
+
+@dataclass(frozen=True)
+class GraderRecord:
+    """The version of a grader whose word would count in a category, against people; None: nobody judged the same."""
+
+    grader: str
+    concordance: Concordance | None
+
+    @property
+    def blind_count(self) -> int:
+        """Return on how many answers, judged blind by people, the grader said right or wrong: unsure labels nothing."""
+        if self.concordance is None:
+            return 0
+        return self.concordance.n - sum(
+            self.concordance.count(Verdict.UNSURE, verdict) for verdict in (Verdict.CORRECT, Verdict.INCORRECT)
+        )
+
+    @property
+    def shares(self) -> tuple[Interval | None, ...]:
+        """Return precision and recall of correct, then of incorrect."""
+        one = self.concordance
+        if one is None:
+            return (None,) * 4
+        right, wrong = Verdict.CORRECT.value, Verdict.INCORRECT.value
+        return (one.precision(right), one.recall(right), one.precision(wrong), one.recall(wrong))
+
+
+@dataclass(frozen=True)
+class GraderSwitch:
+    """Whether graders may label in one category, who they are, and how many labels they gave there already."""
+
+    category: Category
+    is_on: bool
+    graders: tuple[GraderRecord, ...]
+    label_count: int
+
+    @property
+    def blind_count(self) -> int:
+        """Return how much is known of the grader that is known least."""
+        return min((one.blind_count for one in self.graders), default=0)
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Tell whether switching it on wants a word that it is meant all the same."""
+        return not self.is_on and self.blind_count < FEWEST_BLIND
+
+    @property
+    def doubt(self) -> str:
+        """Return in a sentence how little is known."""
+        if not self.graders:
+            return f"No grader has graded an answer in {self.category} yet, so nothing is known of its precision."
+        least = min(self.graders, key=lambda one: one.blind_count)
+        return (
+            f"{least.grader} was held against people on {least.blind_count} answers of {self.category} that were "
+            f"judged blind; below {FEWEST_BLIND} its precision says little."
+        )
+
+
+def grader_switches() -> list[GraderSwitch]:
+    """Return the switch of every category, by name, in five queries."""
+    known = {(one.grader, one.category): one for one in concordances()}
+    graders = _latest_graders()
+    labels = _label_counts()
+    return [
+        GraderSwitch(
+            one.category,
+            one.graders_may_label,
+            tuple(
+                GraderRecord(grader, known.get((grader, one.category.name)))
+                for grader in graders.get(one.category.pk, ())
+            ),
+            labels.get(one.category.pk, 0),
+        )
+        for one in rules_in_force()
+    ]
+
+
+def switch_graders(
+    *, switch: GraderSwitch, is_on: bool, person_id: int | None, is_confirmed: bool = False
+) -> JudgementRule:
+    """Let the graders label in a category, or not any more.
+
+    Raises:
+        TooFewBlindLabels: it would be switched on with fewer than `FEWEST_BLIND` blind labels, and is not confirmed.
+    """
+    if is_on and switch.needs_confirmation and not is_confirmed:
+        raise TooFewBlindLabels(switch.doubt)
+    return switch_graders_in(category=switch.category, is_on=is_on, person_id=person_id)
+
+
+def switch_on_where_nobody_decided(*, category_names: Collection[str]) -> list[str]:
+    """Let graders label in those categories that have no rule of their own; return the names of these.
+
+    For a demo, in which nobody judges: an admin's own rule, on or off, is left alone.
+    """
+    undecided = Category.objects.filter(name__in=category_names, judgement_rules__isnull=True).order_by("name")
+    for category in undecided:
+        switch_graders_in(category=category, is_on=True, person_id=None)
+    return [category.name for category in undecided]
+
+
+def _latest_graders() -> Mapping[int, list[str]]:
+    """Return the graders of each category, in the versions that graded its answers last."""
+    rows = Grade.objects.values_list("response__prompt__category_id", "grader").annotate(version=Max("grader_version"))
+    found: dict[int, list[str]] = {}
+    for category_id, grader, version in rows.order_by("response__prompt__category_id", "grader"):
+        found.setdefault(category_id, []).append(f"{grader}@{version}")
+    return found
+
+
+def _label_counts() -> Mapping[int, int]:
+    rows = Label.objects.current().filter(source=Label.Source.GRADER).values_list("response__prompt__category_id")
+    return dict(rows.annotate(count=Count("pk")).order_by())
