@@ -94,7 +94,8 @@ def acceptable_count(*, study: Study) -> int:
 
 def _acceptable(study: Study) -> list[Grade]:
     """Return the latest grade of each answer without a label, where it says right or wrong."""
-    unlabeled = Response.objects.filter(study=study).exclude(labels__is_current=True)
+    labeled = Label.objects.current().filter(response__study=study).values("response")
+    unlabeled = Response.objects.filter(study=study).exclude(pk__in=labeled)
     grades = Grade.objects.filter(response__in=unlabeled)
     latest = _latest_per_response(grades.order_by("response_id", "grader_version", "pk"))
     return [grade for grade in latest if grade.verdict != Verdict.UNSURE]
