@@ -26,6 +26,7 @@ ADJUDICATE = "labeling.change_label"
 CHANGE_RULES = "labeling.change_judgementrule"
 SET_GOLD = "labeling.change_goldanswer"
 RESOLVE_FLAGS = "labeling.change_flag"
+CORRECT_LABELS = "labeling.change_correction"
 CHANGE_PEOPLE = "greenllm.change_user"
 
 # An annotator sees no results: whoever knows what models did and cost no longer judges blind.
@@ -43,6 +44,7 @@ _PERMISSIONS: dict[str, frozenset[str]] = {
             CHANGE_RULES,
             SET_GOLD,
             RESOLVE_FLAGS,
+            CORRECT_LABELS,
             CHANGE_PEOPLE,
         }
     ),

@@ -70,3 +70,19 @@ class FlagAdmin(ReadOnlyAdmin):
     list_display = ["id", "response", "person", "reason", "created_at", "resolution", "resolved_by"]
     list_filter = ["resolution"]
     list_select_related = ["response", "person", "resolved_by"]
+
+
+@admin.register(models.Correction)
+class CorrectionAdmin(ReadOnlyAdmin):
+    list_display = [
+        "id",
+        "annotator",
+        "guideline",
+        "study",
+        "category",
+        "label_count",
+        "made_by",
+        "created_at",
+        "undone_at",
+    ]
+    list_select_related = ["annotator", "guideline__category", "study", "category", "made_by"]

@@ -13,6 +13,7 @@ ADJUDICATE = "labeling.change_label"  # what readers left open; labels themselve
 CHANGE_RULES = "labeling.change_judgementrule"
 SET_GOLD = "labeling.change_goldanswer"
 RESOLVE_FLAGS = "labeling.change_flag"
+CORRECT_LABELS = "labeling.change_correction"
 _View = Callable[..., HttpResponseBase]
 
 
@@ -24,6 +25,11 @@ def judges_only(view: _View) -> _View:
 def flag_resolvers_only(view: _View) -> _View:
     """Open a view to signed-in people who decide what becomes of flagged answers."""
     return _people_with(RESOLVE_FLAGS, view)
+
+
+def correctors_only(view: _View) -> _View:
+    """Open a view to signed-in people who may void other people's labels."""
+    return _people_with(CORRECT_LABELS, view)
 
 
 def rule_makers_only(view: _View) -> _View:

@@ -55,6 +55,12 @@ _WAS_SKIPPED = """EXISTS (
     SELECT FROM labeling_skip AS skip WHERE skip.response_id = response.id AND skip.annotator_id = %(person)s
 )"""
 
+# Whoever's label on an answer was voided by a correction reads it again only after everything else: others come first.
+_WAS_CORRECTED = """EXISTS (
+    SELECT FROM labeling_label AS mine WHERE mine.response_id = response.id AND mine.labeler_id = %(person)s
+    AND mine.correction_id IS NOT NULL AND mine.voided_at IS NOT NULL
+)"""
+
 
 def free_sql(chosen: QueueFilter, *, live: str = "") -> str:
     """Return the condition under which a person may claim an answer that waits: it has a place, and they are new to it.
@@ -112,7 +118,7 @@ def _waiting(chosen: QueueFilter, values: dict[str, Any]) -> list[tuple[int, int
     query = f"""
 SELECT response.id, response.prompt_id {answers_sql(chosen, _HELD.format(kind=chosen.kind))}
 AND {free_sql(chosen, live="coalesce(held.count, 0)")} AND {_MAY_LOOK}
-ORDER BY {_WAS_SKIPPED}, {order}, response.id LIMIT {LIST_LENGTH}"""
+ORDER BY {_WAS_CORRECTED}, {_WAS_SKIPPED}, {order}, response.id LIMIT {LIST_LENGTH}"""
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return [(response_id, prompt_id) for response_id, prompt_id in cursor.fetchall()]

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
+from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
 
 MAX_READERS = 9
 
@@ -181,6 +182,14 @@ class Label(models.Model):
     is_current = models.BooleanField(default=True, help_text="False once a later label of the same judge replaced it.")
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.TextField(blank=True)
+    correction = models.ForeignKey(
+        Correction,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="labels",
+        help_text="The latest correction that voided it; once that is undone, it may count again.",
+    )
 
     objects = LabelQuerySet.as_manager()
 

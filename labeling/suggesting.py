@@ -120,7 +120,8 @@ def _switched_on(study: Study) -> QuerySet[Grade]:
 
 def _acceptable(study: Study) -> QuerySet[Grade]:
     """Return the latest grade of each answer without a label, where it says right or wrong."""
-    unlabeled = Response.objects.filter(study=study).exclude(labels__is_current=True)
+    labeled = Label.objects.current().filter(response__study=study).values("response")
+    unlabeled = Response.objects.filter(study=study).exclude(pk__in=labeled)
     grades = Grade.objects.filter(response__in=unlabeled)
     latest = grades.order_by("response_id", "-grader_version", "-pk").distinct("response_id")
     return Grade.objects.filter(pk__in=latest.values("pk")).exclude(verdict=Verdict.UNSURE)

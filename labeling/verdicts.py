@@ -18,7 +18,7 @@ FROM labeling_label AS label
 JOIN benchmarks_response AS response ON response.id = label.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 {asked_sql()}
-WHERE label.is_current AND label.voided_at IS NULL AND label.response_id = ANY(%s)
+WHERE label.is_current AND label.voided_at IS NULL AND label.response_id = ANY(%s) AND label.id <> ALL(%s)
 ORDER BY label.id
 """  # noqa: S608 - put together of constants
 
@@ -103,12 +103,15 @@ def next_step(judgements: Sequence[Judgement], *, wanted: int = 1, max_readers: 
     return Step.READER if right > 0 and len(readers) < max_readers else Step.ADJUDICATOR
 
 
-def verdicts_of(response_ids: Iterable[int]) -> dict[int, Decision]:
-    """Return the verdict of every labeled answer among those asked for, in one query."""
+def verdicts_of(response_ids: Iterable[int], *, without: Iterable[int] = ()) -> dict[int, Decision]:
+    """Return the verdict of every labeled answer among those asked for, in one query.
+
+    `without` are labels to leave out: so the verdicts would be if these were voided.
+    """
     judgements: dict[int, list[Judgement]] = defaultdict(list)
     rules: dict[int, tuple[int, bool]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_JUDGEMENTS, [list(response_ids)])
+        cursor.execute(_JUDGEMENTS, [list(response_ids), list(without)])
         for response_id, source, verdict, kind, wanted, grades_count in cursor.fetchall():
             judgements[response_id].append(Judgement(source, verdict, kind))
             rules[response_id] = (wanted, grades_count)

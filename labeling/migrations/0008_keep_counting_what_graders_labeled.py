@@ -37,7 +37,7 @@ def switch_on_where_graders_labeled(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labeling", "0005_flags_keys_and_evidence_seen"),
+        ("labeling", "0007_corrections"),
     ]
 
     operations = [

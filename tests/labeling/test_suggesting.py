@@ -10,7 +10,7 @@ from labeling.grading import GRADERS
 from labeling.models import Grade, Label
 from labeling.suggesting import Acceptable, Suggested, accept_suggestions, acceptable_in, suggest
 from labeling.verdicts import Decision, verdicts_of
-from tests.factories import make_deployment, make_label, make_prompt, make_response, make_study
+from tests.factories import NOW, make_deployment, make_label, make_prompt, make_response, make_study
 from tests.labeling.queues import make_rule
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +149,16 @@ class TestAcceptSuggestions:
 
         assert accept_suggestions(study=study) == 0
         assert verdicts_of([response.pk])[response.pk] == Decision(False, "person", 1)
+
+    def test_labels_anew_what_only_a_voided_label_judged(self, study: Study, answer: Answer) -> None:
+        response, both = answer("7"), answer("7")
+        for one in (response, both):
+            make_label(one, "incorrect", voided_at=NOW, void_reason="Did not read the guideline.")
+        make_label(both, "incorrect")
+        suggest(study=study)
+
+        assert accept_suggestions(study=study) == 1
+        assert verdicts_of([response.pk])[response.pk] == Decision(True, "grader", 1)
 
     def test_takes_the_word_of_the_newest_grader(
         self, study: Study, answer: Answer, monkeypatch: pytest.MonkeyPatch

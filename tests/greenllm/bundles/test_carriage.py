@@ -216,7 +216,7 @@ CARRIED = {
     "Dataset": set(),
     "Category": set(),
 }
-STAYS = {"GoldAnswer": {"set_by"}, "Study": {"created_by"}}
+STAYS = {"GoldAnswer": {"set_by"}, "Label": {"correction"}, "Study": {"created_by"}}
 
 
 class TestRelations:
