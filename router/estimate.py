@@ -116,7 +116,7 @@ class Pairs:
     """How the scores of m models differ from one model's over the neighbours of q prompts, (q, m) each.
 
     `difference` is the mean over the `count` neighbours on which both are judged (NaN where there is none), `error`
-    its standard error, in which one more pair for and one against count, so that few like pairs do not look certain.
+    its standard error, in which one more pair that differs counts, so that a few like pairs do not look certain.
     """
 
     difference: Floats
@@ -172,7 +172,7 @@ class Estimator:
         total = np.where(known, differences, 0.0).sum(axis=1)
         mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
         squares = np.where(known, (differences - mean[:, None]) ** 2, 0.0).sum(axis=1)
-        return Pairs(mean, np.sqrt((squares + 2) / (count + 2) / np.maximum(count, 1)), count)
+        return Pairs(mean, np.sqrt((squares + 1) / (count + 1) / np.maximum(count, 1)), count)
 
     def _estimate(self, vectors: npt.NDArray[np.float32]) -> Estimates:
         rows, cosines = self.nearest(vectors, self.neighbour_count)
