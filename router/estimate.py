@@ -12,6 +12,7 @@ With neighbours j of a prompt, similarities s_j = max(cosine, 0.001), w_j = k s_
 The same holds for SCI, where each model is first divided by its own mean, so that dear models do not outweigh others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +93,8 @@ class Estimates:
 
     `p` lies in its 95 % interval `p_low` to `p_high` (Wilson's, with the evidence as its sample size);
     `label_count` counts labels of neighbours, `evidence` is what they and the priors weigh together, in labels.
-    `sci_gco2e` has `sci_count` measured neighbours behind it. `squared_distance` is that to the nearest neighbour.
+    `sci_gco2e` has `sci_count` measured neighbours behind it. `squared_distance` is that to the nearest neighbour,
+    `category` the one that weighs most among the neighbours.
     """
 
     p: Floats
@@ -106,6 +108,20 @@ class Estimates:
     sci_count: Integers
     neighbours: Integers
     squared_distance: Floats
+    category: Integers
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How the scores of m models differ from one model's over the neighbours of q prompts, (q, m) each.
+
+    `difference` is the mean over the `count` neighbours on which both are judged (NaN where there is none), `error`
+    its standard error, in which one more pair that differs counts, so that a few like pairs do not look certain.
+    """
+
+    difference: Floats
+    error: Floats
+    count: Integers
 
 
 class Estimator:
@@ -115,41 +131,61 @@ class Estimator:
         self.known = known
         self.shrinkage = shrinkage or Shrinkage()
         self.neighbour_count = min(self.shrinkage.neighbour_count, len(known.vectors))
+        self._vectors = np.ascontiguousarray(known.vectors, dtype=np.float32)
         self._sci_means = _means(known.sci_gco2e)
         self._relative_sci = known.sci_gco2e / self._sci_means
-        self._score_priors, self._score_weight = self._priors(known.scores)
+        self.category_scores, self._score_weight = self._priors(known.scores)
         self._sci_priors, _ = self._priors(self._relative_sci)
+        self.category_sci: Floats = self._sci_priors * self._sci_means
+        self.model_scores: Floats = _means(known.scores)
 
-    def estimate(self, vectors: npt.NDArray[np.float32]) -> Estimates:
+    @property
+    def best_model(self) -> int:
+        """Return the column of the model with the highest mean score; without any label the first."""
+        return int(np.argmax(np.nan_to_num(self.model_scores, nan=-1.0)))
+
+    def estimate(self, vectors: npt.NDArray[np.float32], texts: Sequence[str] | None = None) -> Estimates:  # noqa: ARG002
         """Estimate every model on each of the prompts.
 
         Args:
             vectors: (q, d) unit embeddings.
+            texts: (q,) what was embedded; neighbours need none.
         """
         parts = [self._estimate(vectors[start : start + _CHUNK]) for start in range(0, max(len(vectors), 1), _CHUNK)]
         return Estimates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
     def nearest(self, vectors: npt.NDArray[np.float32], count: int) -> tuple[Integers, Floats]:
         """Return the rows of the nearest known prompts of each prompt and their cosines, (q, count), nearest first."""
-        cosines = vectors.astype(np.float64) @ self.known.vectors.astype(np.float64).T
+        cosines = (vectors.astype(np.float32, copy=False) @ self._vectors.T).astype(np.float64)
         count = min(count, cosines.shape[1])
         rows = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
         near = np.take_along_axis(cosines, rows, axis=1)
         order = np.lexsort((rows, -near), axis=1)
         return np.take_along_axis(rows, order, axis=1).astype(np.int64), np.take_along_axis(near, order, axis=1)
 
+    def compare(self, neighbours: Integers, model: int) -> Pairs:
+        """Compare every model with one of them on the neighbours of each prompt, (q, k) rows of the known ones."""
+        scores = self.known.scores[neighbours]
+        differences = scores - scores[:, :, [model]]
+        known = ~np.isnan(differences)
+        count = known.sum(axis=1)
+        total = np.where(known, differences, 0.0).sum(axis=1)
+        mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        squares = np.where(known, (differences - mean[:, None]) ** 2, 0.0).sum(axis=1)
+        return Pairs(mean, np.sqrt((squares + 1) / (count + 1) / np.maximum(count, 1)), count)
+
     def _estimate(self, vectors: npt.NDArray[np.float32]) -> Estimates:
         rows, cosines = self.nearest(vectors, self.neighbour_count)
         weights = np.maximum(cosines, _LEAST_SIMILARITY)
         weights = weights * (self.neighbour_count / weights.sum(axis=1, keepdims=True))
         categories = self.known.categories[rows]
-        p, p_weight, _ = self._shrunk(self.known.scores[rows], weights, self._score_priors[categories])
+        p, p_weight, _ = self._shrunk(self.known.scores[rows], weights, self.category_scores[categories])
         relative, sci_weight, spread = self._shrunk(self._relative_sci[rows], weights, self._sci_priors[categories])
         prior_weight = np.minimum(
             self.shrinkage.category_weight, _weighted_mean(weights, self._score_weight[categories])
         )
         evidence = np.where(np.isnan(p), 0.0, p_weight + prior_weight)
-        low, high = _wilson(p, evidence)
+        low, high = wilson(p, evidence)
         sci = relative * self._sci_means
         sci_error = (
             _Z_95 * self._sci_means * spread / np.sqrt(np.maximum(sci_weight + self.shrinkage.category_weight, 1))
@@ -166,7 +202,14 @@ class Estimator:
             sci_count=(~np.isnan(self._relative_sci[rows])).sum(axis=1),
             neighbours=rows,
             squared_distance=np.maximum(2.0 - 2.0 * cosines[:, 0], 0.0),
+            category=self._heaviest(categories, weights),
         )
+
+    def _heaviest(self, categories: Integers, weights: Floats) -> Integers:
+        votes = np.zeros((len(categories), len(self._score_weight)))
+        np.add.at(votes, (np.arange(len(categories))[:, None], categories), weights)
+        heaviest: Integers = votes.argmax(axis=1)
+        return heaviest
 
     def _shrunk(self, values: Floats, weights: Floats, priors: Floats) -> tuple[Floats, Floats, Floats]:
         """Return estimates (q, m), the weight of the neighbours that have a value, and the spread around them."""
@@ -212,7 +255,7 @@ def _weighted_mean(weights: Floats, values: Floats) -> Floats:
     return mean
 
 
-def _wilson(p: Floats, n: Floats) -> tuple[Floats, Floats]:
+def wilson(p: Floats, n: Floats) -> tuple[Floats, Floats]:
     """Return Wilson's score interval of shares with real-valued sample sizes; NaN stays NaN.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).

@@ -1,0 +1,245 @@
+"""Run policies and controls over seeded splits; keep what each of them was worth on each reported prompt."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from router.estimate import Estimates, Estimator, Floats, Integers, Shrinkage
+from router.evaluation.booking import Calibration, Ledger, Steadiness
+from router.evaluation.table import Split, Table, split
+from router.evaluation.tuning import Tuned, tune
+from router.policies import ByCategory, Guarded, Knn, Nearest, Policy
+from router.regression import RegressionEstimator
+
+FOLDS = 5
+TARGETS = (0.0, -0.005, -0.01, -0.02, -0.05)  # allowed changes of accuracy at which the dial is shown
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A policy as it is evaluated.
+
+    Args:
+        policy: the rule; the price of a `knn` or `category` is replaced by the tuned one where `target` is given.
+        target: allowed change of accuracy against the fallback; None: nothing is tuned.
+        is_regression: whether the estimates come from the regression, else from neighbours alone.
+        is_category_known: whether the rule is told the prompt's true category, as no live router is.
+    """
+
+    title: str
+    policy: Policy
+    target: float | None = None
+    is_regression: bool = False
+    is_category_known: bool = False
+
+
+def usual_approaches(*, target: float = -0.01) -> list[Approach]:
+    """Return the policies of docs/routing.md as every report shows them."""
+    return [
+        Approach("nearest", Nearest()),
+        Approach("category, label known", ByCategory(), target=target, is_category_known=True),
+        Approach("guarded", Guarded()),
+        Approach("knn, neighbours", Knn(), target=target),
+        Approach("knn, regression", Knn(), target=target, is_regression=True),
+    ]
+
+
+@dataclass(frozen=True)
+class Written:
+    """All prompts of the table written slightly otherwise: their texts and (n, d) unit embeddings."""
+
+    texts: tuple[str, ...]
+    vectors: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a report is made of."""
+
+    table: Table
+    seed: int
+    split_count: int
+    shares: tuple[float, float, float]
+    ledgers: tuple[Ledger, ...]
+    calibrations: Mapping[str, Calibration]
+    steadiness: Mapping[tuple[str, str], Steadiness]
+    fallbacks: Mapping[str, int]
+
+
+def run(
+    table: Table,
+    *,
+    approaches: Sequence[Approach],
+    split_count: int,
+    seed: int = 0,
+    shares: tuple[float, float, float] = (0.6, 0.15, 0.25),
+    written: Mapping[str, Written] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Evaluate approaches and every control on the same splits.
+
+    Prices are tuned on prompts that are reported nowhere: the training and calibration prompts of a split, each
+    estimated by a router that does not know it, in five folds. The reported router knows all of these.
+
+    Raises:
+        UnusableOutcomes: the table cannot be split.
+    """
+    titles = [("model", name) for name in table.models]
+    titles += [("control", name) for name in ("cheapest", "random", "best single", "oracle")]
+    titles += [("policy", approach.title) for approach in approaches]
+    ledgers = {title: _empty_ledger(table, kind, title) for kind, title in titles}
+    calibrations: dict[str, Calibration] = {}
+    steadiness: dict[tuple[str, str], Steadiness] = {}
+    fallbacks: dict[str, int] = {}
+    for number in range(split_count):
+        part = split(table, seed=seed + number, shares=shares)
+        book = _Book(table, part, ledgers)
+        book.controls()
+        fallbacks[table.models[book.fallback]] = fallbacks.get(table.models[book.fallback], 0) + 1
+        desk = _Desk(table, part)
+        for approach in approaches:
+            policy, tuned = desk.tuned(approach, book.fallback)
+            chosen = policy.choose(desk.estimator(approach), desk.estimates(approach))
+            book.policy(approach.title, chosen, tuned)
+            if isinstance(policy, Knn) and approach.title not in calibrations:
+                calibrations[approach.title] = Calibration()
+            if approach.title in calibrations:
+                calibrations[approach.title].add(desk.estimates(approach).p, table.is_right[part.test])
+            for name, other in (written or {}).items():
+                again = policy.choose(desk.estimator(approach), desk.estimates(approach, other))
+                steady = steadiness.setdefault((approach.title, name), Steadiness())
+                steady.add(chosen, again, table.is_right[part.test], table.costs[part.test])
+        if on_progress is not None:
+            on_progress(number + 1)
+    return Run(table, seed, split_count, shares, tuple(ledgers.values()), calibrations, steadiness, fallbacks)
+
+
+def _empty_ledger(table: Table, kind: str, title: str) -> Ledger:
+    n = len(table.texts)
+    return Ledger(
+        title, kind, np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64),
+        chosen_counts=np.zeros(len(table.models), dtype=np.int64),
+    )  # fmt: skip
+
+
+class _Book:
+    """Books one split: what is reported of it, and what every control would have been worth there."""
+
+    def __init__(self, table: Table, part: Split, ledgers: Mapping[str, Ledger]) -> None:
+        self._rows, self._ledgers, self._models = part.test, ledgers, table.models
+        self.right, self.cost = table.is_right[part.test], table.costs[part.test]
+        self._learned_cost = np.nanmean(table.costs[part.learned], axis=0)
+        self.fallback = int(np.nanargmax(np.nanmean(table.is_right[part.learned], axis=0)))
+        self._base = (float(np.nanmean(self.right[:, self.fallback])), float(np.nanmean(self.cost[:, self.fallback])))
+
+    def controls(self) -> None:
+        for column, model in enumerate(self._models):
+            self._add(model, self.right[:, column], self.cost[:, column])
+        cheapest = int(np.argmin(self._learned_cost))
+        self._add("cheapest", self.right[:, cheapest], self.cost[:, cheapest])
+        self._add("best single", self.right[:, self.fallback], self.cost[:, self.fallback])
+        known = ~np.isnan(self.right).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            right = np.where(known, np.nansum(self.right, axis=1) / (~np.isnan(self.right)).sum(axis=1), np.nan)
+            cost = np.nansum(self.cost, axis=1) / (~np.isnan(self.cost)).sum(axis=1)
+        self._add("random", right, cost)
+        self.policy("oracle", self._oracle())
+
+    def policy(self, title: str, chosen: Integers, tuned: Tuned | None = None) -> None:
+        rows = np.arange(len(chosen))
+        self._add(title, self.right[rows, chosen], self.cost[rows, chosen])
+        ledger = self._ledgers[title]
+        if ledger.chosen_counts is not None:
+            ledger.chosen_counts += np.bincount(chosen, minlength=len(self._models))
+        if tuned is not None:
+            ledger.tuned.append(tuned)
+
+    def _add(self, title: str, right: Floats, cost: Floats) -> None:
+        self._ledgers[title].add(self._rows, right, cost, self._base)
+
+    def _oracle(self) -> Integers:
+        """Return the cheapest model that was right on each prompt, and where none was the cheapest."""
+        costs = np.where(np.isnan(self.cost), np.inf, self.cost)
+        is_right = self.right == 1
+        chosen: Integers = np.where(is_right, costs, np.where(is_right.any(axis=1)[:, None], np.inf, costs)).argmin(
+            axis=1
+        )
+        return chosen
+
+
+class _Desk:
+    """Makes and keeps the estimates of one split, so that policies of like estimates share them."""
+
+    def __init__(self, table: Table, part: Split) -> None:
+        self._table, self._part = table, part
+        self._estimators: dict[tuple[bool, Shrinkage], Estimator] = {}
+        self._estimates: dict[tuple[bool, Shrinkage, int], Estimates] = {}
+        self._folded: dict[tuple[bool, Shrinkage], Estimates] = {}
+
+    def estimator(self, approach: Approach) -> Estimator:
+        key = (approach.is_regression, approach.policy.shrinkage)
+        if key not in self._estimators:
+            self._estimators[key] = self._learn(self._part.learned, *key)
+        return self._estimators[key]
+
+    def estimates(self, approach: Approach, written: Written | None = None) -> Estimates:
+        key = (approach.is_regression, approach.policy.shrinkage, id(written))
+        if key not in self._estimates:
+            test = self._part.test
+            texts, vectors = (
+                (self._table.texts, self._table.vectors) if written is None else (written.texts, written.vectors)
+            )
+            self._estimates[key] = self.estimator(approach).estimate(vectors[test], [texts[row] for row in test])
+        return self._estimates[key]
+
+    def tuned(self, approach: Approach, fallback: int) -> tuple[Policy, Tuned | None]:
+        """Return the policy as it is reported: with its price, and told the true categories where it may know them."""
+        policy = approach.policy
+        if not isinstance(policy, Knn | ByCategory):
+            return policy, None
+        learned, tuned = self._part.learned, None
+        if approach.target is not None:
+            found = tune(
+                self._told(policy, approach, learned),
+                estimator=self.estimator(approach), estimates=self._in_folds(approach),
+                right=self._table.is_right[learned], costs=self._table.costs[learned],
+                fallback=fallback, accuracy_change=approach.target,
+            )  # fmt: skip
+            policy, tuned = replace(policy, sci_price=found.sci_price), found
+        return self._told(policy, approach, self._part.test), tuned
+
+    def _told(self, policy: Knn | ByCategory, approach: Approach, rows: Integers) -> Knn | ByCategory:
+        if isinstance(policy, ByCategory) and approach.is_category_known:
+            return replace(policy, categories=self._table.categories[rows])
+        return policy
+
+    def _learn(self, rows: Integers, is_regression: bool, shrinkage: Shrinkage) -> Estimator:
+        known = self._table.known(rows)
+        if is_regression:
+            return RegressionEstimator(known, [self._table.texts[row] for row in rows], shrinkage)
+        return Estimator(known, shrinkage)
+
+    def _in_folds(self, approach: Approach) -> Estimates:
+        """Estimate every learned prompt by a router that knows only the prompts of the other folds."""
+        key = (approach.is_regression, approach.policy.shrinkage)
+        if key not in self._folded:
+            self._folded[key] = self._fold(*key)
+        return self._folded[key]
+
+    def _fold(self, is_regression: bool, shrinkage: Shrinkage) -> Estimates:
+        learned, groups = self._part.learned, self._table.groups[self._part.learned]
+        names = np.unique(groups)
+        fold_of = dict(zip(names, np.random.default_rng(self._part.seed).permutation(len(names)) % FOLDS, strict=True))
+        folds = np.array([fold_of[group] for group in groups])
+        parts = []
+        for fold in range(FOLDS):
+            asked = learned[folds == fold]
+            estimator = self._learn(learned[folds != fold], is_regression, shrinkage)
+            texts = [self._table.texts[row] for row in asked]
+            parts.append(estimator.estimate(self._table.vectors[asked], texts))
+        order = np.argsort(np.concatenate([np.flatnonzero(folds == fold) for fold in range(FOLDS)]))
+        names_of_fields = [name for name in Estimates.__dataclass_fields__ if name != "neighbours"]
+        whole = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names_of_fields}
+        return Estimates(**whole, neighbours=np.zeros((len(learned), 1), dtype=np.int64))

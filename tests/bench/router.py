@@ -1,0 +1,201 @@
+"""How good the router is on real outcomes, and how fast it decides: `make bench-router`.
+
+The tables are read from ../shared/routing, the embeddings come from the embedded all-MiniLM-L6-v2 and are kept in
+~/.cache/greenllm-bench. Prompts are split by text; prices are tuned on learned prompts only.
+"""
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.bench.table import Table as Shown
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
+TABLES = Path(__file__).resolve().parents[3] / "shared" / "routing"
+CACHE = Path.home() / ".cache" / "greenllm-bench"
+# what routing.md measured: accuracy and cost of best single, random, oracle and nearest
+KNOWN = {
+    "zeroeval_small": {
+        "best single": (0.582, 81),
+        "random": (0.508, 89),
+        "oracle": (0.768, 38),
+        "nearest": (0.418, 56),
+    },
+    "zeroeval_wide": {
+        "best single": (0.730, 986),
+        "random": (0.584, 308),
+        "oracle": (0.854, 106),
+        "nearest": (0.445, 119),
+    },
+    "llmrouter9": {
+        "best single": (0.623, 834),
+        "random": (0.427, 397),
+        "oracle": (0.803, 168),
+        "nearest": (0.508, 164),
+    },
+}
+LEAST_GUARDED = {"zeroeval_small": None, "zeroeval_wide": 12.0, "llmrouter9": 20.0}
+LEAST_TUNED = {"zeroeval_small": 8.0, "zeroeval_wide": 39.0, "llmrouter9": 76.0}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tables", nargs="*", default=list(KNOWN), choices=list(KNOWN))
+    parser.add_argument("--no-written", action="store_true", help="Leave typos and other framings out: much faster.")
+    options = parser.parse_args()
+
+    import django
+
+    from tests import environment  # noqa: F401  a var directory of the tests' own, before settings are read
+
+    django.setup()
+    logging.disable(logging.WARNING)
+    shown = Shown()
+    print(f"load of the machine before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")  # noqa: T201
+    _decisions(shown)
+    if not TABLES.is_dir():
+        shown.skipped("tables of real outcomes", f"{TABLES} is not here")
+    else:
+        _tables(shown, options)
+    print(f"missed: {', '.join(shown.missed) or 'none'}")  # noqa: T201
+    return 0
+
+
+def _tables(shown: Shown, options: argparse.Namespace) -> None:
+    from django.conf import settings
+
+    from greenllm.embedded.catalog import embedded_services
+    from greenllm.embedded.supervisor import Supervisor
+
+    with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["llm"])) as supervisor:
+        supervisor.wait_ready("llm")
+        for name in options.tables:
+            _table(shown, name, options)
+
+
+def _table(shown: Shown, name: str, options: argparse.Namespace) -> None:
+    from django.conf import settings
+
+    from benchmarks.inference.ollama import OllamaClient
+    from benchmarks.models import LanguageModel
+    from router.assessing import table_of, written_otherwise
+    from router.embedding import Embedder
+    from router.evaluation.report import report
+    from router.evaluation.running import run, usual_approaches
+    from router.outcomes import read_outcomes
+    from router.remembered import RememberedEmbedder
+
+    client = OllamaClient(settings.EMBEDDER_HOST)
+    model = LanguageModel(name=settings.EMBEDDER_NAME, digest=_digest(client, settings.EMBEDDER_NAME))
+    embedder = RememberedEmbedder(Embedder(model, client), folder=CACHE)
+    begun = time.perf_counter()
+    table = table_of(read_outcomes(TABLES / name), embedder=embedder)
+    written = None if options.no_written else written_otherwise(table, embedder=embedder, seed=options.seed)
+    embedded = time.perf_counter()
+    found = report(
+        run(table, approaches=usual_approaches(), split_count=options.splits, seed=options.seed, written=written)
+    )
+    print(  # noqa: T201
+        f"\n{name}: {found.text_count} prompts, {found.split_count} splits; embeddings {embedded - begun:.0f} s, "
+        f"evaluation {time.perf_counter() - embedded:.0f} s"
+    )
+    for row in found.rows:
+        change, saving = row.accuracy_change, row.saving
+        print(  # noqa: T201
+            f"  {row.title:36} {row.accuracy.value:.3f} @ {row.cost.value:6.1f} J, {100 * change.value:+.2f} "
+            f"[{100 * change.low:+.2f}, {100 * change.high:+.2f}] points, saves {100 * saving.value:.1f} "
+            f"[{100 * saving.low:.1f}, {100 * saving.high:.1f}] %, worst {100 * row.worst_change:+.1f}"
+        )
+    _judge(shown, name, found)
+
+
+def _digest(client: object, name: str) -> str:
+    """Return the digest of the embedder's weights, once the server has prepared it."""
+    from benchmarks.inference.base import RefusedForNow
+    from benchmarks.inference.ollama import OllamaClient
+
+    assert isinstance(client, OllamaClient)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return client.describe(name).digest or ""
+        except RefusedForNow:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _judge(shown: Shown, name: str, found: object) -> None:
+    from router.evaluation.report import Report
+
+    assert isinstance(found, Report)
+    n = found.split_count
+    for title, (accuracy, cost) in KNOWN[name].items():
+        row = found.row(title)
+        gap = 100 * (row.accuracy.value - accuracy)
+        shown.row(
+            f"{name}: {title} against routing.md ({accuracy:.3f} @ {cost} J)",
+            f"{row.accuracy.value:.3f} @ {row.cost.value:.0f} J", "within 1.5 points", is_ok=abs(gap) <= 1.5, n=n,
+        )  # fmt: skip
+    guarded, least = found.row("guarded"), LEAST_GUARDED[name]
+    change = guarded.accuracy_change
+    shown.row(
+        f"{name}: guarded, accuracy", f"{100 * change.value:+.2f} [{100 * change.low:+.2f}, {100 * change.high:+.2f}]",
+        "> -0.7, low > -1.5", is_ok=change.value > -0.007 and change.low > -0.015, n=n,
+    )  # fmt: skip
+    shown.row(
+        f"{name}: guarded, saving", f"{100 * guarded.saving.value:.1f} %", f">= {least:g} %" if least else "",
+        is_ok=None if least is None else 100 * guarded.saving.value >= least, n=n,
+    )  # fmt: skip
+    for title in ("knn, neighbours", "knn, regression"):
+        row, least = found.row(title), LEAST_TUNED[name]
+        saving, loss = 100 * row.saving.value, 100 * row.accuracy_change.value
+        shown.row(
+            f"{name}: {title}, tuned for -1", f"{saving:.1f} % at {loss:+.2f}", f">= {least:g} % at >= -1.3",
+            is_ok=saving >= least and loss >= -1.3, n=n,
+        )  # fmt: skip
+        error = found.calibration[title]["expected_error"]
+        shown.row(f"{name}: {title}, calibration error", f"{error:.3f}", "<= 0.05", is_ok=error <= 0.05, n=n)
+    for one in found.steadiness:
+        moved, spent = 100 * one["accuracy_change"], 100 * one["cost_change"]
+        is_judged = one["written"] == "typos" and one["policy"] != "category, label known"
+        shown.row(
+            f"{name}: {one['policy']}, {one['written']}",
+            f"{100 * one['unchanged']:.0f} % same, {moved:+.2f}, {spent:+.1f} %",
+            "< 1 point, < 5 %" if is_judged else "",
+            is_ok=abs(moved) < 1 and abs(spent) < 5 if is_judged else None, n=one["n"],
+        )  # fmt: skip
+
+
+def _decisions(shown: Shown, *, prompt_count: int = 10_000, model_count: int = 20, asked: int = 500) -> None:
+    """Time a decision among made-up prompts, one at a time, without its embedding."""
+    from router.estimate import Estimator, Known
+    from router.policies import Guarded, Knn, Nearest
+
+    chance = np.random.default_rng(0)
+    vectors = chance.normal(size=(prompt_count + asked, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = (chance.random((prompt_count, model_count)) < 0.6).astype(np.float64)
+    known = Known(
+        vectors[:prompt_count], chance.integers(0, 8, prompt_count), scores, np.ones(scores.shape, dtype=np.int64),
+        chance.lognormal(size=scores.shape),
+    )  # fmt: skip
+    for policy in (Nearest(), Knn(sci_price=0.1), Guarded()):
+        estimator = Estimator(known, policy.shrinkage)
+        spent = []
+        for row in range(prompt_count, prompt_count + asked):
+            begun = time.perf_counter()
+            policy.choose(estimator, estimator.estimate(vectors[[row]]))
+            spent.append(1000 * (time.perf_counter() - begun))
+        p95 = float(np.quantile(spent, 0.95))
+        shown.below(f"decision by {policy.name}, 10,000 prompts, 20 models, p95", p95, 2, "ms", n=asked)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

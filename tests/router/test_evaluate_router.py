@@ -1,0 +1,125 @@
+"""`manage.py evaluate_router` on a folder and on a study."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from benchmarks.inference.scripted import ScriptedOllama
+from benchmarks.models import Measurement, Study
+from labeling.models import Label
+from tests.factories import make_deployment, make_label, make_prompt, make_response, make_study, make_user
+from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, make_federation
+from tests.router.test_commands import told
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def embedding(settings: Settings, tmp_path: Path, db: None) -> Iterator[None]:
+    """A federation whose embedder is a scripted server, with a folder of its own for what it remembers."""
+    with ScriptedOllama(SCRIPTED_MODELS, answers={}) as server:
+        make_federation(server.base_url)
+        settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = EMBEDDER_NAME, server.base_url
+        settings.VAR_DIR = tmp_path / "var"
+        yield
+
+
+def write_outcomes(folder: Path, *, count: int = 60) -> Path:
+    folder.mkdir()
+    with (folder / "prompts.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["prompt_id", "category", "prompt"])
+        rows.writerows([n, ("Easy", "Hard")[n % 2], f"{('apple', 'theorem')[n % 2]} item{n}"] for n in range(count))
+    with (folder / "outcomes.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["prompt_id", "model", "score", "energy_j"])
+        rows.writerows([n, "cheap", 1 - n % 2, 1] for n in range(count))
+        rows.writerows([n, "dear", 1, 10] for n in range(count))
+    return folder
+
+
+class TestOutcomes:
+    @pytest.mark.slow
+    def test_prints_every_control_and_policy_and_writes_the_report(self, tmp_path: Path) -> None:
+        target = tmp_path / "report.json"
+        folder = write_outcomes(tmp_path / "outcomes")
+        said = told("evaluate_router", outcomes=folder, splits=2, json=target, policy=["nearest", "guarded", "floor"])
+        assert "60 prompts (60 different), 2 categories; 2 splits from seed 0" in said
+        for title in ("cheap", "dear", "best single", "random", "oracle", "nearest", "guarded", "floor 0.6"):
+            assert f"\n{title}" in said, title
+        assert "category, label known" not in said
+        written = json.loads(target.read_text())
+        assert (written["unit"], written["split_count"]) == ("J", 2)
+        oracle = next(row for row in written["rows"] if row["title"] == "oracle")
+        assert oracle["accuracy"]["value"] == 1.0
+
+    @pytest.mark.slow
+    def test_tells_what_typos_do(self, tmp_path: Path) -> None:
+        said = told(
+            "evaluate_router", outcomes=write_outcomes(tmp_path / "outcomes"), splits=1, policy=["knn"], written=True
+        )
+        assert "knn, neighbours, typos: " in said
+        assert "knn, regression, framing: " in said
+        assert "% of 15 choices unchanged" in said
+
+    def test_embeds_each_text_once(self, tmp_path: Path) -> None:
+        folder = write_outcomes(tmp_path / "outcomes")
+        told("evaluate_router", outcomes=folder, splits=1, policy=["nearest"])
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("router.embedding.Embedder._ask", lambda *_: pytest.fail("asked again"))
+            told("evaluate_router", outcomes=folder, splits=1, policy=["nearest"])
+
+    def test_of_too_few_prompts_says_so_and_prints_no_number(self, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match="prompts: 3 different ones are too few to split"):
+            told("evaluate_router", outcomes=write_outcomes(tmp_path / "outcomes", count=3))
+
+    def test_names_what_cannot_be_used(self, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match=r"prompts.csv: there is none in"):
+            told("evaluate_router", outcomes=tmp_path)
+
+    @pytest.mark.parametrize(("option", "value"), [("splits", 0), ("splits", 1001), ("points", -1), ("floor", 1.5)])
+    def test_refuses_what_makes_no_sense(self, option: str, value: float, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match=f"--{option}: .* is not between"):
+            told("evaluate_router", outcomes=write_outcomes(tmp_path / "outcomes"), **{option: value})
+
+    def test_needs_a_study_or_a_folder(self) -> None:
+        with pytest.raises(CommandError, match=r"one of the arguments --study --outcomes is required"):
+            call_command("evaluate_router")
+
+
+class TestStudy:
+    def judged_study(self, *, count: int = 48) -> Study:
+        """Make a study where a cheap model answers every second prompt right, and a dear one all."""
+        study, person = make_study(), make_user()
+        models = {name: make_deployment(name) for name in ("cheap", "dear")}
+        for number in range(count):
+            prompt = make_prompt(f"{('apple', 'theorem')[number % 2]} item{number}")
+            for name, energy_j in (("cheap", 1.0), ("dear", 10.0)):
+                verdict = "incorrect" if name == "cheap" and number % 2 else "correct"
+                make_label(make_response(prompt, models[name], study=study, energy_j=energy_j), verdict, labeler=person)
+        return study
+
+    def test_is_evaluated_by_its_labels_and_measurements(self) -> None:
+        study = self.judged_study()
+        said = told("evaluate_router", study=study.name, splits=2, policy=["nearest"])
+        assert "The SCI is estimated." in said
+        assert "Cost in gCO2e per prompt" in said
+        best = next(line for line in said.splitlines() if line.startswith("best single"))
+        assert best.split()[2] == "1.000"
+
+    def test_leaves_out_a_model_that_was_measured_otherwise(self) -> None:
+        study = self.judged_study()
+        Measurement.objects.filter(response__deployment__language_model__name="cheap").update(quality="simulated")
+        said = told("evaluate_router", study=study.name, splits=1, policy=["nearest"])
+        assert "cheap has no judged or no estimated answers, and is left out." in said
+
+    def test_without_labels_says_what_to_do(self) -> None:
+        study = self.judged_study(count=2)
+        Label.objects.all().delete()
+        with pytest.raises(CommandError, match="no model with judged and measured answers; label its answers"):
+            told("evaluate_router", study=study.name)
