@@ -38,8 +38,8 @@ bench-labeling: $(VENV)/installed-dev  ## Speed of judging among 100,000 answers
 bench-router: $(VENV)/installed-dev  ## How good and steady the router is on real outcomes, and how fast it decides
 	@$(BIN)/python -W ignore -m tests.bench.router $(BENCH)
 
-bench-pages: $(VENV)/installed-dev  ## How soon the next answer and the first token are painted, held to their bounds
-	GREENLLM_BENCH=1 $(BIN)/python -m pytest -q -s tests/labeling/test_page.py tests/router/test_chat_page.py -k "showing_the_next_answer or first_token"
+bench-pages: $(VENV)/installed-dev  ## How soon the next answer, the first token and the pages of quality come, held to their bounds
+	GREENLLM_BENCH=1 $(BIN)/python -m pytest -q -s tests/labeling/test_page.py tests/router/test_chat_page.py tests/greenllm/test_quality.py -k "showing_the_next_answer or first_token or come_within_a_second"
 
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .

@@ -7,8 +7,8 @@ from django.db.models import Count, Max
 
 from benchmarks.intervals import Interval
 from benchmarks.models import Category
+from labeling.confusion import Concordance, compare_graders
 from labeling.models import Grade, JudgementRule, Label, Verdict
-from labeling.reliability import Concordance, concordances
 from labeling.ruling import rules_in_force, switch_graders_in
 
 FEWEST_BLIND = 20  # judged blind by people, below which precision says too little to go by unasked
@@ -35,13 +35,9 @@ class GraderRecord:
         )
 
     @property
-    def shares(self) -> tuple[Interval | None, ...]:
-        """Return precision and recall of correct, then of incorrect."""
-        one = self.concordance
-        if one is None:
-            return (None,) * 4
-        right, wrong = Verdict.CORRECT.value, Verdict.INCORRECT.value
-        return (one.precision(right), one.recall(right), one.precision(wrong), one.recall(wrong))
+    def shares(self) -> tuple[tuple[Interval | None, str], ...]:
+        """Return precision and recall of correct, then of incorrect, each with why it would be missing."""
+        return ((None, "nobody judged the same blind"),) * 4 if self.concordance is None else self.concordance.shares
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class GraderSwitch:
 
 def grader_switches() -> list[GraderSwitch]:
     """Return the switch of every category, by name, in five queries."""
-    known = {(one.grader, one.category): one for one in concordances()}
+    known = {(one.grader, one.category): one for one in compare_graders().graders}
     graders = _latest_graders()
     labels = _label_counts()
     return [

@@ -1,23 +1,38 @@
 """How well people and graders judge: for admins and researchers; names of people are shown to admins only."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may, people_with
+from greenllm.quality.figures import agreement_chart, drift_chart, graders_chart, people_chart
+from greenllm.quality.showing import (
+    DriftForm,
+    agreement_series,
+    chosen_cell,
+    drift_rows,
+    drift_series,
+    grader_series,
+    people_series,
+)
 from greenllm.quality.tables import SHEETS
 from greenllm.roles import CHANGE_PEOPLE, VIEW_QUALITY
+from labeling.confusion import DECIDED, SUSPICIOUS, Cell, Concordance, answers_in, compare_graders
+from labeling.drift import Per, drift
 from labeling.models import Verdict
-from labeling.reliability import Reliability, reliability
+from labeling.reliability import reliability
+from labeling.tallies import people_who_judged
 
-_SUSPICIONS_PER_PAGE = 25
-_DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
+_FEW = 10  # suspicious labels shown at once; the page of answers has them all
+_PER_PAGE = 25
 
 
 @require_safe
@@ -26,19 +41,66 @@ _DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show agreement, people, graders and suspicious labels."""
     found = reliability()
-    names = _names(request, found)
+    names = _names(request, [one.person_id for one in found.people])
     context = {
         "found": found,
         "pairs": [(names[a], names[b], one) for (a, b), one in found.by_pair.items()],
         "people": [(names[one.person_id], one) for one in found.people],
-        "graders": [
-            (one, [(one.precision(verdict), one.recall(verdict)) for verdict in _DECIDED], _cells(one.count))
-            for one in found.graders
-        ],
-        "suspicions": Paginator(found.suspicions, _SUSPICIONS_PER_PAGE).get_page(request.GET.get("page")),
+        "graders": [(one, _cells(one)) for one in found.graders],
+        "suspicions": answers_in(cell=SUSPICIOUS, comparison=found.comparison, limit=_FEW),
+        "suspicions_url": _url_of(SUSPICIOUS),
         "shows_names": may(request, CHANGE_PEOPLE),
+        "charts": {
+            "agreement": agreement_chart(agreement_series(found)),
+            "people": people_chart(people_series(found, names)),
+            "graders": graders_chart(grader_series(found)),
+        },
     }
     return render(request, "quality/overview.html", context)
+
+
+@require_safe
+@never_cache
+@people_with(VIEW_QUALITY)
+def over_time(request: HttpRequest) -> HttpResponse:
+    """Show how the labels of one person, or of all, change over time."""
+    names = _names(request, people_who_judged())
+    form = DriftForm(request.GET, names=names)
+    person_id, per = form.chosen()
+    found = drift(per=per, person_id=person_id)
+    rows = drift_rows(found)
+    context = {
+        "form": form,
+        "found": found,
+        "rows": rows,
+        "who": "all people" if person_id is None else names[person_id],
+        "of_days": per is Per.DAYS,
+        "has_labels": bool(names),
+        "chart": drift_chart(
+            drift_series(rows),
+            x_title="First day of the period (UTC)" if per is Per.DAYS else "Labels in their order",
+            of_days=per is Per.DAYS,
+        ),
+    }
+    return render(request, "quality/over_time.html", context)
+
+
+@require_safe
+@never_cache
+@people_with(VIEW_QUALITY)
+def answers(request: HttpRequest) -> HttpResponse:
+    """Show the answers behind one count of graders against people."""
+    cell = chosen_cell(request.GET)
+    if cell is None:
+        raise Http404("no such pair of verdicts")
+    comparison = compare_graders()
+    page = Paginator(range(comparison.count(cell)), _PER_PAGE).get_page(request.GET.get("page"))
+    rows = answers_in(cell=cell, comparison=comparison, limit=_PER_PAGE, offset=max(0, page.start_index() - 1))
+    return render(
+        request,
+        "quality/answers.html",
+        {"cell": cell, "page": page, "rows": rows, "query": f"{urlencode(_query_of(cell))}&"},
+    )
 
 
 @require_safe
@@ -49,9 +111,8 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
     if table not in SHEETS:
         raise Http404("no table has this name")
     found = reliability()
-    response = HttpResponse(
-        as_csv(SHEETS[table](found, _names(request, found))), content_type="text/csv; charset=utf-8"
-    )
+    names = _names(request, [one.person_id for one in found.people])
+    response = HttpResponse(as_csv(SHEETS[table](found, names)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="quality-{table}.csv"'
     return response
 
@@ -62,22 +123,34 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
 def as_json(request: HttpRequest) -> JsonResponse:
     """Return every table: a list of objects each, with the columns of the CSV files."""
     found = reliability()
-    names = _names(request, found)
+    names = _names(request, [one.person_id for one in found.people])
     sheets = {table: make(found, names) for table, make in SHEETS.items()}
     return JsonResponse(
         {table: [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows] for table, sheet in sheets.items()}
     )
 
 
-def _cells(count: Callable[[str, str], int]) -> list[int]:
-    """Return the confusion counts: correct, incorrect and unsure by the grader, each with people's right and wrong."""
-    return [count(grade, verdict) for grade in Verdict.values for verdict in _DECIDED]
+def _cells(one: Concordance) -> list[tuple[int, str]]:
+    """Return the confusion counts: correct, incorrect and unsure by the grader, each with people's right and wrong.
+
+    Each comes with the page of the answers behind it.
+    """
+    cells = [Cell(grade, verdict, one.grader, one.category) for grade in Verdict.values for verdict in DECIDED]
+    return [(one.count(cell.grade, cell.verdict), _url_of(cell)) for cell in cells]
 
 
-def _names(request: HttpRequest, found: Reliability) -> dict[int, str]:
+def _url_of(cell: Cell) -> str:
+    return f"{reverse('quality:answers')}?{urlencode(_query_of(cell))}"
+
+
+def _query_of(cell: Cell) -> dict[str, str]:
+    values = {"grader": cell.grader, "category": cell.category, "grade": cell.grade, "verdict": cell.verdict}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _names(request: HttpRequest, ids: Sequence[int]) -> dict[int, str]:
     """Return what people are called on the page: by name for admins, numbered for everybody else."""
-    ids = [one.person_id for one in found.people]
     if not may(request, CHANGE_PEOPLE):
         return {person_id: f"person {number}" for number, person_id in enumerate(ids, start=1)}
-    people = get_user_model()._default_manager.filter(pk__in=ids)
+    people = get_user_model()._default_manager.filter(pk__in=ids).order_by("pk")
     return dict(people.values_list("pk", "username"))

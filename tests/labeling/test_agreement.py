@@ -10,7 +10,6 @@ from labeling.agreement import (
     TOO_FEW,
     Figure,
     agreement,
-    agreement_of_pairs,
     gwets_ac1,
     krippendorffs_alpha,
     raw_agreement,
@@ -130,10 +129,8 @@ class TestDegenerateCases:
             gwets_ac1([], categories=BOTH[:1])
 
 
-class TestPairs:
-    def test_take_only_what_both_judged(self) -> None:
-        items = [{"b": "correct", "a": "correct"}, {"a": "correct", "b": "incorrect"}, {"a": "correct", "c": "correct"}]
-        found = agreement_of_pairs(items, categories=BOTH)
-        assert list(found) == [("a", "b"), ("a", "c")]
-        assert (found["a", "b"].raw.value, found["a", "b"].raw.n) == (0.5, 2)
-        assert found["a", "c"].raw.reason == TOO_FEW
+class TestTallies:
+    @given(ITEMS)
+    def test_give_the_same_figures_as_the_items(self, items: list[list[str]]) -> None:
+        tally = {item: sum(tuple(one) == item for one in items) for item in {tuple(one) for one in items}}
+        assert agreement(tally, categories=BOTH) == agreement(items, categories=BOTH)

@@ -2,8 +2,10 @@ import pytest
 
 from benchmarks.models import Response
 from greenllm.models import User
+from labeling.agreement import TOO_FEW
+from labeling.confusion import SUSPICIOUS, Cell, GradedAnswer, answers_in, disagreements
 from labeling.models import GoldAnswer, Grade
-from labeling.reliability import ALL, Suspicion, reliability
+from labeling.reliability import ALL, reliability
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -17,6 +19,10 @@ def graded(response: Response, verdict: str, *, version: int = 1) -> None:
     Grade.objects.create(
         response=response, grader="number", grader_version=version, verdict=verdict, reason="It gives 7.", duration_ms=1
     )
+
+
+def suspicions() -> list[GradedAnswer]:
+    return answers_in(cell=SUSPICIOUS, comparison=reliability().comparison, limit=10)
 
 
 @pytest.fixture
@@ -52,6 +58,22 @@ class TestAgreement:
 
         assert list(found) == [(anna.pk, ben.pk)]
         assert found[anna.pk, ben.pk].raw.n == 2
+
+    def test_of_pairs_is_by_the_two_people_whoever_judged_first(self, anna: User, ben: User) -> None:
+        cleo = make.make_user("cleo")
+        said = (
+            {ben: "correct", anna: "correct"},
+            {anna: "correct", ben: "incorrect"},
+            {cleo: "correct", anna: "correct"},
+        )
+        for one in said:
+            response = answer()
+            for person, word in one.items():
+                make.make_label(response, word, labeler=person)
+        found = reliability().by_pair
+        assert list(found) == [(anna.pk, ben.pk), (anna.pk, cleo.pk)]
+        assert (found[anna.pk, ben.pk].raw.value, found[anna.pk, ben.pk].raw.n) == (0.5, 2)
+        assert found[anna.pk, cleo.pk].raw.reason == TOO_FEW
 
     def test_leaves_out_replaced_and_voided_labels_self_checks_and_graders(self, anna: User, ben: User) -> None:
         response = answer()
@@ -155,7 +177,8 @@ class TestConcordance:
         make.make_label(shown, "correct", saw_evidence=True)
         found = reliability()
         assert found.graders[0].n == 1
-        assert [one.response_id for one in found.suspicions] == [blind.pk]
+        assert found.suspicious_count == 1
+        assert [one.response_id for one in suspicions()] == [blind.pk]
         assert found.unblind_count == 1
 
     def test_never_holds_a_grader_against_itself(self) -> None:
@@ -175,4 +198,32 @@ class TestConcordance:
         graded(other, "correct")
         make.make_label(suspected, "correct")
         make.make_label(other, "incorrect")
-        assert reliability().suspicions == (Suspicion(suspected.pk, "math", "number@1", "It gives 7."),)
+        assert suspicions() == [GradedAnswer(suspected.pk, "math", "number@1", "incorrect", "correct", "It gives 7.")]
+
+    def test_lists_the_answers_behind_each_count_in_pages(self) -> None:
+        made = {}
+        for grade, word, times in (("correct", "incorrect", 3), ("correct", "correct", 2), ("unsure", "incorrect", 1)):
+            made[grade, word] = [answer() for _ in range(times)]
+            for response in made[grade, word]:
+                graded(response, grade)
+                graded(response, "correct", version=2)
+                make.make_label(response, word)
+        found = reliability().comparison
+        cell = Cell("correct", "incorrect", "number@1", "math")
+        assert found.count(cell) == 3
+        assert found.count(Cell("correct", "incorrect")) == 3 + 4
+        pages = [answers_in(cell=cell, comparison=found, limit=2, offset=offset) for offset in (0, 2)]
+        ids = [[one.response_id for one in page] for page in pages]
+        assert ids == [[one.pk for one in made["correct", "incorrect"][:2]], [made["correct", "incorrect"][2].pk]]
+        assert found.count(Cell("correct", "incorrect", "number@1", "sql")) == 0
+        assert answers_in(cell=Cell("correct", "incorrect", "number@1", "sql"), comparison=found, limit=9) == []
+        assert len(disagreements(comparison=found)) == 4 + 4
+
+    def test_takes_what_an_adjudicator_settled_for_peoples_word(self) -> None:
+        response = answer()
+        graded(response, "correct")
+        for word, kind in (("correct", "judgement"), ("correct", "judgement"), ("incorrect", "adjudication")):
+            make.make_label(response, word, kind=kind)
+        make.make_label(answer(), "unsure")
+        found = reliability().comparison
+        assert [one.verdict for one in disagreements(comparison=found)] == ["incorrect"]

@@ -1,0 +1,188 @@
+"""Graders against people: how often each said what, and the answers behind each of these counts.
+
+Only blind labels count: whoever saw what a grader found before judging tends to agree with it. What people decided of
+an answer is for `labeling.verdicts` to say; Postgres counts how often each set of labels comes, and finds the answers.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from benchmarks.intervals import Interval, share_interval
+from labeling.models import Label, Verdict
+from labeling.tallies import CURRENT
+from labeling.verdicts import Judgement, decide
+
+DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
+_KINDS = (Label.Kind.JUDGEMENT.value, Label.Kind.ADJUDICATION.value)
+_PARTS = tuple((kind, verdict) for kind in _KINDS for verdict in Verdict.values)
+_COUNTS = ", ".join(
+    f"count(*) FILTER (WHERE kind = '{kind}' AND verdict = '{verdict}')" for kind, verdict in _PARTS
+)  # fmt: skip
+_SAID = f"""
+    SELECT response_id, concat_ws(' ', {_COUNTS}) AS pattern FROM labeling_label
+    WHERE {CURRENT} AND NOT saw_evidence AND kind <> 'self_check' GROUP BY response_id
+"""  # noqa: S608 - put together of constants
+_JOINED = f"""
+FROM ({_SAID}) AS said
+JOIN labeling_grade AS grade ON grade.response_id = said.response_id
+JOIN benchmarks_response AS response ON response.id = said.response_id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+JOIN benchmarks_category AS category ON category.id = prompt.category_id
+"""
+_COUNTED = f"""
+SELECT grade.grader, grade.grader_version, category.name, grade.verdict, said.pattern, count(*)
+{_JOINED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+"""
+_VERDICT = "CASE WHEN said.pattern = ANY(%(right)s) THEN 'correct' ELSE 'incorrect' END"
+_LISTED = f"""
+SELECT grade.response_id, category.name, grade.grader || '@' || grade.grader_version, grade.verdict,
+       {_VERDICT}, grade.reason
+{_JOINED}
+WHERE said.pattern = ANY(%(patterns)s)
+  AND (%(grader)s::text IS NULL OR grade.grader || '@' || grade.grader_version = %(grader)s)
+  AND (%(category)s::text IS NULL OR category.name = %(category)s)
+  AND (%(grade)s::text IS NULL OR grade.verdict = %(grade)s)
+  AND (NOT %(differing)s OR grade.verdict <> {_VERDICT})
+ORDER BY grade.response_id, grade.id LIMIT %(limit)s OFFSET %(offset)s
+"""
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """One version of a grader in one category against what people decided, on the answers that both judged.
+
+    `counts` is by (the grader's verdict, people's verdict). Precision of a verdict: how often people say the same
+    where the grader gives it. Recall: how often the grader gives it where people do; an unsure grader lowers recall.
+    """
+
+    grader: str
+    category: str
+    counts: Counter[tuple[str, str]]
+
+    @property
+    def n(self) -> int:
+        """Return how many answers both judged."""
+        return self.counts.total()
+
+    def count(self, grade: str, verdict: str) -> int:
+        """Return on how many answers the grader said the one and people the other."""
+        return self.counts[grade, verdict]
+
+    def precision(self, verdict: str) -> Interval | None:
+        """Return how often people agree where the grader gives this verdict."""
+        return share_interval(self.counts[verdict, verdict], sum(self.counts[verdict, one] for one in DECIDED))
+
+    def recall(self, verdict: str) -> Interval | None:
+        """Return how often the grader gives this verdict where people do."""
+        given = sum(self.counts[grade, verdict] for grade in Verdict.values)
+        return share_interval(self.counts[verdict, verdict], given)
+
+    @property
+    def shares(self) -> tuple[tuple[Interval | None, str], ...]:
+        """Return precision and recall of correct, then of incorrect, each with why it would be missing."""
+        return tuple(
+            share
+            for verdict in DECIDED
+            for share in (
+                (self.precision(verdict), f"the grader never said {verdict}"),
+                (self.recall(verdict), f"people never said {verdict}"),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every grader against people; `patterns` are the sets of blind labels behind it, by what they decide."""
+
+    graders: tuple[Concordance, ...]
+    patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def count(self, cell: "Cell") -> int:
+        """Return how many grades a cell holds."""
+        return sum(
+            one.count(cell.grade, cell.verdict)
+            for one in self.graders
+            if cell.grader in {None, one.grader} and cell.category in {None, one.category}
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One pair of verdicts, the grader's and people's, of one grader and category or of all."""
+
+    grade: str
+    verdict: str
+    grader: str | None = None
+    category: str | None = None
+
+
+SUSPICIOUS = Cell(Verdict.INCORRECT.value, Verdict.CORRECT.value)  # a wrong label, or a wrong grader
+
+
+@dataclass(frozen=True)
+class GradedAnswer:
+    """One answer that a grader and people judged: what each said, and why the grader did."""
+
+    response_id: int
+    category: str
+    grader: str
+    grade: str
+    verdict: str
+    reason: str
+
+
+def compare_graders() -> Comparison:
+    """Count what each version of each grader said in each category against what people decided, in one query.
+
+    Answers that people left undecided count nowhere.
+    """
+    counts: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    decided: dict[str, str | None] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED)
+        for name, version, category, grade, pattern, count in cursor.fetchall():
+            if pattern not in decided:
+                decided[pattern] = _decided(pattern)
+            verdict = decided[pattern]
+            if verdict is not None:
+                counts[f"{name}@{version}", category][grade, verdict] += count
+    return Comparison(
+        tuple(Concordance(grader, category, one) for (grader, category), one in sorted(counts.items())),
+        {verdict: tuple(one for one, found in decided.items() if found == verdict) for verdict in DECIDED},
+    )
+
+
+def answers_in(*, cell: Cell, comparison: Comparison, limit: int, offset: int = 0) -> list[GradedAnswer]:
+    """Return answers behind one count, in the order of their ids."""
+    return _listed(
+        comparison, comparison.patterns[cell.verdict], grader=cell.grader, category=cell.category, grade=cell.grade,
+        differing=False, limit=limit, offset=offset,
+    )  # fmt: skip
+
+
+def disagreements(*, comparison: Comparison) -> list[GradedAnswer]:
+    """Return every answer on which a grader was not of people's mind; unsure is not."""
+    patterns = [one for verdict in DECIDED for one in comparison.patterns[verdict]]
+    return _listed(comparison, patterns, grader=None, category=None, grade=None, differing=True, limit=None, offset=0)
+
+
+def _listed(comparison: Comparison, patterns: Collection[str], **asked: Any) -> list[GradedAnswer]:
+    right = list(comparison.patterns[Verdict.CORRECT.value])
+    with connection.cursor() as cursor:
+        cursor.execute(_LISTED, {"patterns": list(patterns), "right": right, **asked})
+        return [GradedAnswer(*row) for row in cursor.fetchall()]
+
+
+def _decided(pattern: str) -> str | None:
+    """Return what a set of people's labels decides; None where they leave it open."""
+    judgements = [
+        Judgement(Label.Source.PERSON.value, verdict, kind)
+        for (kind, verdict), count in zip(_PARTS, pattern.split(), strict=True)
+        for _ in range(int(count))
+    ]
+    is_correct = decide(judgements).is_correct
+    return None if is_correct is None else DECIDED[0] if is_correct else DECIDED[1]

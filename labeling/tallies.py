@@ -1,0 +1,108 @@
+"""What people said, counted by Postgres: the figures of quality depend on how often each thing was said, not where.
+
+Only current labels of people are counted.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from labeling.agreement import Tally
+from labeling.models import Label, Verdict
+
+LONGEST_SECONDS = 120.0  # somebody who looked longer went away
+
+CURRENT = "source = 'person' AND is_current AND voided_at IS NULL"
+_BY_CATEGORY = f"""
+SELECT category.name, said.correct, said.incorrect, said.unsure, count(*) FROM (
+    SELECT response_id, count(*) FILTER (WHERE verdict = 'correct') AS correct,
+           count(*) FILTER (WHERE verdict = 'incorrect') AS incorrect,
+           count(*) FILTER (WHERE verdict = 'unsure') AS unsure
+    FROM labeling_label WHERE {CURRENT} AND kind = 'judgement' GROUP BY response_id
+) AS said
+JOIN benchmarks_response AS response ON response.id = said.response_id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+JOIN benchmarks_category AS category ON category.id = prompt.category_id
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""  # noqa: S608 - put together of constants
+_BY_PAIR = f"""
+WITH said AS (SELECT response_id, labeler_id, verdict FROM labeling_label WHERE {CURRENT} AND kind = 'judgement')
+SELECT one.labeler_id, other.labeler_id, one.verdict, other.verdict, count(*) FROM said AS one
+JOIN said AS other ON other.response_id = one.response_id AND other.labeler_id > one.labeler_id
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""  # noqa: S608 - put together of constants
+_BY_PERSON = f"""
+WITH said AS (
+    SELECT response_id, labeler_id, verdict, kind, saw_evidence,
+           CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds
+    FROM labeling_label WHERE {CURRENT}
+)
+SELECT said.labeler_id, count(*), count(*) FILTER (WHERE said.saw_evidence),
+       count(gold.id), count(*) FILTER (WHERE said.verdict = gold.verdict),
+       count(first.verdict), count(*) FILTER (WHERE said.verdict = first.verdict),
+       count(said.seconds), coalesce(sum(said.seconds), 0), percentile_cont(0.5) WITHIN GROUP (ORDER BY said.seconds)
+FROM said
+LEFT JOIN labeling_goldanswer AS gold
+    ON gold.response_id = said.response_id AND gold.retired_at IS NULL AND said.kind = 'judgement'
+LEFT JOIN said AS first
+    ON said.kind = 'self_check' AND first.kind = 'judgement' AND first.response_id = said.response_id
+    AND first.labeler_id = said.labeler_id
+GROUP BY said.labeler_id ORDER BY said.labeler_id
+"""  # noqa: S608 - put together of constants
+
+
+@dataclass(frozen=True)
+class PersonTally:
+    """One person's labels, counted; seconds are active ones, `LONGEST_SECONDS` a label at most."""
+
+    person_id: int
+    label_count: int
+    unblind_count: int  # given after a look at what a grader found
+    gold_count: int
+    as_gold_count: int
+    repeat_count: int
+    as_before_count: int
+    timed_count: int
+    seconds: float
+    median_seconds: float | None
+
+
+def judgements_by_category() -> dict[str, Tally]:
+    """Return what readers said of the answers of each category, by name."""
+    found: dict[str, dict[tuple[Hashable, ...], int]] = defaultdict(dict)
+    for category, *counts, times in _rows(_BY_CATEGORY):
+        item = [verdict for verdict, count in zip(_IN_ORDER, counts, strict=True) for _ in range(count)]
+        found[category][tuple(item)] = times
+    return {**found}
+
+
+def judgements_by_pair() -> dict[tuple[int, int], Tally]:
+    """Return what each two readers said of the answers that both judged."""
+    found: dict[tuple[int, int], dict[tuple[Hashable, ...], int]] = defaultdict(dict)
+    for one, other, first, second, times in _rows(_BY_PAIR):
+        found[one, other][first, second] = times
+    return {**found}
+
+
+def labels_by_person() -> list[PersonTally]:
+    """Return the labels of each person, held against gold answers in use and against their own earlier word."""
+    return [PersonTally(*row) for row in _rows(_BY_PERSON, {"longest": LONGEST_SECONDS})]
+
+
+def people_who_judged() -> list[int]:
+    """Return the people with a current label, in the order of their ids."""
+    found = Label.objects.current().of_people().order_by("labeler_id").values_list("labeler_id", flat=True)
+    return [int(person_id or 0) for person_id in found.distinct()]
+
+
+_IN_ORDER = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.UNSURE.value)
+
+
+def _rows(query: str, values: dict[str, float] | None = None) -> list[tuple[Any, ...]]:
+    """Return rows of numbers and words."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())
