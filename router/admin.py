@@ -24,6 +24,26 @@ class PromptIndexAdmin(ReadOnlyAdmin):
     list_select_related = ["embedder"]
 
 
+@admin.register(models.PolicyVersion)
+class PolicyVersionAdmin(admin.ModelAdmin[models.PolicyVersion]):
+    """The latest version counts at once, in every process. None is changed or deleted: the old ones are the history."""
+
+    list_display = ["id", "policy", "sci_price", "fallback", "novelty", "note", "made_by", "created_at"]
+    list_select_related = ["fallback__language_model", "fallback__server", "made_by"]
+    exclude = ["made_by"]
+
+    def save_model(self, request: HttpRequest, obj: models.PolicyVersion, form: object, change: bool) -> None:
+        """Store who made it."""
+        obj.made_by_id = request.user.pk
+        obj.save()
+
+    def has_change_permission(self, request: HttpRequest, obj: models.PolicyVersion | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.PolicyVersion | None = None) -> bool:
+        return False
+
+
 class UpstreamAttemptInline(admin.TabularInline[models.UpstreamAttempt, models.GatewayRequest]):
     model = models.UpstreamAttempt
     extra = 0

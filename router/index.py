@@ -119,6 +119,20 @@ class VectorStore:
         distances = (found["distances"] or [[]])[0]
         return [Neighbour(int(key), float(far)) for key, far in zip(found["ids"][0], distances, strict=True)]
 
+    def whole(self, collection_name: str, prompt_count: int) -> Loaded:
+        """Return all vectors of an index, kept in memory.
+
+        Raises:
+            IndexStoreError: Chroma is unreachable and nothing is cached, it holds not all of the index, or the index is
+                too large to be kept in memory.
+        """
+        if prompt_count > self._exact_limit:
+            raise IndexStoreError(
+                f"The index has {prompt_count} prompts, more than the {self._exact_limit} that are kept in memory; "
+                f"raise GREENLLM_EXACT_SEARCH_LIMIT, or choose the policy nearest."
+            )
+        return self._load(collection_name, prompt_count)
+
     def _open(self) -> "ClientAPI":
         if self._client is None:
             os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,6 +1,8 @@
 """Who may ask, what the index knows, and every decision with its reason."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -87,6 +89,79 @@ class IndexedPrompt(models.Model):
         return f"prompt {self.prompt_id} in index {self.index_id}"
 
 
+class PolicyVersion(models.Model):
+    """One version of how `auto` chooses. The latest counts; an older one comes back as a version of its own."""
+
+    class Policy(models.TextChoices):
+        NEAREST = "nearest", "nearest: the paper's rule, by the nearest known prompt"
+        CATEGORY = "category", "category: accuracy less the price of SCI, by category"
+        KNN = "knn", "knn: probability less the price of SCI, over many neighbours"
+        GUARDED = "guarded", "guarded: the most accurate model, left only on evidence"
+        FLOOR = "floor", "floor: the cheapest model whose probability reaches a floor"
+        FIXED = "fixed", "fixed: always the fallback model"
+
+    policy = models.CharField(max_length=20, choices=Policy.choices)
+    neighbour_count = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="How many known prompts speak; empty: 50 for guarded, 20 for the others.",
+    )
+    sci_price = models.FloatField(
+        default=0.0,
+        validators=[MinValueValidator(0.0)],
+        help_text="Of knn and category: probability of being right that one gCO2e is worth.",
+    )
+    fallback = models.ForeignKey(
+        Deployment,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Of guarded and fixed; empty: the most accurate model.",
+    )
+    caution = models.FloatField(
+        default=0.5, validators=[MinValueValidator(0.0)], help_text="Of guarded, in standard errors."
+    )
+    tolerance = models.FloatField(
+        default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Of guarded: loss of accuracy that is no loss, 0 to 1.",
+    )
+    novelty = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(4.0)],
+        help_text="Squared L2 distance above which a prompt is of an unknown kind: to the fallback. Empty: none is.",
+    )
+    accuracy_floor = models.FloatField(
+        default=0.6,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Of floor: probability of being right, 0 to 1.",
+    )
+    note = models.CharField(max_length=200, blank=True, help_text="Why it was made, for those who look back.")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        get_latest_by = "pk"
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(policy="fixed") | Q(fallback__isnull=False), name="policy_version_fixed_names_its_model"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.pk}: {self.policy}"
+
+    def clean(self) -> None:
+        """Refuse a version that could not choose."""
+        if self.policy == self.Policy.FIXED and self.fallback is None:
+            raise ValidationError({"fallback": "The policy fixed needs a model; choose one."})
+
+
 class GatewayRequest(models.Model):
     """One request to the endpoint, the chat or the prompt box."""
 
@@ -168,6 +243,14 @@ class RoutingDecision(models.Model):
             "cheapest_none_correct",
             "No model answered the nearest prompt right: the cheapest one",
         )
+        CATEGORY = "category", "Best in the category at the price of SCI"
+        DIAL = "dial", "Best probability less the price of SCI"
+        FALLBACK = "fallback", "No cheaper model is shown to be as good here"
+        NOVEL = "novel", "The prompt is of a kind that nobody has judged"
+        AS_GOOD = "as_good", "Cheaper, and as good on the neighbours"
+        FLOOR = "floor", "Cheapest whose probability reaches the floor"
+        BELOW_FLOOR = "below_floor", "No model reaches the floor: the most probable one"
+        FIXED = "fixed", "Always this model"
         PINNED = "pinned", "The caller named the model"
         CONVERSATION = "conversation", "The conversation stays on the model that it began with"
 
@@ -194,6 +277,9 @@ class RoutingDecision(models.Model):
         help_text="In which form the known prompt was routed.",
     )
     policy = models.CharField(max_length=20)
+    version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions"
+    )
     index = models.ForeignKey(PromptIndex, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
     category = models.ForeignKey(Category, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     neighbours = models.JSONField(default=list)

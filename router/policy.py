@@ -33,6 +33,10 @@ class Evidence:
     is_correct: bool | None
     response_count: int
     sci_count: int = 0  # how many measured responses the mean SCI is made of
+    p: float | None = None  # estimated probability that it answers right, between `p_low` and `p_high` (95 %)
+    p_low: float | None = None
+    p_high: float | None = None
+    label_count: int = 0  # labels of neighbours behind it
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from router.candidates import evidence_on
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.indexing import current_index
-from router.models import PromptIndex, RoutingDecision
+from router.knowledge import keeper_of
+from router.models import PolicyVersion, PromptIndex, RoutingDecision
 from router.policy import Candidate, Choice, Evidence, choose_nearest, stay_with
 from router.vectors import Neighbour
+from router.weighing import weigh
 
 POLICY_NEAREST = "nearest"
 _SHOWN_NEIGHBOURS = 5
@@ -32,6 +34,12 @@ class Route:
     embedding_ms: float
     search_ms: float
     choice_ms: float
+    version: PolicyVersion | None = None
+
+    @property
+    def policy(self) -> str:
+        """Return the name of the policy that chose."""
+        return POLICY_NEAREST if self.version is None else self.version.policy
 
     @property
     def nearest_prompt(self) -> Prompt:
@@ -47,7 +55,7 @@ def route(
     stay_on_id: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Route:
-    """Choose a deployment for a prompt by the policy `nearest`; nothing is stored.
+    """Choose a deployment for a prompt by the latest version of the policy, else by `nearest`; nothing is stored.
 
     `stay_on_id` is the deployment that a conversation began with, and on which it stays while that is active.
 
@@ -66,8 +74,11 @@ def route(
     neighbours = store.nearest(index.collection_name, vector, _SHOWN_NEIGHBOURS, index.prompt_count)
     searched = clock()
     prompts = Prompt.objects.select_related("category").in_bulk([one.prompt_id for one in neighbours])
-    evidence = evidence_on([neighbours[0].prompt_id])
-    choice = choose_nearest(evidence[neighbours[0].prompt_id])
+    version = PolicyVersion.objects.order_by("-pk").first()
+    if version is None or version.policy == POLICY_NEAREST:
+        choice = choose_nearest(evidence_on([neighbours[0].prompt_id])[neighbours[0].prompt_id])
+    else:
+        choice = weigh(version=version, knowledge=keeper_of(store).current(index), vector=vector)
     if stay_on_id is not None:
         choice = stay_with(choice, stay_on_id)
     chosen = Deployment.objects.select_related("language_model", "server").get(pk=choice.chosen.deployment_id)
@@ -80,6 +91,7 @@ def route(
         embedding_ms=(embedded - began) * 1000,
         search_ms=(searched - embedded) * 1000,
         choice_ms=(clock() - searched) * 1000,
+        version=version,
     )
 
 
@@ -99,7 +111,8 @@ def record_route(
         request_id=request_id,
         prompt_id=prompt_id,
         routed_as=routed_as,
-        policy=POLICY_NEAREST,
+        policy=route.policy,
+        version=route.version,
         index=route.index,
         category=route.nearest_prompt.category,
         neighbours=neighbours_as_json(route),
@@ -154,6 +167,10 @@ def candidates_as_json(choice: Choice) -> list[dict[str, Any]]:
             "is_correct": one.evidence.is_correct,
             "response_count": one.evidence.response_count,
             "sci_count": one.evidence.sci_count,
+            "p": one.evidence.p,
+            "p_low": one.evidence.p_low,
+            "p_high": one.evidence.p_high,
+            "label_count": one.evidence.label_count,
             "is_chosen": one.is_chosen,
             "reason": one.reason,
         }
@@ -172,7 +189,11 @@ def candidates_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Candidate, 
                 quality=row["quality"],
                 is_correct=row["is_correct"],
                 response_count=row["response_count"],
-                sci_count=row.get("sci_count", 0),  # decisions of the first days lack it
+                sci_count=row.get("sci_count", 0),  # decisions of the first days lack it, and what follows
+                p=row.get("p"),
+                p_low=row.get("p_low"),
+                p_high=row.get("p_high"),
+                label_count=row.get("label_count", 0),
             ),
             row["is_chosen"],
             row["reason"],

@@ -28,9 +28,18 @@ def test_environment(var_dir: Path) -> dict[str, str]:
         "GREENLLM_LLM_PORT": str(free_port()),
         "GREENLLM_WEB_PORT": str(free_port()),
         "GREENLLM_MACHINE": "test",
+        "GREENLLM_SHARED_MEMORY": str(_shared_memory()),
         "GREENLLM_ANONYMOUS_ACCESS": "off",
         "LOG_LEVEL": "WARNING",
     }
+
+
+def _shared_memory() -> Path:
+    """Return a folder on the tmpfs for the samplers of one installation: in tests several measure at the same time."""
+    tmpfs = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="greenllm-test-", dir=tmpfs if tmpfs.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def use_prepared_models(var_dir: Path) -> None:

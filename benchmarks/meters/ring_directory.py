@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.meters.ring import RingError, RingReader, RingUnavailable
 
 RING_SUFFIX = ".ring"
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs: samples must not wake a disk that is being measured
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a tmpfs: samples must not wake a disk that is being measured
+_VARIABLE = "GREENLLM_SHARED_MEMORY"  # of the environment: samplers have no settings
 _REMEDY = "this user must be able to make directories there, best on a tmpfs"
 _CLAIM_TRIES = 3
 
@@ -18,8 +19,11 @@ class RingDirectoryBusy(RingError):
 
 
 def default_directory(name: str) -> Path:
-    """Return where the sampler of that name keeps its rings: in shared memory, apart for each user."""
-    return _SHARED_MEMORY / f"greenllm-{os.getuid()}-{name}"
+    """Return where the sampler of that name keeps its rings: in shared memory, apart for each user.
+
+    `GREENLLM_SHARED_MEMORY` names another tmpfs than /dev/shm.
+    """
+    return Path(os.environ.get(_VARIABLE) or _SHARED_MEMORY) / f"greenllm-{os.getuid()}-{name}"
 
 
 def ring_path(directory: Path, channel_name: str) -> Path:

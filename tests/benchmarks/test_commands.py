@@ -306,7 +306,7 @@ class TestWork:
         study.refresh_from_db()
         assert said == f"Worker of {machine} on the queues default, measure-{machine}; 1 taken up.\n"
         assert study.state == "finished"
-        assert not list(Path("/dev/shm").glob(f"*{machine}*"))
+        assert not list(Path(os.environ["GREENLLM_SHARED_MEMORY"]).glob(f"*{machine}*"))
 
     def test_leaves_how_long_connections_are_kept_as_it_was(self, machine: Machine) -> None:
         before = dict(connection.settings_dict)

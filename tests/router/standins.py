@@ -13,7 +13,7 @@ from benchmarks.inference.scripted import ScriptedModel
 from benchmarks.inference.scripted_shapes import word_vector
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Prompt
 from router.embedding import Embedder
-from router.index import VectorStore
+from router.index import Loaded, VectorStore
 from router.indexing import build_index
 from router.models import PromptIndex
 from router.vectors import Matrix, Neighbour, nearest
@@ -43,6 +43,9 @@ class MemoryStore(VectorStore):
 
     def delete(self, collection_name: str) -> None:
         self.collections.pop(collection_name, None)
+
+    def whole(self, collection_name: str, prompt_count: int) -> Loaded:
+        return Loaded(*self.collections[collection_name])
 
     def nearest(self, collection_name: str, vector: npt.NDArray[Any], count: int, prompt_count: int) -> list[Neighbour]:
         prompt_ids, matrix = self.collections[collection_name]

@@ -43,7 +43,8 @@ class Command(RouterCommand):
 def _as_json(found: Route) -> dict[str, Any]:
     return {
         "category": found.nearest_prompt.category.name,
-        "policy": "nearest",
+        "policy": found.policy,
+        "policy_version": None if found.version is None else found.version.pk,
         "choice": found.chosen.language_model.name,
         "reason": found.choice.reason,
         "explanation": found.choice.explanation,

@@ -109,5 +109,12 @@ class TestRemoveStale:
 class TestDefaultDirectory:
     def test_is_in_shared_memory_and_the_user_s_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.getuid", lambda: 1234)
+        monkeypatch.delenv("GREENLLM_SHARED_MEMORY")
 
         assert default_directory("lab") == Path("/dev/shm/greenllm-1234-lab")
+
+    def test_can_be_on_another_tmpfs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.getuid", lambda: 1234)
+        monkeypatch.setenv("GREENLLM_SHARED_MEMORY", "/mnt/ram")
+
+        assert default_directory("lab") == Path("/mnt/ram/greenllm-1234-lab")

@@ -1,0 +1,191 @@
+"""The live router by a version of a policy: what it chooses, what it says, and how soon it follows a change."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from benchmarks.models import Deployment, Measurement
+from labeling.models import Label
+from router.index import IndexStoreError, VectorStore
+from router.knowledge import keeper_of
+from router.models import PolicyVersion, RoutingDecision
+from router.policy import NoCandidate
+from router.routing import Route, candidates_from_json, record_route, route
+from tests import factories as make
+from tests.router.standins import Federation, make_federation, make_index
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def federation() -> Federation:
+    """A federation with twenty more prompts of each kind; small is right in math, large in all."""
+    made = make_federation()
+    prompts = [made.math, made.code]
+    for number in range(20):
+        for text, category, is_right in (
+            (f"what is two plus item{number}", "math", True),
+            (f"write a python function item{number}", "code", False),
+        ):
+            prompt = make.make_prompt(text, category=category)
+            make.make_response(prompt, made.small, energy_j=10.0, verdict="correct" if is_right else "incorrect")
+            make.make_response(prompt, made.large, energy_j=90.0, verdict="correct")
+            prompts.append(prompt)
+    make_index(prompts, embedder=made.embedder, store=made.store)
+    return made
+
+
+def routed(federation: Federation, text: str = "what is two plus seven") -> Route:
+    return route(prompt_text=text, embedder=federation.embedder, store=federation.store)
+
+
+def use(policy: str, **parameters: object) -> PolicyVersion:
+    return PolicyVersion.objects.create(**{"policy": policy, "neighbour_count": 10, **parameters})
+
+
+class TestPolicies:
+    def test_go_by_the_paper_where_nobody_chose_one(self, federation: Federation) -> None:
+        found = routed(federation)
+        assert (found.policy, found.version, found.choice.reason) == ("nearest", None, "cheapest_correct")
+
+    def test_guarded_leaves_the_fallback_where_a_cheaper_model_is_as_good(self, federation: Federation) -> None:
+        use("guarded", tolerance=0.3)
+        math, code = routed(federation), routed(federation, "write a python function for me")
+        assert (math.chosen, math.choice.reason) == (federation.small, "as_good")
+        assert (code.chosen, code.choice.reason) == (federation.large, "fallback")
+        assert "did +0 points against large on" in math.choice.explanation
+
+    def test_guarded_sends_what_is_new_to_the_fallback(self, federation: Federation) -> None:
+        use("guarded", tolerance=0.3, novelty=0.5)
+        assert routed(federation).chosen == federation.small
+        new = routed(federation, "translate mountains quickly")
+        assert (new.chosen, new.choice.reason) == (federation.large, "novel")
+
+    def test_guarded_keeps_to_the_fallback_that_an_admin_chose(self, federation: Federation) -> None:
+        use("guarded", fallback=federation.small)
+        assert routed(federation, "write a python function for me").chosen == federation.small
+
+    def test_knn_weighs_probability_against_sci(self, federation: Federation) -> None:
+        use("knn", sci_price=0.0)
+        assert routed(federation, "write a python function for me").chosen == federation.large
+        use("knn", sci_price=1e6)
+        found = routed(federation, "write a python function for me")
+        assert (found.chosen, found.choice.reason) == (federation.small, "dial")
+
+    def test_category_goes_by_the_kind_of_task(self, federation: Federation) -> None:
+        use("category", sci_price=50.0)
+        assert (routed(federation).chosen, routed(federation).choice.reason) == (federation.small, "category")
+        assert routed(federation, "write a python function for me").chosen == federation.large
+
+    def test_floor_takes_the_cheapest_that_reaches_it(self, federation: Federation) -> None:
+        use("floor", accuracy_floor=0.7)
+        found = routed(federation)
+        assert (found.chosen, found.choice.reason) == (federation.small, "floor")
+        use("floor", accuracy_floor=1.0)
+        make.make_label(federation.large.responses.first(), "incorrect")
+        assert routed(federation).choice.reason == "below_floor"
+
+    def test_fixed_always_takes_its_model(self, federation: Federation) -> None:
+        use("fixed", fallback=federation.large)
+        assert (routed(federation).chosen, routed(federation).choice.reason) == (federation.large, "fixed")
+
+
+class TestHistory:
+    def test_the_latest_version_counts_at_once_and_an_old_one_can_come_back(self, federation: Federation) -> None:
+        use("fixed", fallback=federation.large)
+        use("fixed", fallback=federation.small)
+        assert routed(federation).chosen == federation.small
+        use("fixed", fallback=federation.large, note="Back to version 1.")
+        assert routed(federation).chosen == federation.large
+        assert PolicyVersion.objects.count() == 3
+
+    def test_fixed_without_a_model_is_refused_by_name(self) -> None:
+        with pytest.raises(ValidationError, match="The policy fixed needs a model"):
+            PolicyVersion(policy="fixed").full_clean()
+
+    def test_a_decision_keeps_its_version_and_what_was_known(self, federation: Federation) -> None:
+        version = use("guarded", tolerance=0.3)
+        record_route(route=routed(federation), now=timezone.now())
+        stored = RoutingDecision.objects.get()
+        assert (stored.policy, stored.version) == ("guarded", version)
+        candidates = {one.evidence.model: one for one in candidates_from_json(stored.candidates)}
+        small = candidates["small"].evidence
+        assert small.p is not None
+        assert small.p_low is not None
+        assert small.p_high is not None
+        assert small.p_low < small.p < small.p_high
+        assert small.label_count == 10
+        assert candidates["large"].reason.startswith("It is the fallback; it costs")
+
+
+class TestFollows:
+    def test_a_label_at_once(self, federation: Federation) -> None:
+        use("guarded", tolerance=0.3)
+        assert routed(federation).chosen == federation.small
+        for response in Label.objects.filter(response__deployment=federation.small).values_list("response", flat=True):
+            make.make_label(federation.small.responses.get(pk=response), "incorrect")
+        assert routed(federation).chosen == federation.large
+
+    def test_a_voided_label_at_once(self, federation: Federation) -> None:
+        use("knn", sci_price=1e6)
+        assert routed(federation).chosen == federation.small
+        Label.objects.filter(response__deployment=federation.small).update(voided_at=timezone.now(), is_current=False, void_reason="a mistake")
+        assert routed(federation).chosen == federation.large
+
+    def test_a_retired_model_at_once(self, federation: Federation) -> None:
+        use("knn", sci_price=1e6)
+        assert routed(federation).chosen == federation.small
+        Deployment.objects.filter(pk=federation.small.pk).update(state=Deployment.State.RETIRED)
+        assert routed(federation).chosen == federation.large
+
+    def test_what_takes_long_to_read_beside_the_decision(self, federation: Federation) -> None:
+        use("knn", sci_price=1e6)
+        keeper = keeper_of(federation.store)
+        kept = keeper.current(federation.index.__class__.objects.get(state="current"))
+        keeper._spent_s = 60.0  # as if it had been a large federation
+        read: list[object] = []
+        keeper._read_beside = lambda index, stamp: read.append(stamp)  # type: ignore[method-assign]
+        make.make_response(federation.math, federation.small, verdict="incorrect")
+        assert routed(federation).chosen == federation.small
+        assert keeper._kept is kept
+        assert len(read) == 1
+
+    def test_nothing_is_read_anew_where_nothing_changed(self, federation: Federation) -> None:
+        use("guarded")
+        first = keeper_of(federation.store).current(federation.index.__class__.objects.get(state="current"))
+        routed(federation)
+        again = keeper_of(federation.store).current(federation.index.__class__.objects.get(state="current"))
+        assert again is first
+
+
+class TestRefuses:
+    def test_without_a_judged_answer_says_what_to_do(self, federation: Federation) -> None:
+        use("guarded")
+        Label.objects.all().delete()
+        with pytest.raises(NoCandidate, match="Nobody has judged .* label some, or choose"):
+            routed(federation)
+
+    def test_without_an_active_model_says_what_to_do(self, federation: Federation) -> None:
+        use("guarded")
+        Deployment.objects.chat().update(state=Deployment.State.RETIRED)
+        with pytest.raises(NoCandidate, match="no active model; add one"):
+            routed(federation)
+
+    def test_a_fallback_that_was_retired(self, federation: Federation) -> None:
+        use("guarded", fallback=federation.large)
+        Deployment.objects.filter(pk=federation.large.pk).update(state=Deployment.State.RETIRED)
+        with pytest.raises(NoCandidate, match="fallback of policy version .* is not active"):
+            routed(federation)
+
+    def test_an_index_that_is_too_large_for_the_memory(self, federation: Federation) -> None:
+        store = VectorStore(chroma_url="http://127.0.0.1:1", cache_dir=federation.store._cache_dir, exact_limit=5)
+        with pytest.raises(IndexStoreError, match="more than the 5 that are kept in memory"):
+            store.whole("any", 6)
+
+    def test_to_rank_energy_of_unlike_quality_together(self, federation: Federation) -> None:
+        use("guarded", tolerance=0.3)
+        Measurement.objects.filter(response__deployment=federation.small).update(quality="simulated")
+        found = routed(federation)
+        assert found.chosen == federation.large
+        reasons = {one.evidence.model: one.reason for one in found.choice.candidates}
+        assert reasons["small"] == "Its energy is simulated, that of most others is not: they are not ranked together."
