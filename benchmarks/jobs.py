@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from django.conf import settings
 from django.utils import timezone
 
+from benchmarks.accompanying import is_running
 from benchmarks.cooldown import Cooldown, CooldownRule, Watch, cool_down
 from benchmarks.federating import Timeouts, connect, wait_for_server
 from benchmarks.inference.base import InferenceClient
@@ -56,7 +57,7 @@ def measure_response(response_id: int) -> str:
 
 def _measured(response: Response, machine: Machine) -> Outcome:
     if response.is_due:  # a paused study shall not wait for a server that is away
-        wait_for_server(client=_connect(response), patience_s=_PATIENCE_S)
+        wait_for_server(client=_connect(response), patience_s=_PATIENCE_S, is_wanted=lambda: is_running(response.study))
     return measure(response_id=response.pk, lab=_lab(machine))
 
 
