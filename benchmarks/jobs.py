@@ -103,5 +103,11 @@ def process_thermometers() -> tuple[TemperatureReader, ...]:
 
 @lru_cache(maxsize=1)
 def process_recorder(machine_id: int) -> SamplerRecorder:
-    """Return the recorder of this worker process; its sampler lives as long as the worker."""
+    """Return the recorder of this worker process; its sampler lives until it is released, and begins anew then."""
     return recorder_for(Machine.objects.get(pk=machine_id))
+
+
+def release_recorder(machine_id: int) -> None:
+    """End the sampler of this worker process where one runs; the next measurement starts it again."""
+    if process_recorder.cache_info().currsize:
+        process_recorder(machine_id).stop()
