@@ -20,6 +20,8 @@ from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 logger = logging.getLogger(__name__)
 
+_LOOK_S = 1.0  # a wait is looked at as often, so it ends within that time when the study is halted
+
 # A text of its own: a server that keeps the latest prompt's state would read the first measured one for nothing.
 WARM_UP_PROMPT = "Name three colours of a rainbow, and say in one sentence what makes one appear."
 
@@ -27,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class StudyHalted(Exception):
-    """The study was paused or cancelled while its machine cooled down."""
+    """The study was paused or cancelled while its machine cooled down or was left idle."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ def record(*, study: Study, lab: Lab, activity: Callable[[], _T]) -> tuple[_T, O
     return result, observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
 
 
+def is_running(study: Study) -> bool:
+    """Tell whether nobody has paused or cancelled a study meanwhile."""
+    return Study.objects.filter(pk=study.pk, state=Study.State.RUNNING).exists()
+
+
 def wait_until_cool(*, study: Study, lab: Lab, attempt: ResponseAttempt | None = None) -> Cooldown | None:
     """Wait until the machine is cool enough; a limit of 0 asks for no wait.
 
@@ -69,8 +76,7 @@ def wait_until_cool(*, study: Study, lab: Lab, attempt: ResponseAttempt | None =
     """
     if lab.cool_down is None or study.cooldown_limit_c <= 0:
         return None
-    running = Study.objects.filter(pk=study.pk, state=Study.State.RUNNING)
-    watch = Watch(is_wanted=running.exists, on_begin=lambda cooling: _tell(attempt, cooling))
+    watch = Watch(is_wanted=lambda: is_running(study), on_begin=lambda cooling: _tell(attempt, cooling))
     cooldown = lab.cool_down(study.cooldown_limit_c, watch)
     if cooldown.ending is Ending.HALTED:
         raise StudyHalted(f"The study was paused or cancelled; {cooldown.reason}.")
@@ -104,12 +110,22 @@ def take_idle_baseline(
     if not study.idle_baseline_s or StudyMeasurement.objects.filter(study=study, moment=moment).exists():
         return None
     wait_until_cool(study=study, lab=lab, attempt=attempt)
-    _, seen = record(study=study, lab=lab, activity=lambda: lab.sleep(study.idle_baseline_s))
+    _, seen = record(study=study, lab=lab, activity=lambda: _be_idle(study, lab))
     with transaction.atomic():
         measurement = keep(seen=seen, study=study, purpose=Measurement.Purpose.IDLE_BASELINE)
         taken = StudyMeasurement.objects.create(study=study, measurement=measurement, moment=moment)
         renew_net_energies(study=study)
     return taken
+
+
+def _be_idle(study: Study, lab: Lab) -> None:
+    """Do nothing for as long as the study asks; raise `StudyHalted` soon after it was paused or cancelled."""
+    left_s = study.idle_baseline_s
+    while left_s > 0:
+        lab.sleep(min(left_s, _LOOK_S))
+        left_s -= _LOOK_S
+        if left_s > 0 and not is_running(study):
+            raise StudyHalted("The study was paused or cancelled while its machine was left idle.")
 
 
 def warm_up(*, response: Response, client: InferenceClient) -> int:

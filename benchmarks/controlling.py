@@ -27,6 +27,11 @@ CONTROL_SEED = 42
 CONTROL_TOKENS = 64
 
 
+def control_run_count(*, response_count: int, control_every: int) -> int:
+    """Return how often a study of so many responses runs it: before the first of each so many, and after the last."""
+    return -(-response_count // control_every) + 1 if control_every and response_count else 0
+
+
 def take_control(*, response: Response, lab: Lab) -> StudyMeasurement | None:
     """Run the control workload before a response where its turn has come; None where it has not, or has been.
 

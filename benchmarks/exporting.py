@@ -16,7 +16,7 @@ COLUMNS = (
     "study", "response", "dataset", "prompt", "model", "parameters", "repeat", "measurement", "purpose", "channel",
     "meter", "in_boundary", "start_monotonic_ns", "end_monotonic_ns", "start_wall_ns", "end_wall_ns", "energy_j",
     "energy_low_j", "energy_high_j", "mean_power_w", "sample_count", "period_ns", "window_ns", "coverage", "gap_count",
-    "quality", "low_precision", "missing_reason", "outlier",
+    "quality", "low_precision", "missing_reason", "outlier", "irregular",
 )  # fmt: skip
 
 _CHUNK = 50  # rows whose traces are in memory at the same time
@@ -42,6 +42,7 @@ _FIELDS = {
     "sample_count": "readings__sample_count",
     "coverage": "readings__coverage",
     "gap_count": "readings__gap_count",
+    "irregular": "readings__meter_facts__is_irregular",
     "quality": "readings__quality",
     "whole_quality": "quality",
     "low_precision": "is_low_precision",
@@ -63,7 +64,8 @@ def measurement_rows(*, study: Study) -> Iterator[tuple[object, ...]]:
     """Yield a row as `COLUMNS` has them for each channel of each measurement, in the order of measuring.
 
     A measurement without channels, like an imported outcome, has one row without a channel. What is not known
-    is None: an energy that is missing, an interval without a trace, whether one of too few repeats is an outlier.
+    is None: an energy that is missing, an interval without a trace, whether one of too few repeats is an outlier or
+    too few samples came irregularly.
     """
     outliers = outlier_ids(study=study) if study.repeats >= MIN_COUNT_FOR_OUTLIERS else None
     found = (
@@ -77,7 +79,8 @@ def measurement_rows(*, study: Study) -> Iterator[tuple[object, ...]]:
         traces = _trace_facts(chunk)
         for row in chunk:
             is_outlier = None if outliers is None or row["whole_energy_j"] is None else row["response"] in outliers
-            yield *_row(study, row, traces.get((row["measurement"], row["channel"]), _TraceFacts())), is_outlier
+            trace = traces.get((row["measurement"], row["channel"]), _TraceFacts())
+            yield *_row(study, row, trace), is_outlier, row["irregular"]
 
 
 def _trace_facts(chunk: list[_Found]) -> dict[tuple[int, str], _TraceFacts]:

@@ -26,6 +26,7 @@ from benchmarks.inference.connecting import client_for, usual_base_url
 from benchmarks.inference.interruption import Interruption
 from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine
 
+_LOOK_S = 1.0
 DEFAULT_ZONE = "DE"
 DEFAULT_INTENSITY_GCO2E_PER_KWH = 385.0
 DEFAULT_INTENSITY_SOURCE = "Hoffmann and Majuntke (HotCarbon '24), Germany 2022, after Electricity Maps"
@@ -91,17 +92,25 @@ def wait_for_server(
     *,
     client: InferenceClient,
     patience_s: float,
+    is_wanted: Callable[[], bool] = lambda: True,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until a server answers, or the patience is used up: an outage shall not use up every response's attempts."""
+    """Wait until a server answers, or the patience is used up: an outage shall not use up every response's attempts.
+
+    `is_wanted` is asked once a second, and ends the wait by saying no.
+    """
     deadline = monotonic() + patience_s
     pause_s = 0.25
     while monotonic() < deadline:
         try:
             client.health()
         except ServerUnreachable:
-            sleep(pause_s)
+            until = monotonic() + pause_s
+            while (left_s := until - monotonic()) > 0:
+                sleep(min(left_s, _LOOK_S))
+                if not is_wanted():
+                    return
             pause_s = min(pause_s * 2, 5.0)
         except InferenceError:
             return  # it answers: the attempt will tell what is wrong

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from django.conf import settings
 from django.utils import timezone
 
+from benchmarks.accompanying import is_running
 from benchmarks.cooldown import Cooldown, CooldownRule, Watch, cool_down
 from benchmarks.federating import Timeouts, connect, wait_for_server
 from benchmarks.inference.base import InferenceClient
@@ -56,7 +57,7 @@ def measure_response(response_id: int) -> str:
 
 def _measured(response: Response, machine: Machine) -> Outcome:
     if response.is_due:  # a paused study shall not wait for a server that is away
-        wait_for_server(client=_connect(response), patience_s=_PATIENCE_S)
+        wait_for_server(client=_connect(response), patience_s=_PATIENCE_S, is_wanted=lambda: is_running(response.study))
     return measure(response_id=response.pk, lab=_lab(machine))
 
 
@@ -102,5 +103,11 @@ def process_thermometers() -> tuple[TemperatureReader, ...]:
 
 @lru_cache(maxsize=1)
 def process_recorder(machine_id: int) -> SamplerRecorder:
-    """Return the recorder of this worker process; its sampler lives as long as the worker."""
+    """Return the recorder of this worker process; its sampler lives until it is released, and begins anew then."""
     return recorder_for(Machine.objects.get(pk=machine_id))
+
+
+def release_recorder(machine_id: int) -> None:
+    """End the sampler of this worker process where one runs; the next measurement starts it again."""
+    if process_recorder.cache_info().currsize:
+        process_recorder(machine_id).stop()

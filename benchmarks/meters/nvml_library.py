@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 NO_DRIVER_REMEDY = "load the NVIDIA driver of this kernel (nvidia-smi shows whether it works), or take the meter out"
 
+_OWN_COUNTER_SHARE = 0.98  # a module's processor and memory use more than the rest, however long the driver is loaded
 _GA100 = re.compile(r"\bA(100|800|30)\b")
 
 
@@ -56,12 +57,17 @@ class NvmlLibrary(Protocol):
 
 
 class PynvmlLibrary:
-    """NVIDIA's own binding, imported when it is started: a machine without a GPU never loads it."""
+    """NVIDIA's own binding, imported when it is started: a machine without a GPU never loads it.
+
+    A Grace-Hopper module holds a processor beside its GPU, and what is asked in the usual way may be the module's. Of
+    such a card only what is asked of the GPU alone is told; RAPL or another meter may then be added to it.
+    """
 
     def __init__(self) -> None:
         self._nvml: Any = None  # the module pynvml, which has no types
         self._handles: dict[str, Any] = {}  # pointers into the library
         self._instant: set[str] = set()  # the cards whose power can be had for a moment, not for a second
+        self._in_module: dict[str, bool] = {}  # cards within a module, and whether their counter is their own
 
     def start(self) -> None:
         """Load the driver's library; see `NvmlLibrary`."""
@@ -86,19 +92,32 @@ class PynvmlLibrary:
                 name = nvml.nvmlDeviceGetName(handle)
                 if self._instant_power_mw(handle) is not None:
                     self._instant.add(uuid)
+                if self._field(handle, nvml.NVML_FI_DEV_POWER_INSTANT, nvml.NVML_POWER_SCOPE_MODULE):
+                    self._in_module[uuid] = self._has_own_counter(handle)
                 is_newer_power = uuid not in self._instant and self._is_newer_power(handle, name)
                 found.append(Gpu(uuid, name, self._is_shared(handle), is_newer_power))
         return found
 
     def energy_mj(self, uuid: str) -> int:
         """Read the counter; see `NvmlLibrary`."""
-        with self._told():
-            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle(uuid)))
+        handle = self._handle(uuid)
+        if uuid not in self._in_module:
+            with self._told():
+                return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+        own_mj = self._counter_mj(handle, self._nvml.NVML_POWER_SCOPE_GPU) if self._in_module[uuid] else None
+        if own_mj is None:
+            raise NvmlNotSupported(f"the counter of GPU {uuid} is that of its whole module, processor included")
+        return own_mj
 
     def power_mw(self, uuid: str) -> int:
         """Read the power; see `NvmlLibrary`."""
         if uuid in self._instant and (power_mw := self._instant_power_mw(self._handle(uuid))) is not None:
             return power_mw
+        if uuid in self._in_module:
+            raise NvmlNotSupported(
+                f"GPU {uuid} tells only the power of its whole module, processor included: take the meter out, and "
+                "measure the machine at its plug"
+            )
         with self._told():
             return int(self._nvml.nvmlDeviceGetPowerUsage(self._handle(uuid)))
 
@@ -126,12 +145,29 @@ class PynvmlLibrary:
 
     def _instant_power_mw(self, handle: Any) -> int | None:
         """Return the instantaneous power, which drivers of 2023 and later have; None where it is not offered."""
+        value = self._field(handle, self._nvml.NVML_FI_DEV_POWER_INSTANT, self._nvml.NVML_POWER_SCOPE_GPU)
+        return None if value is None else int(value.uiVal)
+
+    def _counter_mj(self, handle: Any, scope: int) -> int | None:
+        value = self._field(handle, self._nvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, scope)
+        return None if value is None else int(value.ullVal)
+
+    def _has_own_counter(self, handle: Any) -> bool:
+        """Tell whether a card within a module counts its own energy; a driver may count the module's for both."""
+        own_mj, module_mj = (
+            self._counter_mj(handle, scope)
+            for scope in (self._nvml.NVML_POWER_SCOPE_GPU, self._nvml.NVML_POWER_SCOPE_MODULE)
+        )
+        return own_mj is not None and module_mj is not None and own_mj < _OWN_COUNTER_SHARE * module_mj
+
+    def _field(self, handle: Any, field_id: int, scope: int) -> Any:
+        """Return one value of a card, or of a part of it or the module around it; None where it is not offered."""
         try:
             with self._told():
-                field = self._nvml.nvmlDeviceGetFieldValues(handle, [self._nvml.NVML_FI_DEV_POWER_INSTANT])[0]
+                field = self._nvml.nvmlDeviceGetFieldValues(handle, [(field_id, scope)])[0]
         except NvmlNotSupported:
             return None
-        return int(field.value.uiVal) if field.nvmlReturn == self._nvml.NVML_SUCCESS else None
+        return field.value if field.nvmlReturn == self._nvml.NVML_SUCCESS else None
 
     def _is_shared(self, handle: Any) -> bool:
         """Tell whether the GPU is cut into instances (MIG), which have no power of their own."""

@@ -10,6 +10,7 @@ processors (family 17h and later) are in the same tree under the same names.
     psys             the platform; holds the packages           shown, or everything, where it is asked for
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from benchmarks.meters.base import Boundary
 DEFAULT_ROOT = Path("/sys/class/powercap")
 SAME_COUNTER_UJ = 2_000_000  # two looks a few ms apart at one counter; the counters of two dies are far apart
 
+_NUMBER_LENGTH = 64  # bytes; more than 2 ** 64 has
 _ZONE = re.compile(r"(?P<control>[a-z]+-rapl(?:-mmio|-tpmi)?)(?P<numbers>(?::\d+)+)")
 _CONTROL = re.compile(r"[a-z]+-rapl(?:-mmio|-tpmi)?")
 _DIE = re.compile(r"(package-\d+)-die-\d+")
@@ -120,6 +122,35 @@ def without_mirrors(zones: Sequence[Zone], values_uj: dict[str, int]) -> list[Zo
 def read_number(path: Path) -> int:
     """Read a file that holds one whole number; raise `OSError`, or `ValueError` where it holds none."""
     return int(path.read_text(encoding="ascii"))
+
+
+class NumberFile:
+    """A file that holds one whole number and is kept open: reading it anew is then one call of the kernel's, not five.
+
+    One that was removed, or put back by another, is opened anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def read(self) -> int:
+        """Return the number now; raise `OSError`, or `ValueError` where there is none."""
+        if self._descriptor >= 0 and not os.fstat(self._descriptor).st_nlink:
+            self.close()
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.pread(self._descriptor, _NUMBER_LENGTH, 0))
+        except OSError:
+            self.close()  # what is left of a zone that went away stays broken; its successor has the same path
+            raise
+
+    def close(self) -> None:
+        """Let go of the file; the next read opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _collect(folder: Path, found: dict[str, Zone]) -> None:

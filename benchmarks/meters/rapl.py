@@ -14,7 +14,7 @@ from benchmarks.meters.counting import CounterGap, EnergyCounter
 from benchmarks.meters.powercap import (
     DEFAULT_ROOT,
     CountedZone,
-    Zone,
+    NumberFile,
     find_zones,
     plan_channels,
     read_number,
@@ -72,6 +72,8 @@ class RaplMeter:
         self._channels: tuple[Channel, ...] = ()
         self._counters: dict[str, EnergyCounter] = {}
         self._zones: dict[str, CountedZone] = {}
+        self._files: dict[str, NumberFile] = {}
+        self._counts_psys = False
         self._slept_ns = 0
 
     @property
@@ -97,10 +99,16 @@ class RaplMeter:
             quality = Quality.SIMULATED if (self._root / SIMULATED_MARK).exists() else Quality.COMPONENT
             self._channels = tuple(Channel(one.channel, one.boundary, quality, Quantity.ENERGY_UJ) for one in planned)
             self._slept_ns = self._sleep_clock()
-            for one in planned:
-                self._counters[one.channel] = self._make_counter(one)
         known = {channel.name for channel in self._channels}
+        self.close()
         self._zones = {one.channel: one for one in planned if one.channel in known}
+        self._files = {name: NumberFile(one.zone.path / "energy_uj") for name, one in self._zones.items()}
+        self._counts_psys = any(
+            one.boundary is Boundary.COMPONENT and one.zone.name == "psys" for one in self._zones.values()
+        )
+        for name, one in self._zones.items():
+            if name not in self._counters:
+                self._counters[name] = self._make_counter(one)
 
     def read(self) -> Mapping[str, Reading]:
         """Return the energy of each zone since the previous reading.
@@ -113,9 +121,9 @@ class RaplMeter:
         self._notice_sleep()
         readings: dict[str, Reading] = {}
         reasons: list[str] = []
-        for name, counted in self._zones.items():
+        for name in self._zones:
             try:
-                readings[name] = self._counters[name].reading(*self._look(counted.zone))
+                readings[name] = self._counters[name].reading(*self._look(name))
             except (OSError, ValueError, CounterGap) as error:
                 reasons.append(f"{name}: {error}")
         if not readings:
@@ -125,7 +133,9 @@ class RaplMeter:
 
     def close(self) -> None:
         """Forget where the zones are; the counters' latest looks are kept."""
-        self._zones = {}
+        for file in self._files.values():
+            file.close()
+        self._zones, self._files = {}, {}
 
     def _plan(self) -> list[CountedZone]:
         zones = find_zones(self._root)
@@ -158,14 +168,14 @@ class RaplMeter:
             logger.warning("%s cannot be read (%s): when the counter wraps, a gap is recorded", path, error)
         counter = EnergyCounter(range_uj=range_uj, max_power_w=self._max_power_w)
         try:
-            counter.start(*self._look(counted.zone))
+            counter.start(*self._look(counted.channel))
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be read yet: %s", counted.channel, error)
         return counter
 
-    def _look(self, zone: Zone) -> tuple[int, int]:
+    def _look(self, name: str) -> tuple[int, int]:
         before_ns = self._clock()
-        value_uj = read_number(zone.path / "energy_uj")
+        value_uj = self._files[name].read()
         return (before_ns + self._clock()) // 2, value_uj
 
     def _notice_sleep(self) -> None:
@@ -174,21 +184,18 @@ class RaplMeter:
         if slept_ns - self._slept_ns < MIN_SLEEP_NS:
             return
         self._slept_ns = slept_ns
-        for name, counted in self._zones.items():
+        for name in self._zones:
             counter = self._counters[name]
             counter.forget()
             try:
-                counter.start(*self._look(counted.zone))
+                counter.start(*self._look(name))
             except (OSError, ValueError) as error:
                 logger.warning("%s cannot be read after the machine was suspended: %s", name, error)
         raise MeterError("the machine was suspended; the counters are counted from here on")
 
     def _check_psys(self, readings: Mapping[str, Reading]) -> None:
         """Refuse a platform that uses less than its processors: some machines scale that counter wrongly."""
-        counts_psys = any(
-            one.boundary is Boundary.COMPONENT and one.zone.name == "psys" for one in self._zones.values()
-        )
-        if not counts_psys or "psys" not in readings:
+        if not self._counts_psys or "psys" not in readings:
             return
         packages_uj = sum(
             reading.value for name, reading in readings.items() if self._zones[name].zone.name.startswith("package-")

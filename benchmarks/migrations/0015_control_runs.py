@@ -3,6 +3,17 @@
 from django.db import migrations, models
 
 
+def forget_control_runs(apps, schema_editor):
+    """Going back: what came before knows no control run, and without its place a row would keep this from coming back."""
+    runs = apps.get_model('benchmarks', 'StudyMeasurement').objects.filter(moment='during')
+    measurements = list(runs.values_list('measurement', flat=True))
+    runs.delete()
+    apps.get_model('benchmarks', 'Measurement').objects.filter(pk__in=measurements).delete()
+    # a table with deferred checks of foreign keys still to come cannot be altered
+    schema_editor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+    schema_editor.execute('SET CONSTRAINTS ALL DEFERRED')
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -43,4 +54,5 @@ class Migration(migrations.Migration):
             model_name='studymeasurement',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('moment', 'during'), ('place__isnull', False)), models.Q(models.Q(('moment', 'during'), _negated=True), ('place__isnull', True)), _connector='OR'), name='study_control_run_has_a_place'),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_control_runs),
     ]

@@ -1,6 +1,7 @@
 """The page of a new study, and what it says before the study is made: how many responses, and about how long."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from benchmarks.controlling import control_run_count
 from benchmarks.federating import Timeouts
 from benchmarks.inference.base import InferenceError, UnsupportedParameter
 from benchmarks.launching import ask_versions
@@ -41,13 +43,23 @@ class ModelEstimate:
 
 
 @dataclass(frozen=True)
+class Besides:
+    """What a study does beside its responses: how often, and about how long all of it takes (None: unknown)."""
+
+    what: str
+    count: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """How many responses a study makes, and about how long that takes."""
+    """How many responses a study makes, what it does beside them, and about how long that takes."""
 
     prompt_count: int
     repeats: int
     parameter_set_count: int
     models: tuple[ModelEstimate, ...]
+    besides: tuple[Besides, ...] = ()
 
     @property
     def response_count(self) -> int:
@@ -57,7 +69,7 @@ class Estimate:
     @property
     def seconds(self) -> float | None:
         """Return about how long it takes; None where a model never answered."""
-        seconds = [model.seconds for model in self.models]
+        seconds = [*(one.seconds for one in self.models), *(one.seconds for one in self.besides)]
         return None if None in seconds else sum(filter(None, seconds))
 
     @property
@@ -102,15 +114,36 @@ def estimate_of(form: StudyForm) -> Estimate | None:
     set_count = form.parameter_set_count()
     back_to_back = form.cleaned_data.get("back_to_back") or 1
     paces = paces_of(deployment_ids=[deployment.pk for deployment in deployments])
+    models = tuple(
+        ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk), back_to_back) for one in deployments
+    )
     return Estimate(
         prompt_count=prompt_count,
         repeats=repeats,
         parameter_set_count=set_count,
-        models=tuple(
-            ModelEstimate(one, prompt_count * repeats * set_count, paces.get(one.pk), back_to_back)
-            for one in deployments
-        ),
+        models=models,
+        besides=tuple(_besides(form, models, set_count)),
     )
+
+
+def _besides(form: StudyForm, models: Sequence[ModelEstimate], set_count: int) -> Iterator[Besides]:
+    """Yield control runs, warm-up answers and idle baselines, where the form asks for any.
+
+    A control run is the work of the first model: an answer that is thrown away, then as many as within a measurement.
+    """
+    warm_up_count = form.cleaned_data.get("warm_up_count") or 0
+    if warm_up_count:
+        seconds = [None if one.pace is None else one.pace.median_s * warm_up_count * set_count for one in models]
+        total_s = None if None in seconds else sum(filter(None, seconds))
+        yield Besides("warm-up answer", warm_up_count * set_count * len(models), total_s)
+    response_count = sum(one.response_count for one in models)
+    if control_every := form.cleaned_data.get("control_every") or 0:
+        first = models[0]
+        count = control_run_count(response_count=response_count, control_every=control_every)
+        each_s = None if first.pace is None else first.pace.median_s * (1 + first.back_to_back)
+        yield Besides("control run", count, None if each_s is None else each_s * count)
+    if idle_s := form.cleaned_data.get("idle_baseline_s") or 0:
+        yield Besides("idle baseline", 2, 2 * idle_s)
 
 
 def _page(request: HttpRequest, form: StudyForm) -> HttpResponse:

@@ -14,7 +14,7 @@ from benchmarks.drifting import ControlReport, control_report
 from benchmarks.models import Study
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
-from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, prompt_spreads
+from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, outlier_ids, prompt_spreads
 from greenllm.charts import Chart
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
@@ -56,6 +56,25 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
         **_summary(study, spreads, cells),
     }
     return render(request, "studies/spread.html", context)
+
+
+@require_safe
+@never_cache
+@readers_with(VIEW_RESULTS)
+def note(request: HttpRequest, name: str) -> HttpResponse:
+    """Return what a study's page tells of its spread, for the browser to renew while it runs."""
+    study = get_object_or_404(Study, name=name)
+    return render(request, "studies/_spread.html", note_context(study))
+
+
+def note_context(study: Study) -> dict[str, object]:
+    """Return what the fragment on a study's page shows: its outliers, and whether its machine drifted."""
+    return {
+        "study": study,
+        "outlier_ids": outlier_ids(study=study),
+        "control": control_report(study=study),
+        "is_running": study.state == Study.State.RUNNING,
+    }
 
 
 @require_safe

@@ -11,6 +11,7 @@ urlpatterns = [
     path("studies/<slug:name>/live/", views.live, name="live"),
     path("studies/<slug:name>/power/", watching.power, name="power"),
     path("studies/<slug:name>/tables/", views.tables, name="tables"),
+    path("studies/<slug:name>/spread/note/", spreads.note, name="spread-note"),
     path("studies/<slug:name>/sweep/", sweeps.sweep, name="sweep"),
     path("studies/<slug:name>/spread/", spreads.spread, name="spread"),
     path("studies/<slug:name>/spread/<slug:per>.csv", spreads.as_csv, name="spread-csv"),

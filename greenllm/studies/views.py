@@ -12,16 +12,15 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from benchmarks.controlling import CONTROL_TOKENS
-from benchmarks.drifting import control_report
 from benchmarks.models import Response, Study
 from benchmarks.pacing import recent_pace
 from benchmarks.queueing import QueueState, queue_state
-from benchmarks.spreading import outlier_ids
 from benchmarks.studying import progress_of
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 from greenllm.studies import queries
+from greenllm.studies.spreads import note_context
 from greenllm.studies.watching import power_context
 from labeling.jobs import GradingRun, latest_grading
 
@@ -79,8 +78,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         **power_context(study),
         **_tables_context(study),
         **_responses_context(request, study),
-        "outlier_ids": outlier_ids(study=study),
-        "control": control_report(study=study),
+        **note_context(study),
         "control_tokens": CONTROL_TOKENS,
         "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),

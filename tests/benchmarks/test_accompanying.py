@@ -1,7 +1,7 @@
 """What goes with the answers of a study, on a scripted server and a meter that reads less while nothing is asked."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -36,7 +36,7 @@ class Bench:
     is_broken_at_idle: bool = False
 
     def sleep(self, duration_s: float) -> None:
-        self.ns += round(duration_s * SECOND) - 10 * SECOND
+        self.ns += round(duration_s * SECOND) - (0 if self.is_idle else 10 * SECOND)
         self.is_idle = True
 
     def monotonic_ns(self) -> int:
@@ -181,6 +181,34 @@ class TestIdleBaseline:
         Calibration.objects.update(quality=quality)
         measure(study, Bench())
         assert self.nets(study) == nets
+
+    @pytest.mark.parametrize(("halt", "state"), [("paused", "pending"), ("cancelled", "cancelled")])
+    def test_ends_within_a_second_when_the_study_is_halted(self, study: Study, halt: str, state: str) -> None:
+        bench, slept_s = Bench(), []
+
+        def sleep(seconds: float) -> None:
+            slept_s.append(seconds)
+            if len(slept_s) == 3:
+                Study.objects.filter(pk=study.pk).update(state=halt)
+
+        first = study.responses.in_order()[0]
+        outcome = measure_response(response_id=first.pk, lab=replace(bench.lab(), sleep=sleep))
+
+        first.refresh_from_db()
+        assert (outcome, slept_s, self.taken(study)) == (Outcome.SKIPPED, [1.0, 1.0, 1.0], [])
+        assert (first.state, first.attempts.count()) == (state, 0)
+
+    def test_of_a_fraction_of_a_second_is_as_long(self, server: ScriptedOllama) -> None:
+        study = make_pending_study(server.base_url, "One?", models=("small",), design=Design(idle_baseline_s=2.5))
+        slept_s: list[float] = []
+
+        class Noting(Bench):
+            def sleep(self, duration_s: float) -> None:
+                slept_s.append(duration_s)
+                super().sleep(duration_s)
+
+        measure(study, Noting())
+        assert slept_s == [1.0, 1.0, 0.5] * 2
 
     def test_is_not_taken_where_nobody_asks(self, server: ScriptedOllama) -> None:
         study = make_pending_study(server.base_url, "One?", models=("small",))

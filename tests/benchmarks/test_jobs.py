@@ -1,6 +1,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,10 +13,14 @@ from pytest_django import Settings
 from rq import SimpleWorker
 
 from benchmarks import jobs
+from benchmarks.federating import wait_for_server
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, ScriptedOllama
+from benchmarks.jobs import release_recorder
 from benchmarks.locking import machine_lock
+from benchmarks.management.commands.work import MachineWorker
 from benchmarks.models import InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
+from benchmarks.recording import RecorderBusy, recorder_for
 from benchmarks.studying import pause, start
 from tests.factories import NOW, make_machine, make_pending_study
 
@@ -67,6 +72,71 @@ def asked_models(server: ScriptedOllama) -> list[object]:
 
 def states_of(study: Study) -> list[str]:
     return list(study.responses.in_order().values_list("state", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestIdleWorker:
+    def test_lets_go_of_the_sampler_and_takes_it_again(self, machine: Machine) -> None:
+        """While it waits a second installation could measure; with the next job its own sampler is back."""
+        queue = queue_of(machine)
+        worker = MachineWorker([queue], connection=queue.connection)
+        worker.idle_before_release_s = 1
+        was_free: list[bool] = []
+
+        def on_idle() -> None:
+            was_free.append(can_sample(machine))
+            release_recorder(machine.pk)
+            was_free.append(can_sample(machine))
+            enqueue_study(study=second)
+
+        worker.on_idle = on_idle
+        with serve() as server:
+            first, second = (make_study(server.base_url, machine, models=(model,)) for model in ("tiny", "large"))
+            enqueue_study(study=first)
+            worker.work(max_jobs=4, logging_level="WARNING")
+
+        assert was_free == [False, True]
+        assert [states_of(one) for one in (first, second)] == [["finished", "finished"]] * 2
+        assert Measurement.objects.scored().count() == 4
+        assert not can_sample(machine)
+
+    def test_that_never_measured_has_nothing_to_let_go_of(self, machine: Machine) -> None:
+        release_recorder(machine.pk)
+        assert can_sample(machine)
+
+
+def can_sample(machine: Machine) -> bool:
+    """Tell whether another process may sample the machine: try it."""
+    other = recorder_for(machine)
+    try:
+        other.ensure_running(period_ns=20_000_000)
+    except RecorderBusy:
+        return False
+    other.stop()
+    return True
+
+
+class TestServerAway:
+    def test_is_not_waited_for_once_the_study_is_paused(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slept_s: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept_s.append(seconds)
+            if len(slept_s) == 4:
+                Study.objects.filter(state="running").update(state="paused")
+
+        monkeypatch.setattr(
+            jobs, "wait_for_server", partial(wait_for_server, sleep=sleep, monotonic=lambda: sum(slept_s))
+        )
+        study = make_study("http://127.0.0.1:9", machine)
+        enqueue_study(study=study)
+
+        work(study)
+
+        assert (slept_s, states_of(study)) == ([0.25, 0.5, 1.0, 1.0], ["pending", "pending"])
+        assert not ResponseAttempt.objects.exists()
 
 
 class TestMeasureResponse:

@@ -144,6 +144,7 @@ class TestExportMeasurements:
         ChannelReading.objects.create(
             measurement=measurement, channel="machine", meter="mcp", is_in_boundary=True, energy_j=20,
             mean_power_mw=10_000, sample_count=20, coverage=0.9, quality="measured",
+            meter_facts={"interval_p95_ms": 131.0, "is_irregular": True},
         )  # fmt: skip
         ChannelReading.objects.create(
             measurement=measurement, channel="gpu-1", meter="nvml", is_in_boundary=False, sample_count=0, coverage=0,
@@ -156,6 +157,9 @@ class TestExportMeasurements:
         assert [(row["channel"], row["meter"], row["energy_j"], row["quality"]) for row in rows] == [
             ("gpu-1", "nvml", "", "missing"), ("machine", "mcp", "20.0", "measured"), ("", "", "7.0", "estimated"),
         ]  # fmt: skip
+
+    def test_marks_irregular_samples_where_there_are_enough_to_tell(self, rows: list[dict[str, str]]) -> None:
+        assert [row["irregular"] for row in rows] == ["", "True", ""]
 
     def test_never_tells_a_missing_energy_as_zero(self, rows: list[dict[str, str]]) -> None:
         gpu = rows[0]

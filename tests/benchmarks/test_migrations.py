@@ -62,6 +62,37 @@ print(len(before), left, our_tables() == before)
 """
 
 
+CONTROL_RUNS_AND_BACK = """
+import django
+from django.core.management import call_command
+
+django.setup()
+call_command("migrate", verbosity=0)
+
+from benchmarks.models import ChannelReading, Measurement, Study, StudyMeasurement
+
+def measured(purpose):
+    one = Measurement.objects.create(purpose=purpose, quality="measured", energy_j=1.0)
+    ChannelReading.objects.create(
+        measurement=one, channel="machine", meter="plug", energy_j=1.0, sample_count=9, coverage=1.0,
+        quality="measured", is_in_boundary=True,
+    )
+    return one
+
+study = Study.objects.create(name="driven", kind="imported")
+measured("response")
+StudyMeasurement.objects.create(study=study, moment="before", measurement=measured("idle_baseline"))
+for place in (0, 5):
+    StudyMeasurement.objects.create(study=study, moment="during", place=place, measurement=measured("control"))
+call_command("migrate", "benchmarks", "0014", verbosity=0)
+call_command("migrate", verbosity=0)
+print(
+    list(StudyMeasurement.objects.values_list("moment", flat=True)),
+    sorted(Measurement.objects.values_list("purpose", flat=True)),
+)
+"""
+
+
 @pytest.fixture
 def empty_database(db: None) -> Iterator[str]:
     """Give the address of a database of its own, beside the one of the tests."""
@@ -81,21 +112,25 @@ class TestMigrations:
 
     @pytest.mark.slow
     def test_go_back_to_nothing_and_forward_again(self, empty_database: str) -> None:
-        environment = {
-            **os.environ,
-            "DATABASE_URL": empty_database,
-            "DJANGO_SETTINGS_MODULE": "greenllm.settings",
-        }
-
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", THERE_AND_BACK],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-        assert done.stderr == ""
-        count, rest = done.stdout.split(maxsplit=1)
+        count, rest = told_by(THERE_AND_BACK, empty_database).split(maxsplit=1)
         assert int(count) > 20
         assert rest.strip() == "[] True"
+
+    @pytest.mark.slow
+    def test_go_back_before_control_runs_without_them_and_forward_again(self, empty_database: str) -> None:
+        """What was measured besides stays: the idle baseline, and the responses' measurements."""
+        assert told_by(CONTROL_RUNS_AND_BACK, empty_database) == "['before'] ['idle_baseline', 'response']\n"
+
+
+def told_by(script: str, database: str) -> str:
+    """Run a script that says nothing but its outcome in a process of its own on a database of its own."""
+    environment = {**os.environ, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "greenllm.settings"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout
 
 
 def make_reading(measurement: Measurement | None = None, **facts: object) -> ChannelReading:

@@ -1,7 +1,8 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import django_rq
@@ -13,18 +14,37 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from benchmarks.federating import ensure_machine
-from benchmarks.jobs import process_recorder
+from benchmarks.jobs import release_recorder
 from benchmarks.management.telling import TellingCommand
 from benchmarks.queueing import queue_of, take_up_work
 
+IDLE_BEFORE_RELEASE_S = 10  # longer than between two jobs of one study, its waits before an attempt included
+
 
 class MachineWorker(SimpleWorker):
-    """Works without a fork, and gets over a Postgres that was restarted: each job begins with a good connection."""
+    """Works without a fork, and gets over a Postgres that was restarted: each job begins with a good connection.
+
+    Without a job for a while it lets go of what it holds, so that the machine is free for another installation.
+    """
+
+    on_idle: Callable[[], None] | None = None
+    idle_before_release_s = IDLE_BEFORE_RELEASE_S
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job in this process."""
         close_old_connections()
         super().execute_job(job, queue)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job as RQ does, in two parts: between them lies the end of patience."""
+        if timeout is not None and max_idle_time is None and self.on_idle is not None:
+            found = super().dequeue_job_and_maintain_ttl(timeout, self.idle_before_release_s)
+            if found is not None:
+                return found
+            self.on_idle()
+        return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
 
 @contextmanager
@@ -65,8 +85,9 @@ class Command(TellingCommand):
             [django_rq.get_queue("default"), queue_of(machine)],
             connection=django_rq.get_connection("default"),
         )
+        worker.on_idle = partial(release_recorder, machine.pk)
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
             worker.work(burst=is_burst, logging_level="WARNING")
         finally:
-            process_recorder(machine.pk).stop()
+            release_recorder(machine.pk)

@@ -6,16 +6,19 @@ The names say whose bug it was; the figures are from their issues where they gav
 from collections.abc import Sequence
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from benchmarks.boundary import BoundedEnergy, IntegratedChannel, draw_boundary
 from benchmarks.energy import integrate
 from benchmarks.meters.base import Meter, MeterError, MeterUnavailable, Quality, Quantity, Reading
 from benchmarks.meters.nvml import NvmlMeter
+from benchmarks.meters.nvml_library import PynvmlLibrary
 from benchmarks.meters.rapl import RaplMeter
 from benchmarks.meters.replay import Step
 from benchmarks.meters.simulated_nvml import SimulatedGpu, SimulatedNvml
 from tests.benchmarks.meters.powercap_tree import RANGE_UJ, Clock, Tree
+from tests.benchmarks.meters.test_nvml_library import ENERGY, GPU, MODULE, POWER, Card, field_values
 
 MS = 1_000_000
 GTX_1080 = "GPU-5f9a0d3c-6f1b-4c7e-9d55-2f2a6d8f1b11"
@@ -282,6 +285,28 @@ class TestNvmlBugs:
 
     def test_arxiv_2501_17752_an_instance_is_given_the_energy_of_the_whole_gpu(self, clock: Clock) -> None:
         assert nvml([SimulatedGpu("A", [Step(1, 170.0)], is_shared=True)], clock).run(2.0, 19).is_shared
+
+    def test_grace_hopper_the_power_of_the_module_is_taken_for_its_gpu_s(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The usual calls tell 480 W of GPU, processor and memory; RAPL's 100 W would then be added once more.
+
+        Here counter and power are the module's for both scopes of the counter, so the GPU's power is integrated.
+        """
+        card = Card(monkeypatch)
+        card.says("DeviceGetName", lambda handle: "NVIDIA GH200 480GB")
+        card.says("DeviceGetArchitecture", lambda handle: pynvml.NVML_DEVICE_ARCH_HOPPER)
+        card.says("DeviceGetPowerUsage", lambda handle: 480_000)
+        card.says("DeviceGetTotalEnergyConsumption", lambda handle: 480 * clock.now_ns // MS)
+        counted = {(ENERGY, scope): 480_000_000 for scope in (GPU, MODULE)}
+        card.says("DeviceGetFieldValues", field_values(counted | {(POWER, GPU): 310_000, (POWER, MODULE): 480_000}))
+        meter = NvmlMeter(library=PynvmlLibrary(), clock=clock)
+        meter.open()
+
+        found = Course(meter, clock).run(2.0, period_ms=11)
+
+        assert found.energy_j == pytest.approx(310 * 2, rel=0.02)
+        meter.close()
 
     def test_gpus_are_told_apart_by_their_numbers(self, clock: Clock) -> None:
         """After a restart the driver lists them the other way round."""

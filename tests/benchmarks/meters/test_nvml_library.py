@@ -16,11 +16,21 @@ def failing(code: int) -> Callable[..., Any]:
     return fail
 
 
-def field_values(code: int, value: int) -> Callable[..., Any]:
-    def answer(handle: object, fields: list[int]) -> Any:
+POWER, ENERGY = pynvml.NVML_FI_DEV_POWER_INSTANT, pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
+GPU, MODULE = pynvml.NVML_POWER_SCOPE_GPU, pynvml.NVML_POWER_SCOPE_MODULE
+
+
+def field_values(known: dict[tuple[int, int], int]) -> Callable[..., Any]:
+    """Answer with the value of a field and scope; one that is not known is not supported."""
+
+    def answer(handle: object, fields: list[tuple[int, int]]) -> Any:
         values = (pynvml.c_nvmlFieldValue_t * 1)()
-        values[0].nvmlReturn = code
-        values[0].value.uiVal = value
+        if fields[0] not in known:
+            values[0].nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
+        elif fields[0][0] == ENERGY:
+            values[0].value.ullVal = known[fields[0]]
+        else:
+            values[0].value.uiVal = known[fields[0]]
         return values
 
     return answer
@@ -90,17 +100,38 @@ class TestPynvmlLibrary:
 
     def test_reads_the_power_of_a_moment_where_the_driver_has_it(self, card: Card, library: PynvmlLibrary) -> None:
         card.says("DeviceGetArchitecture", lambda handle: pynvml.NVML_DEVICE_ARCH_ADA)
-        card.says("DeviceGetFieldValues", field_values(pynvml.NVML_SUCCESS, 91_500))
+        card.says("DeviceGetFieldValues", field_values({(POWER, GPU): 91_500}))
 
         assert [gpu.is_newer_power for gpu in library.gpus()] == [False]
         assert library.power_mw("GPU-0") == 91_500
 
     def test_does_not_take_a_refused_field_for_a_power(self, card: Card, library: PynvmlLibrary) -> None:
         card.says("DeviceGetArchitecture", lambda handle: pynvml.NVML_DEVICE_ARCH_ADA)
-        card.says("DeviceGetFieldValues", field_values(pynvml.NVML_ERROR_NOT_SUPPORTED, 0))
+        card.says("DeviceGetFieldValues", field_values({}))
 
         assert [gpu.is_newer_power for gpu in library.gpus()] == [True]
         assert library.power_mw("GPU-0") == 43_210
+
+    def test_reads_the_gpu_of_a_module_by_its_own_counter(self, card: Card, library: PynvmlLibrary) -> None:
+        """The counter in the usual way is the module's, which is far beyond 32 bits after a day."""
+        fields = {(POWER, GPU): 310_000, (POWER, MODULE): 480_000}
+        counters = {(ENERGY, GPU): 30_000_000_000, (ENERGY, MODULE): 45_000_000_000}
+        card.says("DeviceGetTotalEnergyConsumption", lambda handle: 45_000_000_000)
+        card.says("DeviceGetFieldValues", field_values(fields | counters))
+        library.gpus()
+
+        assert (library.power_mw("GPU-0"), library.energy_mj("GPU-0")) == (310_000, 30_000_000_000)
+
+    def test_refuses_a_module_that_cannot_be_told_from_its_gpu(self, card: Card, library: PynvmlLibrary) -> None:
+        card.says("DeviceGetTotalEnergyConsumption", lambda handle: 45_000_000_000)
+        card.says("DeviceGetPowerUsage", lambda handle: 480_000)
+        card.says("DeviceGetFieldValues", field_values({(POWER, MODULE): 480_000}))
+        library.gpus()
+
+        with pytest.raises(NvmlNotSupported, match="whole module"):
+            library.energy_mj("GPU-0")
+        with pytest.raises(NvmlNotSupported, match="measure the machine at its plug"):
+            library.power_mw("GPU-0")
 
     @pytest.mark.parametrize(
         ("mode", "is_shared"), [(pynvml.NVML_DEVICE_MIG_ENABLE, True), (pynvml.NVML_DEVICE_MIG_DISABLE, False)]

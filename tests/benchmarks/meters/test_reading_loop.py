@@ -167,17 +167,27 @@ class TestRun:
                     stop.set()
                 return both(began_at_ns, 7)
 
-        class MovingEvent(threading.Event):
-            def wait(self, timeout: float | None = None) -> bool:
-                now[0] += round((timeout or 0) * 10**9)
-                return stop.is_set()
+        def sleep(seconds: float) -> None:
+            now[0] += round(seconds * 10**9)
 
-            def is_set(self) -> bool:
-                return stop.is_set()
-
-        ReadingLoop(SlowMeter(), rings, period_ns=PERIOD, origin_ns=0, clock=lambda: now[0]).run(MovingEvent())
+        ReadingLoop(SlowMeter(), rings, period_ns=PERIOD, origin_ns=0, clock=lambda: now[0], sleep=sleep).run(stop)
 
         assert [record.at_ns for record in records(tmp_path, "one")] == [100, 200, 500, 600]
+
+    def test_notices_a_stop_within_a_long_period(self, tmp_path: Path, rings: dict[str, RingWriter]) -> None:
+        stop, now, slept_s = threading.Event(), [1], []
+
+        def sleep(seconds: float) -> None:
+            slept_s.append(seconds)
+            now[0] += round(seconds * 10**9)
+            if len(slept_s) == 2:
+                stop.set()
+
+        loop = ReadingLoop(ScriptedMeter(), rings, period_ns=10**11, origin_ns=0, clock=lambda: now[0], sleep=sleep)
+        loop.run(stop)
+
+        assert slept_s == [0.25, 0.25]
+        assert records(tmp_path, "one") == []
 
     def test_ends_at_once_when_asked_to_stop(self, tmp_path: Path, rings: dict[str, RingWriter]) -> None:
         stop = threading.Event()

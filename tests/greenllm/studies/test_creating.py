@@ -272,6 +272,29 @@ class TestEstimate:
         assert "30 s <small>n = 1</small>" in fragment
         assert "<html" not in fragment
 
+    def test_includes_what_is_done_beside_the_responses(
+        self, client: Client, filled: dict[str, Any], deployments: list[Deployment]
+    ) -> None:
+        """10 responses: a control run before the 1st, 5th and 9th and after the last, by the first model by name."""
+        study = make.make_study("earlier")
+        for deployment, seconds in zip(deployments, (10.0, 30.0), strict=True):
+            shown.add_attempt(make.make_response(Prompt.objects.all()[0], deployment, study=study), seconds)
+        besides = {"control_every": "4", "warm_up_count": "1", "idle_baseline_s": "60", "back_to_back": "2"}
+
+        fragment = page_of(client.post("/studies/new/estimate/", {**filled, **besides}))
+
+        assert "2 warm-up answers <small>(about 40 s)</small>" in fragment
+        assert "4 control runs <small>(about 6 min)</small>" in fragment  # 4 x 30 s x (1 + 2)
+        assert "2 idle baselines <small>(about 2 min)</small>" in fragment
+        assert "= 10 responses</b>, about 15 min 20 s." in fragment  # 400 s for the responses and 520 s
+
+    def test_does_not_guess_how_long_a_control_run_by_an_unknown_model_takes(
+        self, client: Client, filled: dict[str, Any]
+    ) -> None:
+        fragment = page_of(client.post("/studies/new/estimate/", {**filled, "control_every": "100"}))
+        assert "2 control runs <small>(unknown)</small>" in fragment
+        assert "10 responses</b>, for an unknown time" in fragment
+
     def test_counts_the_sets_of_a_sweep(self, client: Client, filled: dict[str, Any]) -> None:
         fragment = page_of(client.post("/studies/new/estimate/", {**filled, "temperature": "0,1", "top_k": "1,2,3"}))
         assert "5 prompts \u00d7 1 repeat \u00d7 6 sets of parameters = 60 responses" in fragment

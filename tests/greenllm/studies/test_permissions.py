@@ -12,8 +12,8 @@ from tests.greenllm.studies import shown
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/power/", "/studies/s/tables/", "/studies/s/sweep/",
-        "/studies/s/spread/", "/studies/s/spread/cells.csv", "/studies/s/spread/control.csv", "/responses/{pk}/",
-        "/responses/{pk}/samples.csv")  # fmt: skip
+        "/studies/s/spread/", "/studies/s/spread/note/", "/studies/s/spread/cells.csv", "/studies/s/spread/control.csv",
+        "/responses/{pk}/", "/responses/{pk}/samples.csv")  # fmt: skip
 ASKED = ("/studies/new/", "/studies/s/cancel/", "/studies/s/accept/")
 POSTED = ("/studies/s/start/", "/studies/s/pause/", "/studies/s/grade/", "/studies/new/estimate/")
 CHANGES = (*POSTED, *ASKED)

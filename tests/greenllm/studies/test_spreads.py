@@ -62,6 +62,27 @@ class TestPage:
     def outlier(self, study: Study) -> int:
         return study.responses.get(measurement__energy_j=90.0).pk
 
+    def test_is_told_live_on_the_page_of_a_running_study(self, client: Client) -> None:
+        """The part asks for itself while the study runs; what it then gets is itself, with what is new."""
+        study = shown.make_shown_repeats()
+        fragment = self.text(client, "/studies/repeats/spread/note/")
+        assert "1 answer is an outlier" in fragment
+        assert "<html" not in fragment
+        assert "hx-get" not in fragment
+
+        study.state, study.finished_at = "running", None
+        study.save()
+        asks = 'id="spread-note" hx-get="/studies/repeats/spread/note/" hx-trigger="every 5s" hx-swap="outerHTML"'
+        assert asks in self.text(client, "/studies/repeats/spread/note/")
+        assert asks in self.text(client, "/studies/repeats/")
+
+    def test_of_the_note_takes_few_queries(
+        self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        shown.make_shown_repeats()
+        with django_assert_num_queries(7):
+            client.get("/studies/repeats/spread/note/")
+
     def test_tells_each_cell_with_its_interval_and_what_it_would_be_without_outliers(self, client: Client) -> None:
         shown.make_shown_repeats()
         page = self.text(client, "/studies/repeats/spread/")
