@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling import flags, gold, guidelines, history, preferences, rules, views
+from labeling import corrections, flags, gold, guidelines, history, preferences, rules, views
 
 app_name = "labeling"
 urlpatterns = [
@@ -25,6 +25,9 @@ urlpatterns = [
     path("verdict-rule/", rules.verdict_rule, name="verdict-rule"),
     path("gold/", gold.gold_answers, name="gold"),
     path("gold/<int:gold_id>/retire/", gold.retire, name="retire-gold"),
+    path("corrections/", corrections.corrections, name="corrections"),
+    path("corrections/<int:correction_id>/", corrections.correction, name="correction"),
+    path("corrections/<int:correction_id>/undo/", corrections.undo, name="undo-correction"),
     path("history/", history.own_labels, name="history"),
     path("history/<int:label_id>/change/", history.change, name="change"),
     path("history/<int:label_id>/take-back/", history.withdraw, name="take-back"),
