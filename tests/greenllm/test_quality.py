@@ -87,7 +87,7 @@ class TestOverview:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         client = client_of(Role.ADMIN)
         make_labels(12)
-        with django_assert_num_queries(9):  # session, person, permissions (3), labels, grades, gold, names
+        with django_assert_num_queries(10):  # session, person, permissions (3), labels, grades, gold, names, notices
             client.get(PAGE)
 
 
