@@ -16,7 +16,7 @@ from rq.job import Job
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import release_recorder
 from benchmarks.management.telling import TellingCommand
-from benchmarks.queueing import queue_of, take_up_work
+from benchmarks.queueing import enqueue_periodic, queue_of, take_up_work
 
 IDLE_BEFORE_RELEASE_S = 10  # longer than between two jobs of one study, its waits before an attempt included
 
@@ -45,6 +45,11 @@ class MachineWorker(SimpleWorker):
                 return found
             self.on_idle()
         return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+
+    def run_maintenance_tasks(self) -> None:
+        """Every ten minutes or so, and never beside a job, also put the periodic jobs on the default queue."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it without types
+        enqueue_periodic(names=settings.PERIODIC_JOBS, connection=self.connection)
 
 
 @contextmanager
