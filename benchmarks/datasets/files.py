@@ -1,15 +1,12 @@
 """Read prompts from CSV and JSONL files of anyone's own, with every mistake named by its line."""
 
-import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets.base import (
-    MAX_FILE_BYTES,
     ROLES,
     LineError,
     LineProblem,
@@ -20,6 +17,7 @@ from benchmarks.datasets.base import (
     json_lines,
     read_bytes,
 )
+from benchmarks.datasets.tables import csv_records
 
 MAX_ID_LENGTH = 100
 _CATEGORY = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -32,7 +30,7 @@ def parse_prompts(*, path: Path, category_name: str | None) -> list[PromptLine]:
     Raises:
         PromptFileError: the file cannot be read, is empty, or has wrong lines; each is named by its number.
     """
-    if category_name is not None and (problem := _category_problem(category_name)):
+    if category_name is not None and (problem := category_problem(category_name)):
         raise PromptFileError(path, [LineError(0, "category", problem)])
     lines: list[PromptLine] = []
     errors: list[LineError] = []
@@ -69,39 +67,7 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 
 def _csv_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    csv.field_size_limit(MAX_FILE_BYTES)
-    # not a DictReader: it skips empty lines unseen, so nobody could tell on which line a record begins
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    start = 1
-    try:
-        for cells in reader:
-            if cells and not header:
-                header = cells
-                if wrong := _wrong_header(header):
-                    yield start, wrong
-                    return
-            elif cells:
-                yield start, _csv_record(header, cells)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        yield start, f"it is not CSV ({error})"
-        return
-    if not header:
-        yield 1, _wrong_header(header)
-
-
-def _wrong_header(header: list[str]) -> str:
-    if "prompt" not in header:
-        return "the header line has no column 'prompt'"
-    twice = sorted({name for name in header if header.count(name) > 1})
-    return f"the header line names {', '.join(map(repr, twice))} more than once" if twice else ""
-
-
-def _csv_record(header: list[str], cells: list[str]) -> dict[str, Any] | str:
-    if len(cells) != len(header):
-        return f"it has {'more' if len(cells) > len(header) else 'fewer'} cells than the header"
-    return {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
+    return csv_records(text, needed=[("prompt",)])
 
 
 def _parse_record(number: int, record: Mapping[str, Any], category_name: str | None, stem: str) -> PromptLine:
@@ -111,7 +77,7 @@ def _parse_record(number: int, record: Mapping[str, Any], category_name: str | N
     category = category_name or _string(record, "category")
     if not category:
         raise LineProblem("category", "none is given; add the column or name one with --category")
-    if problem := _category_problem(category):
+    if problem := category_problem(category):
         raise LineProblem("category", problem)
     external_id = _string(record, "id") or f"{stem}-{number}"
     if len(external_id) > MAX_ID_LENGTH:
@@ -133,7 +99,8 @@ def _parse_record(number: int, record: Mapping[str, Any], category_name: str | N
     )
 
 
-def _category_problem(name: str) -> str:
+def category_problem(name: str) -> str:
+    """Say what is wrong with the name of a category; empty if nothing is."""
     if _CATEGORY.fullmatch(name):
         return ""
     return f"{name!r} is not a name of at most 40 letters, digits, hyphens and underscores"

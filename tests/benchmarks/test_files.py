@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.datasets.files import MAX_FILE_BYTES, LineError, PromptFileError, PromptLine, parse_prompts
+from benchmarks.datasets.base import MAX_FILE_BYTES
+from benchmarks.datasets.files import LineError, PromptFileError, PromptLine, parse_prompts
 
 Write = Callable[[str, str | bytes], Path]
 
