@@ -5,15 +5,18 @@ from typing import Protocol
 
 import numpy as np
 
+from benchmarks.datasets.outcome_table import QUALITIES, OutcomeTable
 from benchmarks.models import Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.evaluation.perturbing import PERTURBATIONS
 from router.evaluation.running import Written
 from router.evaluation.table import Table
 from router.indexing import text_of
-from router.outcomes import BadOutcomes, Outcomes
-from router.policy import QUALITIES_IN_ORDER
 from router.vectors import Matrix
+
+
+class NothingJudged(LookupError):
+    """A study has no answers that a policy could be evaluated on."""
 
 
 class Embedding(Protocol):
@@ -23,12 +26,17 @@ class Embedding(Protocol):
         """Return one unit vector a text, as rows."""
 
 
-def table_of(outcomes: Outcomes, *, embedder: Embedding, on_progress: Callable[[int], None] | None = None) -> Table:
-    """Return the table of outcomes from a folder.
+UNITS = {"energy_j": "J", "sci_gco2e": "gCO2e"}
+
+
+def table_of(outcomes: OutcomeTable, *, embedder: Embedding, on_progress: Callable[[int], None] | None = None) -> Table:
+    """Return the table of outcomes, each prompt with its embedding; a model without any cost is left out.
 
     Raises:
         Whatever the embedder raises.
     """
+    costly = [name for name, gaps in zip(outcomes.models, np.isnan(outcomes.costs).T, strict=True) if not gaps.all()]
+    outcomes = outcomes.of_models(costly)
     return Table(
         models=outcomes.models,
         vectors=embedder.embed(outcomes.texts, on_progress=on_progress),
@@ -37,17 +45,17 @@ def table_of(outcomes: Outcomes, *, embedder: Embedding, on_progress: Callable[[
         texts=outcomes.texts,
         scores=outcomes.scores,
         costs=outcomes.costs,
-        unit=outcomes.unit,
+        unit=UNITS[outcomes.cost_kind],
     )
 
 
-def outcomes_of_study(study: Study, *, embedded_text: str) -> Outcomes:
+def outcomes_of_study(study: Study, *, embedded_text: str) -> OutcomeTable:
     """Return what the models of a study did on its prompts: verdicts as scores, means over repeats, SCI as costs.
 
-    Only measurements of the best quality of most models count, because figures of unlike kind are not ranked together.
+    Only measurements of the quality that most have count, because figures of unlike kind are not ranked together.
 
     Raises:
-        BadOutcomes: the study has no judged and measured answers.
+        NothingJudged: the study has no model with judged and measured answers.
     """
     rows = list(
         Response.objects.finished()
@@ -75,12 +83,11 @@ def outcomes_of_study(study: Study, *, embedded_text: str) -> Outcomes:
         scores, costs = sums / counts
     kept = [column for column in range(len(models)) if counts[:, :, column].sum(axis=1).all()]
     if not kept:
-        raise BadOutcomes(
-            [f"The study {study} has no model with judged and measured answers; label its answers, then try again."]
+        raise NothingJudged(
+            f"The study {study} has no model with judged and {quality} answers; label its answers, then try again."
         )
-    left_out = [models[column] for column in range(len(models)) if column not in kept]
     names = sorted({prompt.category.name for prompt in prompts.values()})
-    return Outcomes(
+    return OutcomeTable(
         prompt_ids=tuple(str(key) for key in prompts),
         texts=tuple(text_of(prompt, embedded_text) for prompt in prompts.values()),
         categories=np.array([names.index(prompt.category.name) for prompt in prompts.values()], dtype=np.int64),
@@ -88,11 +95,8 @@ def outcomes_of_study(study: Study, *, embedded_text: str) -> Outcomes:
         models=tuple(models[column] for column in kept),
         scores=scores[:, kept],
         costs=costs[:, kept],
-        unit="gCO2e",
-        notices=(
-            f"The SCI is {quality}.",
-            *(f"{name} has no judged or no {quality} answers, and is left out." for name in left_out),
-        ),
+        cost_kind="sci_gco2e",
+        qualities=np.full(costs[:, kept].shape, QUALITIES.index(quality), dtype=np.uint8),
     )
 
 
@@ -108,7 +112,7 @@ def written_otherwise(
 
 
 def _usual_quality(rows: Sequence[Response]) -> str:
-    counts = dict.fromkeys(QUALITIES_IN_ORDER, 0)
+    counts = dict.fromkeys(QUALITIES, 0)
     for row in rows:
         if row.measurement is not None and row.measurement.quality in counts:
             counts[row.measurement.quality] += 1

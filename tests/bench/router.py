@@ -82,13 +82,13 @@ def _tables(shown: Shown, options: argparse.Namespace) -> None:
 def _table(shown: Shown, name: str, options: argparse.Namespace) -> None:
     from django.conf import settings
 
+    from benchmarks.datasets.outcomes import read_outcomes
     from benchmarks.inference.ollama import OllamaClient
     from benchmarks.models import LanguageModel
     from router.assessing import table_of, written_otherwise
     from router.embedding import Embedder
     from router.evaluation.report import report
     from router.evaluation.running import run, usual_approaches
-    from router.outcomes import read_outcomes
     from router.remembered import RememberedEmbedder
 
     client = OllamaClient(settings.EMBEDDER_HOST)

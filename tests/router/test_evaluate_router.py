@@ -75,11 +75,11 @@ class TestOutcomes:
             told("evaluate_router", outcomes=folder, splits=1, policy=["nearest"])
 
     def test_of_too_few_prompts_says_so_and_prints_no_number(self, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match="prompts: 3 different ones are too few to split"):
+        with pytest.raises(CommandError, match="3 different prompts cannot be split"):
             told("evaluate_router", outcomes=write_outcomes(tmp_path / "outcomes", count=3))
 
     def test_names_what_cannot_be_used(self, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match=r"prompts.csv: there is none in"):
+        with pytest.raises(CommandError, match=r"prompts.csv"):
             told("evaluate_router", outcomes=tmp_path)
 
     @pytest.mark.parametrize(("option", "value"), [("splits", 0), ("splits", 1001), ("points", -1), ("floor", 1.5)])
@@ -107,7 +107,6 @@ class TestStudy:
     def test_is_evaluated_by_its_labels_and_measurements(self) -> None:
         study = self.judged_study()
         said = told("evaluate_router", study=study.name, splits=2, policy=["nearest"])
-        assert "The SCI is estimated." in said
         assert "Cost in gCO2e per prompt" in said
         best = next(line for line in said.splitlines() if line.startswith("best single"))
         assert best.split()[2] == "1.000"
@@ -116,10 +115,11 @@ class TestStudy:
         study = self.judged_study()
         Measurement.objects.filter(response__deployment__language_model__name="cheap").update(quality="simulated")
         said = told("evaluate_router", study=study.name, splits=1, policy=["nearest"])
-        assert "cheap has no judged or no estimated answers, and is left out." in said
+        assert "\ndear " in said
+        assert "\ncheap " not in said
 
     def test_without_labels_says_what_to_do(self) -> None:
         study = self.judged_study(count=2)
         Label.objects.all().delete()
-        with pytest.raises(CommandError, match="no model with judged and measured answers; label its answers"):
+        with pytest.raises(CommandError, match="no model with judged and estimated answers; label its answers"):
             told("evaluate_router", study=study.name)

@@ -129,7 +129,9 @@ class TestFollows:
     def test_a_voided_label_at_once(self, federation: Federation) -> None:
         use("knn", sci_price=1e6)
         assert routed(federation).chosen == federation.small
-        Label.objects.filter(response__deployment=federation.small).update(voided_at=timezone.now(), is_current=False, void_reason="a mistake")
+        Label.objects.filter(response__deployment=federation.small).update(
+            voided_at=timezone.now(), is_current=False, void_reason="a mistake"
+        )
         assert routed(federation).chosen == federation.large
 
     def test_a_retired_model_at_once(self, federation: Federation) -> None:

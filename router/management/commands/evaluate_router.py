@@ -10,15 +10,16 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.datasets.outcome_table import OutcomeTable, TooFewPrompts
+from benchmarks.datasets.outcomes import OutcomeFileError, read_outcomes
 from benchmarks.intervals import Interval
 from benchmarks.management.telling import study_named
-from router.assessing import outcomes_of_study, table_of, written_otherwise
+from router.assessing import NothingJudged, outcomes_of_study, table_of, written_otherwise
 from router.estimate import UnusableOutcomes
 from router.evaluation.report import Report, report
 from router.evaluation.running import Approach, run, usual_approaches
-from router.evaluation.table import MOST_SPLITS, require_splittable
+from router.evaluation.table import MOST_SPLITS
 from router.management.telling import RouterCommand
-from router.outcomes import BadOutcomes, Outcomes, read_outcomes
 from router.policies import Floor
 from router.remembered import RememberedEmbedder
 from router.wiring import embedder
@@ -28,7 +29,7 @@ _POLICIES = ("nearest", "category", "guarded", "knn", "floor")
 
 class Command(RouterCommand):
     help = "Evaluate routing policies on held-out prompts, beside every control, with paired bootstrap intervals."
-    told = (*RouterCommand.told, BadOutcomes, UnusableOutcomes)
+    told = (*RouterCommand.told, OutcomeFileError, TooFewPrompts, NothingJudged, UnusableOutcomes)
 
     def add_arguments(self, parser: CommandParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
@@ -47,7 +48,7 @@ class Command(RouterCommand):
         _require("points", options["points"], 0, 100)
         _require("floor", options["floor"], 0, 1)
         outcomes = self._outcomes(options)
-        require_splittable(outcomes.texts)
+        outcomes.check_splittable()
         for notice in outcomes.notices:
             self.stdout.write(self.style.NOTICE(notice))
         asked = RememberedEmbedder(embedder(), folder=settings.VAR_DIR / "index")
@@ -72,7 +73,7 @@ class Command(RouterCommand):
             options["json"].write_text(json.dumps(found.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
             self.stdout.write(f"The whole report is in {options['json']}.")
 
-    def _outcomes(self, options: dict[str, Any]) -> Outcomes:
+    def _outcomes(self, options: dict[str, Any]) -> OutcomeTable:
         if options["outcomes"] is not None:
             return read_outcomes(options["outcomes"])
         return outcomes_of_study(study_named(options["study"]), embedded_text=settings.EMBEDDED_TEXT)
