@@ -10,6 +10,7 @@ from django.db.models import Value
 from django.db.models.functions import Greatest
 
 from benchmarks.accompanying import Lab, StudyHalted, record, take_idle_baseline, wait_until_cool, warm_up
+from benchmarks.boundary import draw_boundary
 from benchmarks.controlling import take_control, take_last_control
 from benchmarks.cooldown import Cooldown
 from benchmarks.inference.base import (
@@ -29,7 +30,7 @@ from benchmarks.models import (
     StudyMeasurement,
 )
 from benchmarks.recording import RecorderBusy, RecordingError
-from benchmarks.storing import Observation, storable
+from benchmarks.storing import Observation, integrate_observed, storable
 from benchmarks.studying import generation_parameters_of
 from benchmarks.targeting import bounded_for, make_ready, take_routing
 from benchmarks.traces import TraceError
@@ -51,6 +52,10 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
+class EnergyGap(Exception):
+    """A channel that belongs to the energy has a gap; measuring the response again may help."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """Generations of one prompt, one after the other, with what was recorded while they went on."""
@@ -64,7 +69,8 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
     """Produce one response of a running study; calling it twice does no harm.
 
     A response that is finished, or whose study does not run, is skipped. While something else measures on the
-    machine nothing is tried, and the outcome is `BUSY`. A failure that may pass (a server or a sampler that is
+    machine nothing is tried, and the outcome is `BUSY`. A response whose energy has a gap is measured again as often
+    as its study says, and then kept with its energy missing. A failure that may pass (a server or a sampler that is
     away) leaves the response pending until its attempts are used up; any other fails it. Both keep the attempt
     with its reason.
     """
@@ -100,13 +106,14 @@ def _measure_alone(response_id: int, lab: Lab) -> Outcome:
     response, attempt = claimed
     try:
         measured = _measure(response, attempt, lab)
+        _require_energy(response, measured)
     except RecorderBusy as error:
         _withdraw(response, attempt, str(error))
         return Outcome.BUSY
     except StudyHalted:
         _withdraw(response, attempt, "")
         return Outcome.SKIPPED
-    except (InferenceError, RecordingError, TraceError) as error:
+    except (InferenceError, RecordingError, TraceError, EnergyGap) as error:
         return _give_up(response, attempt, lab.now(), error, is_retryable=getattr(error, "is_retryable", True))
     _store(response, attempt, measured, lab.now())
     return Outcome.FINISHED
@@ -202,6 +209,17 @@ def _measure(response: Response, attempt: ResponseAttempt, lab: Lab) -> Measured
     return Measured(generations, seen, cooldown)
 
 
+def _require_energy(response: Response, measured: Measured) -> None:
+    """Raise `EnergyGap` where a gap makes the energy missing and the study asks to measure that again."""
+    again_count = response.study.measure_again_count
+    if not again_count or response.attempts.filter(error_kind=EnergyGap.__name__).count() >= again_count:
+        return
+    channels = integrate_observed(measured.seen)
+    bounded = draw_boundary(channels)
+    if bounded.energy_j is None and any(one.integration.gap_count for one in channels if one.name in bounded.counted):
+        raise EnergyGap(bounded.missing_reason)
+
+
 def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now: datetime) -> None:
     generation, *others = measured.generations
     with transaction.atomic():
@@ -240,7 +258,8 @@ def _give_up(
             attempt.error = reason
             attempt.ended_at = max(now, attempt.started_at)  # the wall clock may have been set back
             attempt.save(update_fields=["outcome", "error_kind", "error", "ended_at"])
-        failures = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED).count()
+        failed = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED)
+        failures = failed.exclude(error_kind=EnergyGap.__name__).count()  # gaps have a number of their own
         is_retried = is_retryable and failures < response.study.max_attempts
         response.state = Response.State.PENDING if is_retried else Response.State.FAILED
         if Study.objects.filter(pk=response.study_id, state=Study.State.CANCELLED).exists():

@@ -9,7 +9,13 @@ from typing import Any
 
 from benchmarks.meters.configuration import MIN_PERIOD_MS
 from benchmarks.models import Deployment, Machine, Prompt, Study
-from benchmarks.models.study import MAX_BACK_TO_BACK, MAX_CONTROL_EVERY, MAX_IDLE_BASELINE_S, MAX_WARM_UP_COUNT
+from benchmarks.models.study import (
+    MAX_BACK_TO_BACK,
+    MAX_CONTROL_EVERY,
+    MAX_IDLE_BASELINE_S,
+    MAX_MEASURE_AGAIN_COUNT,
+    MAX_WARM_UP_COUNT,
+)
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_RESPONSES = 100_000  # a slip of the pen in a form shall not fill the table
@@ -53,13 +59,14 @@ class Design:
     `warm_up_count` answers of each model are thrown away before its first measured one; idle is measured for
     `idle_baseline_s` seconds before the first answer and after the last. A measurement spans `back_to_back`
     generations of one prompt. The control workload is measured at start and end and after every `control_every`
-    responses; 0 is never.
+    responses; 0 is never. A response whose energy has a gap is measured again, `measure_again_count` times at most.
     """
 
     warm_up_count: int = 0
     idle_baseline_s: float = 0.0
     back_to_back: int = 1
     control_every: int = 0
+    measure_again_count: int = 0
 
 
 def check_design(design: Design, deployments: Sequence[Deployment]) -> None:
@@ -73,6 +80,7 @@ def check_design(design: Design, deployments: Sequence[Deployment]) -> None:
         ("back_to_back", design.back_to_back, 1, MAX_BACK_TO_BACK),
         ("idle_baseline_s", design.idle_baseline_s, 0, MAX_IDLE_BASELINE_S),
         ("control_every", design.control_every, 0, MAX_CONTROL_EVERY),
+        ("measure_again_count", design.measure_again_count, 0, MAX_MEASURE_AGAIN_COUNT),
     )
     if design.control_every and any(deployment.server.is_router for deployment in deployments):
         raise StudyError(

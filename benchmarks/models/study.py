@@ -19,6 +19,8 @@ MAX_IDLE_BASELINE_S = 600.0
 MAX_WARM_UP_COUNT = 20
 MAX_BACK_TO_BACK = 50
 MAX_CONTROL_EVERY = 10_000
+MAX_MEASURE_AGAIN_COUNT = 5
+USUAL_MEASURE_AGAIN_COUNT = 2  # of a new study whose maker says nothing else
 DEFAULT_SAMPLING_PERIOD_MS = 99  # prime to 10 and 100 ms, against lock-step with periodic activity (the paper)
 
 
@@ -81,6 +83,11 @@ class Study(models.Model):
         default=0,
         db_default=0,
         help_text="After how many responses the control workload is measured again; also at start and end. 0: never.",
+    )
+    measure_again_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often at most a response is measured again whose energy is missing because of a gap.",
     )
     cooldown_limit_c = models.FloatField("cooldown limit (°C)", default=60.0)
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])

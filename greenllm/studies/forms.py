@@ -15,7 +15,9 @@ from benchmarks.models.study import (
     MAX_BACK_TO_BACK,
     MAX_CONTROL_EVERY,
     MAX_IDLE_BASELINE_S,
+    MAX_MEASURE_AGAIN_COUNT,
     MAX_WARM_UP_COUNT,
+    USUAL_MEASURE_AGAIN_COUNT,
 )
 from benchmarks.study_plan import Design, Parameters
 from benchmarks.sweeping import Number, grid_of
@@ -172,6 +174,15 @@ class StudyForm(forms.Form):
         label="Control run every",
         help_text="So many responses. One fixed piece of work is measured again, and at start and end: does the "
         "machine drift?",
+    )
+
+    measure_again_count = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_MEASURE_AGAIN_COUNT,
+        initial=USUAL_MEASURE_AGAIN_COUNT,
+        label="Measure again after a gap",
+        help_text="So often at most, where a meter fell silent; then the energy is kept as missing.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -30,6 +30,7 @@ from benchmarks.meters.replay import PowerCourse, Step
 from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response, ResponseAttempt, Study
 from benchmarks.recording import ChannelRecord, SamplerRecorder
 from benchmarks.sci import METHOD_VERSION
+from benchmarks.study_plan import Design
 from benchmarks.studying import cancel, pause
 from benchmarks.traces import unpack
 from tests.factories import NOW, make_pending_study
@@ -132,6 +133,82 @@ def only_response(study: Study) -> Response:
 
 def attempts_of(response: Response) -> list[tuple[int, str, str]]:
     return list(response.attempts.order_by("number").values_list("number", "outcome", "error_kind"))
+
+
+class TestGap:
+    """A recorder that falls silent for 2 s; the study asks to measure that again, twice at most."""
+
+    @pytest.fixture
+    def server(self, serve: Serve) -> ScriptedOllama:
+        return serve()
+
+    @pytest.fixture
+    def study(self, server: ScriptedOllama) -> Study:
+        return make_pending_study(server.base_url, QUESTION, design=Design(measure_again_count=2))
+
+    def measure(self, study: Study, lab: Lab) -> Outcome:
+        return measure_response(response_id=only_response(study).pk, lab=lab)
+
+    def test_is_measured_again(self, study: Study, server: ScriptedOllama) -> None:
+        recorder = ScriptedRecorder(silent_ns=2 * SECOND)
+        lab = ten_seconds(recorder)
+        assert self.measure(study, lab) is Outcome.RETRY
+        response = only_response(study)
+        assert (response.state, response.error.startswith("machine: no reading for 2")) == ("pending", True)
+        assert not Measurement.objects.exists()
+
+        recorder.silent_ns = 0
+        assert self.measure(study, lab) is Outcome.FINISHED
+
+        response = only_response(study)
+        assert response.measurement is not None
+        assert (response.measurement.energy_j, response.error) == (pytest.approx(220 * 10.59), "")
+        assert attempts_of(response) == [(1, "failed", "EnergyGap"), (2, "finished", "")]
+
+    def test_that_comes_each_time_leaves_the_answer_with_its_energy_missing(self, study: Study) -> None:
+        lab = ten_seconds(ScriptedRecorder(silent_ns=2 * SECOND))
+
+        assert [self.measure(study, lab) for _ in range(3)] == [Outcome.RETRY, Outcome.RETRY, Outcome.FINISHED]
+
+        response = only_response(study)
+        assert (response.text, response.state) == (ANSWER, "finished")
+        assert response.measurement is not None
+        assert (response.measurement.energy_j, response.measurement.quality) == (None, "missing")
+
+    def test_uses_up_none_of_the_attempts_for_other_failures(self, serve: Serve) -> None:
+        server = serve(Fault(FaultKind.CUT, times=2))  # loading uses it up once without harm
+        study = make_pending_study(server.base_url, QUESTION, design=Design(measure_again_count=5))
+        Study.objects.update(max_attempts=2)
+        lab = lab_with(
+            ScriptedRecorder(silent_ns=2 * SECOND), 10, *(moment for _ in range(6) for moment in (10, 20.59))
+        )
+
+        outcomes = [self.measure(study, lab) for _ in range(7)]
+
+        assert outcomes == [*[Outcome.RETRY] * 6, Outcome.FINISHED]
+        kinds = [kind for _, _, kind in attempts_of(only_response(study))]
+        assert (kinds.count("EnergyGap"), kinds[-1]) == (5, "")
+
+    def test_of_a_part_that_is_not_counted_changes_nothing(self, study: Study) -> None:
+        """The wall meter is the machine; its energy is known whatever a component lacks."""
+
+        class HalfSilent(ScriptedRecorder):
+            def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+                plug, cpu = super().records(start_ns=start_ns, stop_ns=stop_ns)
+                return plug, replace(cpu, readings=cpu.readings[:-30])
+
+        lab = ten_seconds(HalfSilent(powers_w=((PLUG, 220.0), (CPU, 60.0))))
+        assert self.measure(study, lab) is Outcome.FINISHED
+        assert [one.gap_count for one in ChannelReading.objects.order_by("channel")] == [1, 0]
+
+    def test_of_a_cancelled_study_is_not_measured_again(self, study: Study) -> None:
+        class Cancelling(ScriptedRecorder):
+            def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+                cancel(study=study, now=NOW)
+                return super().records(start_ns=start_ns, stop_ns=stop_ns)
+
+        assert self.measure(study, ten_seconds(Cancelling(silent_ns=2 * SECOND))) is Outcome.FAILED
+        assert only_response(study).state == "cancelled"
 
 
 class TestCooldown:

@@ -16,6 +16,7 @@ from benchmarks.management.drift_words import told_control
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
 from benchmarks.models import Deployment, InferenceServer, Machine, Prompt, Study
+from benchmarks.models.study import USUAL_MEASURE_AGAIN_COUNT
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import Design, Parameters, StudyError, create_study
 from benchmarks.sweeping import grid_of, parse_sweep
@@ -93,6 +94,14 @@ class Command(TellingCommand):
             help="Measure one fixed piece of work at the start, after every N responses and at the end, which tells "
             "whether the machine drifts.",
         )
+        parser.add_argument(
+            "--measure-again",
+            type=int,
+            default=USUAL_MEASURE_AGAIN_COUNT,
+            metavar="N",
+            help="How often at most a response is measured again whose energy is missing because a meter fell silent "
+            f"({USUAL_MEASURE_AGAIN_COUNT}).",
+        )
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -126,6 +135,7 @@ class Command(TellingCommand):
                 idle_baseline_s=options["idle_baseline"],
                 back_to_back=options["back_to_back"],
                 control_every=options["control_every"],
+                measure_again_count=options["measure_again"],
             ),
             server_versions=versions,
         )

@@ -107,6 +107,7 @@ class TestCreate:
             "repeats": "2", "order": "interleaved", "order_seed": "7", "seed": "1", "temperature": "0.5",
             "num_ctx": "512", "num_predict": "64", "top_p": "0.9", "top_k": "40", "sampling_period_ms": "50",
             "warm_up_count": "2", "idle_baseline_s": "30", "back_to_back": "4", "control_every": "25",
+            "measure_again_count": "3",
         }  # fmt: skip
         response = client.post("/studies/new/", {**filled, **chosen}, follow=True)
 
@@ -116,7 +117,7 @@ class TestCreate:
         assert (study.title, study.state, study.created_by, study.repeats) == ("Sums", "draft", researcher, 2)
         assert (study.order, study.order_seed, study.sampling_period_ms) == ("interleaved", 7, 50)
         assert (study.warm_up_count, study.idle_baseline_s, study.back_to_back) == (2, 30.0, 4)
-        assert study.control_every == 25
+        assert (study.control_every, study.measure_again_count) == (25, 3)
         assert ParameterSet.objects.filter(
             study=study, seed=1, temperature=0.5, num_ctx=512, num_predict=64, top_p=0.9, top_k=40
         ).exists()
@@ -196,6 +197,7 @@ class TestRefusal:
             ("warm_up_count", "21", "less than or equal to 20"),
             ("back_to_back", "51", "less than or equal to 50"),
             ("control_every", "-1", "greater than or equal to 0"),
+            ("measure_again_count", "6", "less than or equal to 5"),
             ("idle_baseline_s", "601", "less than or equal to 600"),
             ("sampling_period_ms", "5", "greater than or equal to 10"),
         ],
