@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db.models import Count
 
 from benchmarks.bundling.archive import Line, Row
@@ -19,6 +18,7 @@ from benchmarks.bundling.rows import Shape, database_errors, insert
 from benchmarks.models import Category, Study
 from labeling.models import GoldAnswer, Grade, Guideline, Label
 from labeling.ruling import grader_category_ids
+from labeling.standing_in import NameRefused, stand_in
 
 _GUIDELINE = Shape(Guideline)
 _GRADE = Shape(Grade)
@@ -277,11 +277,7 @@ def _judge(line: Line, username: str) -> int:
         raise line.place.error(f"'judge' would be {username!r}, who is somebody else here.")
     if known is not None:
         return int(known.pk)
-    person = people(username=username, is_active=False)
-    person.set_unusable_password()
     try:
-        person.clean_fields(exclude=["password"])
-    except ValidationError as error:
-        raise line.place.error(f"'judge' cannot be {username!r}: {'; '.join(error.messages)}") from error
-    person.save()
-    return int(person.pk)
+        return int(stand_in(username=username).pk)
+    except NameRefused as error:
+        raise line.place.error(f"'judge' cannot be {username!r}: {error}") from error

@@ -37,6 +37,11 @@ def rule_makers_only(view: _View) -> _View:
     return _people_with(CHANGE_RULES, view)
 
 
+def label_carriers_only(view: _View) -> _View:
+    """Open a view to signed-in people who take labels out and in: with the names of judges, and in their names."""
+    return _people_with(CHANGE_RULES, view)
+
+
 def gold_setters_only(view: _View) -> _View:
     """Open a view to signed-in people who say which answers are gold."""
     return _people_with(SET_GOLD, view)

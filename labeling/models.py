@@ -1,7 +1,10 @@
 """Judgements: people's labels, graders' suggestions, the guidelines that people followed, and who holds what."""
 
+from uuid import uuid4
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +15,7 @@ from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC041
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
 
 MAX_READERS = 9
+MAX_EXTERNAL_ID = 200
 
 
 class Verdict(models.TextChoices):
@@ -192,6 +196,20 @@ class Label(models.Model):
         related_name="labels",
         help_text="The latest correction that voided it; once that is undone, it may count again.",
     )
+    uuid = models.UUIDField(
+        default=uuid4,
+        db_default=RandomUUID(),
+        unique=True,
+        editable=False,
+        help_text="The same wherever a file or a bundle carries the label.",
+    )
+    external_id = models.CharField(
+        max_length=MAX_EXTERNAL_ID,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of a label from elsewhere: who numbered it there and its number, such as label-studio:1001.",
+    )
 
     objects = LabelQuerySet.as_manager()
 
@@ -219,6 +237,9 @@ class Label(models.Model):
                 condition=Q(is_current=True, voided_at__isnull=True) & ~Q(source="imported"),
                 name="label_one_current_per_judge",
                 nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["response", "external_id"], condition=~Q(external_id=""), name="label_external_id_once"
             ),
         ]
         indexes = [

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling import corrections, flags, gold, guidelines, history, preferences, rules, views
+from labeling import corrections, exchange, flags, gold, guidelines, history, preferences, rules, views
 
 app_name = "labeling"
 urlpatterns = [
@@ -28,6 +28,9 @@ urlpatterns = [
     path("corrections/", corrections.corrections, name="corrections"),
     path("corrections/<int:correction_id>/", corrections.correction, name="correction"),
     path("corrections/<int:correction_id>/undo/", corrections.undo, name="undo-correction"),
+    path("exchange/", exchange.exchange, name="exchange"),
+    path("exchange/download/", exchange.download, name="download-labels"),
+    path("exchange/label-studio-config.xml", exchange.label_config, name="label-config"),
     path("history/", history.own_labels, name="history"),
     path("history/<int:label_id>/change/", history.change, name="change"),
     path("history/<int:label_id>/take-back/", history.withdraw, name="take-back"),

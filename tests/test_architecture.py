@@ -25,6 +25,7 @@ PURE = [
         "benchmarks/paired.py",
         "benchmarks/boundary.py",
         "benchmarks/spread.py",
+        "benchmarks/spreadsheets.py",
         "benchmarks/cooldown.py",
         "benchmarks/calibration.py",
         "benchmarks/uncertainty.py",

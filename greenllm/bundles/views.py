@@ -1,13 +1,10 @@
 """A study leaves as an archive, and comes in as one."""
 
 import tempfile
-from collections.abc import AsyncIterator
-from typing import IO
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -15,12 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from benchmarks.bundling.archive import BundleError
 from benchmarks.models import Study
+from benchmarks.sending import send_file
 from greenllm.bundles.carriage import pack_study, unpack_study
 from greenllm.bundles.forms import BundleForm
 from greenllm.doors import people_with, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
-
-_BLOCK = 256 * 1024
 
 
 @require_safe
@@ -34,21 +30,7 @@ def download(request: HttpRequest, name: str) -> HttpResponseBase:
     except BundleError as error:
         file.close()
         return render(request, "bundles/refused.html", {"study": study, "error": str(error)}, status=409)
-    size = file.tell()
-    file.seek(0)
-    response = StreamingHttpResponse(_blocks(file), content_type="application/zip")
-    response["Content-Length"] = str(size)
-    response["Content-Disposition"] = f'attachment; filename="{study.name}.zip"'
-    return response
-
-
-async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    """Give a file in blocks without holding up the server, which would read a plain iterator whole."""
-    try:
-        while block := await sync_to_async(file.read, thread_sensitive=False)(_BLOCK):
-            yield block
-    finally:
-        file.close()
+    return send_file(file, name=f"{study.name}.zip", content_type="application/zip")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.intervals import Interval
+from benchmarks.spreadsheets import harmless
 
 Value = str | int | float | None
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def as_csv(sheet: Sheet) -> str:
 
 
 def _harmless(value: Value) -> Value:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    return harmless(value) if isinstance(value, str) else value
 
 
 def joined(words: Sequence[str]) -> str:
