@@ -24,7 +24,7 @@ from benchmarks.inference.base import (
 )
 from benchmarks.inference.connecting import client_for, usual_base_url
 from benchmarks.inference.interruption import Interruption
-from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine
+from benchmarks.models import CarbonIntensity, Deployment, InferenceServer, LanguageModel, Machine, Study
 
 _LOOK_S = 1.0
 DEFAULT_ZONE = "DE"
@@ -50,6 +50,10 @@ class OtherKind(ValueError):
 
 class RouterIsNoModel(ValueError):
     """A router cannot be chosen by a router: it would ask itself for ever."""
+
+
+class NobodyToAsk(RouterIsNoModel):
+    """A model of imported outcomes is nowhere: it has a history and cannot answer."""
 
 
 class RetiredModel(LookupError):
@@ -277,12 +281,15 @@ def change_state(*, deployment: Deployment, state: Deployment.State, now: dateti
 
     Raises:
         RouterIsNoModel: it would become active, and is a router itself.
+        NobodyToAsk: it stands for imported outcomes.
     """
     if state == Deployment.State.ACTIVE and deployment.server.is_router:
         raise RouterIsNoModel(
             f"{deployment} is a GreenLLM router: a request could come back to itself for ever, so nothing is routed "
             f"to it. Measure it with manage.py run_study NAME --router."
         )
+    if state != Deployment.State.RETIRED and deployment.study_targets.filter(study__kind=Study.Kind.IMPORTED).exists():
+        raise NobodyToAsk(f"{deployment} stands for imported outcomes: it is nowhere, so nobody can ask it.")
     deployment.state = state
     deployment.state_changed_at = now
     deployment.save(update_fields=["state", "state_changed_at"])

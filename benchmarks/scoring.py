@@ -6,6 +6,8 @@ from django.db import transaction
 
 from benchmarks.models import Machine, Measurement, Study
 from benchmarks.sci import METHOD_VERSION, SciInputs, score
+from benchmarks.study_plan import StudyError
+from benchmarks.units import joules_to_kilowatt_hours
 
 _SCORE_FIELDS = (
     "carbon_intensity_gco2e_per_kwh",
@@ -83,6 +85,17 @@ def apply_score(measurement: Measurement, basis: CarbonBasis) -> None:
     measurement.sci_gco2e = made.sci_gco2e
 
 
+def apply_operational_score(measurement: Measurement, gco2e_per_kwh: float, source: str) -> None:
+    """Set the score of an imported energy, O = E * I alone: without a time there are no embodied emissions to add."""
+    if measurement.energy_j is None:
+        return
+    operational = joules_to_kilowatt_hours(measurement.energy_j) * gco2e_per_kwh
+    measurement.carbon_intensity_gco2e_per_kwh = gco2e_per_kwh
+    measurement.carbon_intensity_source = source
+    measurement.operational_emissions_gco2e = measurement.sci_gco2e = operational
+    measurement.method_version = METHOD_VERSION
+
+
 def _check(basis: CarbonBasis) -> None:
     """Refuse a wrong basis also where there is no energy to score with it; raise `SciInputError`."""
     SciInputs(
@@ -109,7 +122,10 @@ def rescore_study(
 
     Raises:
         SciInputError: an input is out of its range; nothing was changed.
+        StudyError: it holds imported outcomes, which stand as they were imported.
     """
+    if study.kind == Study.Kind.IMPORTED:
+        raise StudyError(f"The study {study} holds imported outcomes: their SCI stands as it was imported.")
     _check(
         CarbonBasis(
             _or_else(carbon_intensity_gco2e_per_kwh, 0.0),

@@ -102,7 +102,7 @@ def check_choice(name: str, machine: Machine, deployments: Sequence[Deployment],
     Raises:
         StudyError: which says what is wrong and what to do.
     """
-    _check_free_name(name)
+    check_free_name(name)
     if not prompts:
         message = f"The study {name!r} has no prompts; import some with manage.py import_dataset or import_prompts."
         raise StudyError(message, field="prompts")
@@ -138,7 +138,12 @@ def check_name(name: str) -> None:
         raise StudyError(f"{name!r} is an address of the pages; choose another name.", field="name")
 
 
-def _check_free_name(name: str) -> None:
+def check_free_name(name: str) -> None:
+    """Refuse what a study may not be named, or what another one is.
+
+    Raises:
+        StudyError: which says what is wrong.
+    """
     check_name(name)
     if Study.objects.filter(name=name).exists():
         raise StudyError(f"There is a study {name!r} already; choose another name.", field="name")

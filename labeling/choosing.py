@@ -84,7 +84,11 @@ def modes(*, may_adjudicate: bool) -> list[Mode]:
 
 def model_groups() -> list[ModelGroup]:
     """Return the families of models with finished answers, in an order and under names that tell nothing of them."""
-    finished = Response.objects.finished().filter(deployment__language_model=OuterRef("pk"))
+    finished = (
+        Response.objects.finished()
+        .filter(deployment__language_model=OuterRef("pk"))
+        .exclude(study__kind=Study.Kind.IMPORTED)
+    )
     answering = LanguageModel.objects.filter(Exists(finished)).order_by("family").values_list("family", flat=True)
     tokens = sorted((_token(family), family) for family in answering.distinct())
     return [
@@ -97,7 +101,7 @@ def filters(*, may_adjudicate: bool) -> dict[str, object]:
     finished = Response.objects.finished().filter(study=OuterRef("pk"))
     groups = model_groups()
     return {
-        "studies": Study.objects.filter(Exists(finished)).order_by("-pk"),
+        "studies": Study.objects.filter(Exists(finished)).exclude(kind=Study.Kind.IMPORTED).order_by("-pk"),
         "categories": Category.objects.order_by("name"),
         "groups": groups if len(groups) > 1 else [],
         "modes": [(one.value, _TITLES[one]) for one in modes(may_adjudicate=may_adjudicate)],

@@ -70,6 +70,7 @@ class QueueFilter:
         """Return the condition on `response` and `prompt`; what an admin withdrew is never among them."""
         parts = [
             "response.state = 'finished'",
+            _WITH_TEXT,
             _NOT_WITHDRAWN,
             "(%(study)s::bigint IS NULL OR response.study_id = %(study)s)",
             "(%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)",
@@ -81,6 +82,8 @@ class QueueFilter:
         return " AND ".join(parts)
 
 
+# outcomes from elsewhere have no text that anybody could judge
+_WITH_TEXT = "response.study_id NOT IN (SELECT id FROM benchmarks_study WHERE kind = 'imported')"
 _NOT_WITHDRAWN = """NOT EXISTS (
     SELECT FROM labeling_flag AS flag WHERE flag.response_id = response.id AND flag.resolution = 'withdrawn'
 )"""

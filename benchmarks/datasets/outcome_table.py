@@ -12,7 +12,6 @@ import numpy.typing as npt
 COST_KINDS = ("energy_j", "sci_gco2e")
 QUALITIES = ("measured", "component", "estimated", "simulated")
 DEFAULT_QUALITY = "estimated"  # of a figure from elsewhere that does not say how it came about
-MIN_SPLIT_TEXTS = 30  # with a 70/30 split, 9 test prompts: an accuracy of a half is known to within 33 points
 CORRECT_FROM = 0.5  # a score below counts as wrong
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -20,10 +19,6 @@ Integers = npt.NDArray[np.int64]
 
 class UnknownModels(ValueError):
     """A model was asked for that the table does not have."""
-
-
-class TooFewPrompts(ValueError):
-    """A table cannot be split into prompts to learn from and prompts to test on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +56,15 @@ class OutcomeTable:
         return np.array([numbers.setdefault(text, len(numbers)) for text in self.texts], dtype=np.int64)
 
     @property
+    def prompts_hash(self) -> str:
+        """Return what tells these prompts from any others, however they are ordered."""
+        return hashlib.sha256(json.dumps(self._words(self._order())).encode()).hexdigest()
+
+    @property
     def content_hash(self) -> str:
         """Return what tells this table from any other: the same for the same cells, however the lines are ordered."""
-        order = sorted(range(len(self.prompt_ids)), key=self.prompt_ids.__getitem__)
-        words = [(self.prompt_ids[row], self.category_names[self.categories[row]], self.texts[row]) for row in order]
-        digest = hashlib.sha256(json.dumps([self.cost_kind, self.models, words]).encode())
+        order = self._order()
+        digest = hashlib.sha256(json.dumps([self.cost_kind, self.models, self._words(order)]).encode())
         for cells in (self.scores, self.costs, self.qualities):
             digest.update(np.ascontiguousarray(cells[order]).tobytes())
         return digest.hexdigest()
@@ -77,15 +76,6 @@ class OutcomeTable:
             *self._missing_notices(),
             *self._shape_notices(),
         )
-
-    def check_splittable(self) -> None:
-        """Refuse a table that is too small to learn from one part of it and test on the other.
-
-        Raises:
-            TooFewPrompts: it has fewer than `MIN_SPLIT_TEXTS` different prompts.
-        """
-        if problem := self._split_problem():
-            raise TooFewPrompts(problem)
 
     def of_models(self, names: Sequence[str]) -> "OutcomeTable":
         """Return the table of some models only.
@@ -107,14 +97,11 @@ class OutcomeTable:
             qualities=self.qualities[:, columns],
         )
 
-    def _split_problem(self) -> str:
-        count = len(set(self.texts))
-        if count >= MIN_SPLIT_TEXTS:
-            return ""
-        return (
-            f"{count} different prompt{'s' if count > 1 else ''} cannot be split into known prompts and test prompts: "
-            f"any figure would be chance. Give at least {MIN_SPLIT_TEXTS}."
-        )
+    def _order(self) -> list[int]:
+        return sorted(range(len(self.prompt_ids)), key=self.prompt_ids.__getitem__)
+
+    def _words(self, order: Sequence[int]) -> list[tuple[str, str, str]]:
+        return [(self.prompt_ids[row], self.category_names[self.categories[row]], self.texts[row]) for row in order]
 
     def _missing_notices(self) -> list[str]:
         told = []
@@ -143,6 +130,4 @@ class OutcomeTable:
             told.append("category: there is one only, so that a table of categories is the same as one fixed model.")
         if len(self.models) == 1:
             told.append("model: there is one only, so that nothing can be chosen.")
-        if problem := self._split_problem():
-            told.append(problem)
         return told

@@ -166,8 +166,8 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
         return self.chat().filter(state=Deployment.State.ACTIVE, server__is_router=False)
 
     def of_models(self) -> "DeploymentQuerySet":
-        """Return the deployments of models themselves, without routers, which only studies ask."""
-        return self.filter(server__is_router=False)
+        """Return the deployments of models themselves: no routers, which only studies ask, no models of outcomes."""
+        return self.filter(server__is_router=False).exclude(study_targets__study__kind="imported")
 
     def serving(self) -> "DeploymentQuerySet":
         """Return every deployment that has not been retired."""

@@ -14,7 +14,9 @@ class ServerForm(forms.Form):
     """A server of the federation, or the address of a new one with its kind and the machine it runs on."""
 
     server = forms.ModelChoiceField(
-        InferenceServer.objects.order_by("name"), required=False, empty_label="New: address beside"
+        InferenceServer.objects.exclude(deployments__study_targets__study__kind="imported").order_by("name"),
+        required=False,
+        empty_label="New: address beside",
     )
     address = forms.CharField(max_length=200, required=False, strip=True)
     kind = forms.ChoiceField(choices=InferenceServer.Kind.choices, required=False)

@@ -91,7 +91,8 @@ def deployments_in_order() -> list[Deployment]:
 def servers_with_counts() -> list[InferenceServer]:
     """Return every server with `model_count`, the number of its deployments that are not retired."""
     serving = Count("deployments", filter=~Q(deployments__state=Deployment.State.RETIRED))
-    return list(InferenceServer.objects.select_related("machine").annotate(model_count=serving).order_by("name"))
+    real = InferenceServer.objects.exclude(deployments__study_targets__study__kind=Study.Kind.IMPORTED)
+    return list(real.select_related("machine").annotate(model_count=serving).order_by("name"))
 
 
 def studies_of(deployment: Deployment) -> list[Study]:

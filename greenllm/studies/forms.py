@@ -261,6 +261,7 @@ def available_deployments() -> Any:
     """Return the models that a study may ask, by machine and name."""
     return (
         Deployment.objects.chat()
+        .exclude(study_targets__study__kind="imported")
         .serving()
         .select_related("language_model", "server__machine")
         .order_by("server__machine__name", "language_model__name", "pk")

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets.outcome_table import TooFewPrompts, UnknownModels
+from benchmarks.datasets.outcome_table import UnknownModels
 from benchmarks.datasets.outcomes import OutcomeFileError, read_outcomes
 from tests.benchmarks.outcome_files import OUTCOMES, PROMPTS, TABLES, needs_published_tables, write_outcomes
 
@@ -153,21 +153,6 @@ class TestMistakes:
 
 
 class TestOutcomeTable:
-    def test_of_three_prompts_says_that_it_cannot_be_split(self, tmp_path: Path) -> None:
-        table = read_outcomes(write_outcomes(tmp_path))
-        with pytest.raises(TooFewPrompts, match="3 different prompts cannot be split.*at least 30"):
-            table.check_splittable()
-        assert any("cannot be split" in notice for notice in table.notices)
-
-    def test_counts_different_texts_for_a_split(self, tmp_path: Path) -> None:
-        def made(texts: int) -> list[str]:
-            return [PROMPTS[0], *(f"{number},math,{number % texts} + 1?" for number in range(40))]
-
-        outcomes = [HEADER, "0,small,1,1"]
-        read_outcomes(write_outcomes(tmp_path, made(30), outcomes)).check_splittable()
-        with pytest.raises(TooFewPrompts):
-            read_outcomes(write_outcomes(tmp_path, made(29), outcomes)).check_splittable()
-
     def test_has_the_hash_of_its_cells_in_any_order(self, tmp_path: Path) -> None:
         first = read_outcomes(write_outcomes(tmp_path / "a"))
         shuffled = write_outcomes(tmp_path / "b", [PROMPTS[0], *PROMPTS[:0:-1]], [HEADER, *OUTCOMES[:0:-1]])

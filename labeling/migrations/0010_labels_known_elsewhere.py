@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0008_keep_counting_what_graders_labeled'),
+        ('labeling', '0009_campaign_notices'),
     ]
 
     operations = [
