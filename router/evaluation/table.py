@@ -1,14 +1,15 @@
 """The outcomes that policies are evaluated on, and their split into parts that share no prompt text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets.outcome_table import MIN_SPLIT_TEXTS
 from router.estimate import Floats, Integers, Known, UnusableOutcomes
 
+FEWEST_PROMPTS = 30  # different texts; with fewer, a quarter says nothing of a share
 MOST_SPLITS = 1000
 
 
@@ -79,6 +80,19 @@ class Split:
         return np.sort(np.concatenate([self.train, self.calibration]))
 
 
+def require_splittable(texts: Sequence[str]) -> None:
+    """Refuse what is too small to be split, before anything costs time.
+
+    Raises:
+        UnusableOutcomes: there are too few different prompts.
+    """
+    count = len(set(texts))
+    if count < FEWEST_PROMPTS:
+        raise UnusableOutcomes(
+            f"prompts: {count} different ones are too few to split; at least {FEWEST_PROMPTS} are needed for a figure."
+        )
+
+
 def split(table: Table, *, seed: int, shares: tuple[float, float, float] = (0.6, 0.15, 0.25)) -> Split:
     """Split by text: shares of the different texts to learn from, to choose parameters on and to report.
 
@@ -87,11 +101,8 @@ def split(table: Table, *, seed: int, shares: tuple[float, float, float] = (0.6,
     """
     if min(shares) < 0 or shares[0] == 0 or shares[2] == 0 or abs(sum(shares) - 1) > 1e-9:
         raise UnusableOutcomes("shares: of training, calibration and test must add up to 1; only calibration may be 0.")
+    require_splittable(table.texts)
     count = len(set(table.texts))
-    if count < MIN_SPLIT_TEXTS:
-        raise UnusableOutcomes(
-            f"prompts: {count} different ones are too few to split; at least {MIN_SPLIT_TEXTS} are needed for a figure."
-        )
     order = np.random.default_rng(seed).permutation(count)
     first, second = round(shares[0] * count), round((shares[0] + shares[1]) * count)
     part_of_group = np.empty(count, dtype=np.int64)

@@ -75,7 +75,7 @@ class TestOutcomes:
             told("evaluate_router", outcomes=folder, splits=1, policy=["nearest"])
 
     def test_of_too_few_prompts_says_so_and_prints_no_number(self, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match="3 different prompts cannot be split"):
+        with pytest.raises(CommandError, match="prompts: 3 different ones are too few to split"):
             told("evaluate_router", outcomes=write_outcomes(tmp_path / "outcomes", count=3))
 
     def test_names_what_cannot_be_used(self, tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.datasets.outcome_table import MIN_SPLIT_TEXTS
 from router.estimate import Estimator, UnusableOutcomes
 from router.evaluation.booking import Calibration, Steadiness
 from router.evaluation.perturbing import reworded, with_typos
 from router.evaluation.report import report
 from router.evaluation.running import Approach, Run, Written, run, usual_approaches
-from router.evaluation.table import Table, split
+from router.evaluation.table import FEWEST_PROMPTS, Table, split
 from router.evaluation.tuning import tune
 from router.policies import Fixed, Floor, Knn
 
@@ -63,7 +62,7 @@ class TestSplit:
         assert one == same != other
 
     def test_of_too_few_prompts_is_refused(self) -> None:
-        with pytest.raises(UnusableOutcomes, match=f"29 different ones are too few .* at least {MIN_SPLIT_TEXTS}"):
+        with pytest.raises(UnusableOutcomes, match=f"29 different ones are too few .* at least {FEWEST_PROMPTS}"):
             split(table(29), seed=0)
 
     def test_needs_shares_that_add_up(self) -> None:

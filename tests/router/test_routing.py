@@ -73,9 +73,11 @@ class TestRoute:
         ask(make_federation(), LIKE_MATH)
         assert not RoutingDecision.objects.exists()
 
-    def test_needs_six_queries(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_needs_seven_queries(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         federation = make_federation()
-        with django_assert_num_queries(6):  # index, neighbours, three for the evidence, the chosen one
+        with django_assert_num_queries(
+            7
+        ):  # index, neighbours, the policy's version, three for the evidence, the chosen one
             ask(federation, LIKE_MATH)
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.datasets.outcome_table import OutcomeTable, TooFewPrompts
+from benchmarks.datasets.outcome_table import OutcomeTable
 from benchmarks.datasets.outcomes import OutcomeFileError, read_outcomes
 from benchmarks.intervals import Interval
 from benchmarks.management.telling import study_named
@@ -18,7 +18,7 @@ from router.assessing import NothingJudged, outcomes_of_study, table_of, written
 from router.estimate import UnusableOutcomes
 from router.evaluation.report import Report, report
 from router.evaluation.running import Approach, run, usual_approaches
-from router.evaluation.table import MOST_SPLITS
+from router.evaluation.table import MOST_SPLITS, require_splittable
 from router.management.telling import RouterCommand
 from router.policies import Floor
 from router.remembered import RememberedEmbedder
@@ -29,7 +29,7 @@ _POLICIES = ("nearest", "category", "guarded", "knn", "floor")
 
 class Command(RouterCommand):
     help = "Evaluate routing policies on held-out prompts, beside every control, with paired bootstrap intervals."
-    told = (*RouterCommand.told, OutcomeFileError, TooFewPrompts, NothingJudged, UnusableOutcomes)
+    told = (*RouterCommand.told, OutcomeFileError, NothingJudged, UnusableOutcomes)
 
     def add_arguments(self, parser: CommandParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
@@ -48,7 +48,7 @@ class Command(RouterCommand):
         _require("points", options["points"], 0, 100)
         _require("floor", options["floor"], 0, 1)
         outcomes = self._outcomes(options)
-        outcomes.check_splittable()
+        require_splittable(outcomes.texts)
         for notice in outcomes.notices:
             self.stdout.write(self.style.NOTICE(notice))
         asked = RememberedEmbedder(embedder(), folder=settings.VAR_DIR / "index")
