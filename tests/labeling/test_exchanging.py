@@ -95,7 +95,8 @@ class TestRoundTrip:
 class TestPreview:
     def test_says_the_same_and_changes_nothing(self) -> None:
         study = make_judged_study()
-        content = exported(study) + b'{"response": 999999999, "verdict": "correct"}\n'
+        nameless = {"response": study.responses.earliest("pk").pk, "verdict": "correct", "annotator": "An na/"}
+        content = exported(study) + as_lines(nameless) + b'{"response": 999999999, "verdict": "correct"}\n'
         forget_labels()
         User.objects.all().delete()
         preview = imported(study, content, is_preview=True, makes_annotators=True)
@@ -103,6 +104,7 @@ class TestPreview:
         assert not User.objects.exists()
         assert not Guideline.objects.exists()
         real = imported(study, content, makes_annotators=True)
+        assert [(one.line, one.field) for one in real.refusals] == [(9, "annotator"), (10, "response")]
         assert (preview.imported, preview.refusals, preview.made_names, preview.notes) == (
             real.imported, real.refusals, real.made_names, real.notes,
         )  # fmt: skip
