@@ -33,14 +33,12 @@ class LabelFileForm(forms.Form):
     """A file of labels, the study that they are of, and how to read it. The file is kept between look and import."""
 
     study = forms.ModelChoiceField(
-        Study.objects.order_by("-created_at"), to_field_name="name", empty_label="Choose",
+        Study.objects.order_by("-created_at"), to_field_name="name",
         error_messages={"required": "Choose the study whose answers were judged."},
     )  # fmt: skip
     file = forms.FileField(required=False, error_messages={"empty": "The file is empty. Export it again."})
-    file_format = forms.ChoiceField(choices=[("", "Told from the file"), *_FORMATS], required=False, label="Format")
-    make_annotators = forms.BooleanField(
-        required=False, label="Make people for unknown names", help_text="They cannot sign in."
-    )
+    file_format = forms.ChoiceField(choices=[("", "Told from the file"), *_FORMATS], required=False)
+    make_annotators = forms.BooleanField(required=False)
     kept = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, person_id: int, **kwargs: Any) -> None:

@@ -10,8 +10,8 @@ class NameRefused(ValueError):
     """Nobody can have the username; the message says why."""
 
 
-def stand_in(*, username: str) -> Any:  # Any: the person of the settings' user model
-    """Make the person who stands for a judge from elsewhere; they cannot sign in.
+def stand_in(*, username: str, is_preview: bool = False) -> Any:  # Any: the person of the settings' user model
+    """Make the person who stands for a judge from elsewhere; they cannot sign in. A preview only looks at the name.
 
     Raises:
         NameRefused: the username is none.
@@ -23,5 +23,6 @@ def stand_in(*, username: str) -> Any:  # Any: the person of the settings' user 
         person.clean_fields(exclude=["password"])
     except ValidationError as error:
         raise NameRefused("; ".join(error.messages)) from error
-    person.save()
+    if not is_preview:
+        person.save()
     return person

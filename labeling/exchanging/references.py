@@ -12,7 +12,6 @@ from labeling.exchanging.fields import LineRefused
 from labeling.models import Guideline
 from labeling.standing_in import NameRefused, stand_in
 
-_NOBODY_YET = -1  # the key of whoever a preview does not make
 _Key = tuple[str | None, int]  # category and version
 
 
@@ -42,16 +41,13 @@ class Judges:
             self._ids[name] = found.get(name) or (self._make(name) if self.may_make else None)
 
     def _make(self, name: str) -> int | None:
-        if not self.is_preview:
-            try:
-                key = int(stand_in(username=name).pk)
-            except NameRefused as error:
-                self._problems[name] = str(error)
-                return None
-        else:
-            key = _NOBODY_YET - len(self.made_names)
+        try:
+            made = stand_in(username=name, is_preview=self.is_preview)
+        except NameRefused as error:
+            self._problems[name] = str(error)
+            return None
         self.made_names.append(name)
-        return key
+        return -len(self.made_names) if self.is_preview else int(made.pk)
 
     def id_of(self, entry: Entry) -> int | None:
         """Return who judged; nobody where the line names nobody.

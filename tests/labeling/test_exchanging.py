@@ -7,6 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from benchmarks.models import Response
 from greenllm.models import User
@@ -93,7 +95,8 @@ class TestRoundTrip:
 class TestPreview:
     def test_says_the_same_and_changes_nothing(self) -> None:
         study = make_judged_study()
-        content = exported(study) + b'{"response": 999999999, "verdict": "correct"}\n'
+        nameless = {"response": study.responses.earliest("pk").pk, "verdict": "correct", "annotator": "An na/"}
+        content = exported(study) + as_lines(nameless) + b'{"response": 999999999, "verdict": "correct"}\n'
         forget_labels()
         User.objects.all().delete()
         preview = imported(study, content, is_preview=True, makes_annotators=True)
@@ -101,9 +104,35 @@ class TestPreview:
         assert not User.objects.exists()
         assert not Guideline.objects.exists()
         real = imported(study, content, makes_annotators=True)
+        assert [(one.line, one.field) for one in real.refusals] == [(9, "annotator"), (10, "response")]
         assert (preview.imported, preview.refusals, preview.made_names, preview.notes) == (
             real.imported, real.refusals, real.made_names, real.notes,
         )  # fmt: skip
+
+
+class TestQueries:
+    def test_do_not_grow_with_the_lines_of_a_batch(self) -> None:
+        study = make_judged_study()
+        number = study.responses.get(labels__isnull=True).pk
+        counts = []
+        for first, count in ((0, 5), (100, 200)):
+            rows = [{"id": first + one, "response": number, "verdict": "correct"} for one in range(count)]
+            with CaptureQueriesContext(connection) as queries:
+                assert imported(study, as_lines(*rows)).imported_count == count
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+    def test_of_an_export_do_not_grow_with_the_labels(self) -> None:
+        study = make_judged_study()
+        with CaptureQueriesContext(connection) as few:
+            exported(study)
+        for number in range(20):
+            imported(
+                study, as_lines({"id": number, "response": study.responses.earliest("pk").pk, "verdict": "unsure"})
+            )
+        with CaptureQueriesContext(connection) as many:
+            exported(study, Format.LABEL_STUDIO)
+        assert len(few) == len(many)
 
 
 class TestOutsideLabels:
