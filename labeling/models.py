@@ -8,6 +8,8 @@ from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
+from labeling.queue_order import QueueOrder as QueueOrder  # noqa: PLC0414 - so are these
+from labeling.queue_order import QueuePlace as QueuePlace  # noqa: PLC0414
 
 MAX_READERS = 9
 
