@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-pages check format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-pages check format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -37,6 +37,9 @@ bench-labeling: $(VENV)/installed-dev  ## Speed of judging among 100,000 answers
 
 bench-router: $(VENV)/installed-dev  ## How good and steady the router is on real outcomes, and how fast it decides
 	@$(BIN)/python -W ignore -m tests.bench.router $(BENCH)
+
+bench-choice: $(VENV)/installed-dev  ## How many labels routing needs in the chosen order, and at random
+	@$(BIN)/python -W ignore -m tests.bench.choice $(BENCH)
 
 bench-pages: $(VENV)/installed-dev  ## How soon the next answer, the first token and the pages of quality come, held to their bounds
 	GREENLLM_BENCH=1 $(BIN)/python -m pytest -q -s tests/labeling/test_page.py tests/router/test_chat_page.py tests/greenllm/test_quality.py -k "showing_the_next_answer or first_token or come_within_a_second"

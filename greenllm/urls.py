@@ -8,6 +8,7 @@ from greenllm.health import health
 urlpatterns = [
     path("", include("greenllm.dashboards.urls")),
     path("label/", include("greenllm.quality.urls")),
+    path("label/", include("greenllm.ordering.urls")),
     path("label/", include("labeling.urls")),
     path("studies/", include("greenllm.bundles.urls")),  # before the studies' own pages: import is no name
     path("studies/", include("greenllm.comparing.urls")),

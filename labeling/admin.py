@@ -93,3 +93,8 @@ class CorrectionAdmin(ReadOnlyAdmin):
         "undone_at",
     ]
     list_select_related = ["annotator", "guideline__category", "study", "category", "made_by"]
+
+
+@admin.register(models.QueueOrder)
+class QueueOrderAdmin(ReadOnlyAdmin):
+    list_display = ["id", "made_at", "label_count", "waiting_count", "worthwhile_count", "live_count"]

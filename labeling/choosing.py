@@ -12,6 +12,7 @@ from labeling.waiting import Mode, QueueFilter
 
 _TITLES = {
     Mode.EVERYTHING: "Everything, shuffled",
+    Mode.ROUTING: "What routing needs most first",
     Mode.ROWS: "The same prompt, all its answers in a row",
     Mode.DIFFERING: "Only prompts whose answers differ in their verdicts",
     Mode.DISPUTED: "Disputed: settle what readers left open",

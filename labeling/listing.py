@@ -28,6 +28,9 @@ _MOST_EXTRAS = 40
 
 _SHUFFLED = "hashint8extended(response.id, %(seed)s)"
 _ROWS = f"hashint8extended(response.prompt_id, %(seed)s), response.prompt_id, {_SHUFFLED}"
+# Answers of one band are equal to routing, so that their order is the person's own and tells nothing of them.
+_PLACE = "\nLEFT JOIN labeling_queueplace AS queue_place ON queue_place.response_id = response.id"
+_ORDERS = {Mode.ROWS: _ROWS, Mode.ROUTING: f"queue_place.band NULLS LAST, {_SHUFFLED}"}
 # How many hold a place of an answer: asked for each of a few, or grouped once for all.
 _LIVE = """(
     SELECT count(*) FROM labeling_lease AS lease WHERE lease.response_id = response.id AND lease.kind = '{kind}'
@@ -114,9 +117,10 @@ def _latest_label_at(person_id: int) -> datetime | None:
 
 def _waiting(chosen: QueueFilter, values: dict[str, Any]) -> list[tuple[int, int]]:
     """Return the answers that a person may claim, in their order, each with its prompt."""
-    order = _ROWS if chosen.mode is Mode.ROWS else _SHUFFLED
+    order = _ORDERS.get(chosen.mode, _SHUFFLED)
+    joins = _HELD.format(kind=chosen.kind) + (_PLACE if chosen.mode is Mode.ROUTING else "")
     query = f"""
-SELECT response.id, response.prompt_id {answers_sql(chosen, _HELD.format(kind=chosen.kind))}
+SELECT response.id, response.prompt_id {answers_sql(chosen, joins)}
 AND {free_sql(chosen, live="coalesce(held.count, 0)")} AND {_MAY_LOOK}
 ORDER BY {_WAS_CORRECTED}, {_WAS_SKIPPED}, {order}, response.id LIMIT {LIST_LENGTH}"""
     with connection.cursor() as cursor:

@@ -13,6 +13,8 @@ from benchmarks.models import Category, Response
 from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 - it is one of the models here
 from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
+from labeling.queue_order import QueueOrder as QueueOrder  # noqa: PLC0414 - so are these
+from labeling.queue_order import QueuePlace as QueuePlace  # noqa: PLC0414
 
 MAX_READERS = 9
 MAX_EXTERNAL_ID = 200

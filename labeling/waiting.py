@@ -22,6 +22,7 @@ class Mode(Enum):
     """In which order, and of which answers, a person reads."""
 
     EVERYTHING = "everything"
+    ROUTING = "routing"
     DIFFERING = "differing"
     ROWS = "rows"
     DISPUTED = "disputed"

@@ -1,4 +1,4 @@
-"""What RQ runs for the router: building the index where the machine's meters are, and waiting for it.
+"""What RQ runs for the router: ordering what waits for labels, and building the index where the meters are.
 
 The worker of a machine holds its sampler, so only the worker can measure while it lives.
 """
@@ -8,13 +8,16 @@ import time
 
 from django.conf import settings
 from django.utils import timezone
+from rq import Queue
+from rq.exceptions import DuplicateJobError
 from rq.job import Job
 
 from benchmarks.jobs import process_recorder
 from benchmarks.metering import Metering
 from benchmarks.models import Machine, Study
-from benchmarks.queueing import queue_of, queue_state
+from benchmarks.queueing import impatient_connection, queue_of, queue_state
 from benchmarks.recording import EnergyRecorder, recorder_for
+from router.choosing_labels import NothingWaits, order_labels
 from router.indexing import build_index, training_prompts
 from router.models import PromptIndex
 from router.wiring import embedder, vector_store
@@ -24,6 +27,37 @@ logger = logging.getLogger(__name__)
 _TIMEOUT_S = 6 * 3600
 _OUTCOME_KEPT_S = 3600
 _POLL_S = 0.25
+_ORDER_TIMEOUT_S = 600
+
+
+def order_waiting(seed: int) -> str:
+    """Order the waiting answers by what their labels may change in routing; return in a sentence what was done."""
+    try:
+        made = order_labels(study=None, seed=seed, now=timezone.now())
+    except NothingWaits as error:
+        return str(error)
+    logger.info("%s answers ordered, %s worthwhile", made.waiting_count, made.worthwhile_count)
+    return f"{made.waiting_count} answers in order, {made.worthwhile_count} of them worthwhile."
+
+
+def enqueue_order(*, seed: int = 0) -> bool:
+    """Have the worker order the waiting answers; tell whether that was queued, or waits or runs already.
+
+    Only interfaces call this.
+
+    Raises:
+        RedisError: the queue cannot be reached.
+    """
+    with impatient_connection() as connection:
+        queue = Queue("default", connection=connection)
+        try:
+            queue.enqueue(
+                order_waiting, seed, job_id="order-labels", job_timeout=_ORDER_TIMEOUT_S, result_ttl=0,
+                failure_ttl=0, unique=True,
+            )  # fmt: skip
+        except DuplicateJobError:
+            return False
+    return True
 
 
 class IndexNotBuilt(RuntimeError):

@@ -25,7 +25,7 @@ from benchmarks.studying import Parameters, create_study, start
 from greenllm.models import User
 from labeling.models import Grade, Label
 from labeling.ruling import switch_graders_in
-from router.models import Conversation, GatewayRequest, Message
+from router.models import Conversation, GatewayRequest, Message, RoutingDecision
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -177,6 +177,11 @@ def make_pending_study(base_url: str, *texts: str, models: Sequence[str] = ("tin
 def make_gateway_request(**fields: Any) -> GatewayRequest:
     values = {"public_id": f"req_{next(_numbers)}", "surface": "command", "requested_model": "auto", "started_at": NOW}
     return GatewayRequest.objects.create(**{**values, **fields})
+
+
+def make_decision(**fields: Any) -> RoutingDecision:
+    values = {"policy": "nearest", "reason": "cheapest_correct", "explanation": "It was right.", "decided_at": NOW}
+    return RoutingDecision.objects.create(**{**values, **fields})
 
 
 def make_conversation(**fields: Any) -> Conversation:

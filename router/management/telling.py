@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from benchmarks.management.telling import TellingCommand
 from benchmarks.units import grams_to_milligrams
+from router.choosing_labels import NothingWaits
 from router.evaluating import NothingToCompare
 from router.index import IndexStoreError
 from router.indexing import EmbedderMismatch, NoIndex
@@ -25,6 +26,7 @@ class RouterCommand(TellingCommand):
         NoCandidate,
         NothingToCompare,
         IndexNotBuilt,
+        NothingWaits,
     )
 
 

@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,28 @@ def _tables(shown: Shown, options: argparse.Namespace) -> None:
         supervisor.wait_ready("llm")
         for name in options.tables:
             _table(shown, name, options)
+
+
+def embedded_tables(names: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Read tables of outcomes and embed their prompts, with the embedder started where it is needed."""
+    from django.conf import settings
+
+    from benchmarks.inference.ollama import OllamaClient
+    from benchmarks.models import LanguageModel
+    from greenllm.embedded.catalog import embedded_services
+    from greenllm.embedded.supervisor import Supervisor
+    from router.assessing import table_of
+    from router.embedding import Embedder
+    from benchmarks.datasets.outcomes import read_outcomes
+    from router.remembered import RememberedEmbedder
+
+    with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["llm"])) as supervisor:
+        supervisor.wait_ready("llm")
+        client = OllamaClient(settings.EMBEDDER_HOST)
+        model = LanguageModel(name=settings.EMBEDDER_NAME, digest=_digest(client, settings.EMBEDDER_NAME))
+        embedder = RememberedEmbedder(Embedder(model, client), folder=CACHE)
+        for name in names:
+            yield name, table_of(read_outcomes(TABLES / name), embedder=embedder)
 
 
 def _table(shown: Shown, name: str, options: argparse.Namespace) -> None:
