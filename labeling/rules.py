@@ -57,6 +57,12 @@ class RuleForm(forms.Form):
         return JudgementRule(**{**self.cleaned_data, "share": self.cleaned_data["share"] / 100})
 
 
+def _kept_beside(made: JudgementRule) -> str:
+    """Name the categories that a general rule leaves alone: the graders' switch, too, gives them one of their own."""
+    own = [one.category.name for one in rules_in_force() if one.is_own] if made.category_id is None else []
+    return f" These keep a rule of their own: {', '.join(own)}." if own else ""
+
+
 class SwitchForm(forms.Form):
     """The switch that lets graders label in one category."""
 
@@ -78,7 +84,8 @@ def rules(request: HttpRequest) -> HttpResponse:
         messages.success(
             request,
             f"In force for {made.category or 'every category without a rule of its own'}. "
-            f"{left} of {counted.total_count} answers wait for readers now; nothing that was said is lost.",
+            f"{left} of {counted.total_count} answers wait for readers now; nothing that was said is lost."
+            + _kept_beside(made),
         )
         return redirect("labeling:rules")
     return _rules_page(request, form)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Max
 
-from benchmarks.intervals import Interval
 from benchmarks.models import Category
 from labeling.confusion import Concordance, compare_graders
 from labeling.models import Grade, JudgementRule, Label, Verdict
@@ -33,11 +32,6 @@ class GraderRecord:
         return self.concordance.n - sum(
             self.concordance.count(Verdict.UNSURE, verdict) for verdict in (Verdict.CORRECT, Verdict.INCORRECT)
         )
-
-    @property
-    def shares(self) -> tuple[tuple[Interval | None, str], ...]:
-        """Return precision and recall of correct, then of incorrect, each with why it would be missing."""
-        return ((None, "nobody judged the same blind"),) * 4 if self.concordance is None else self.concordance.shares
 
 
 @dataclass(frozen=True)

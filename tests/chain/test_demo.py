@@ -27,6 +27,11 @@ class TestDemo:
         assert demo.api_key in demo.log
         assert stat.S_IMODE((demo.var_dir / "api-key").stat().st_mode) == 0o600
 
+    def test_says_that_it_lets_graders_label(self, demo: Installation) -> None:
+        switched_on = "Graders may label in code, math, questions, sql, translation: switched on by the demo"
+        assert switched_on in demo.log
+        assert "60 answers labeled by graders" in demo.log
+
     def test_measures_every_response(self, demo: Installation) -> None:
         assert "demo: finished, 60 of 60 responses" in demo.log
 

@@ -97,13 +97,24 @@ class TestSwitch:
         assert JudgementRule.objects.count() == 2
         assert grader_category_ids() == set()
 
+    def test_gives_a_category_its_own_rule_which_a_general_one_names(self, client: Client, admin: User) -> None:
+        make_graded(1, blind=1)
+        client.post(SWITCH, sent(confirmed="1"))
+        rule = {"category": "", "judgements": "2", "share": "100", "max_readers": "3", "evidence": "never"}
+        page = client.post(PAGE, rule, follow=True).content.decode()
+        assert "These keep a rule of their own: math." in page
+
+    def test_says_where_nobody_judged_blind(self, client: Client, admin: User) -> None:
+        make_graded(1, blind=0)
+        assert "Nobody has judged blind what it graded." in client.get(PAGE).content.decode()
+
     def test_costs_the_same_queries_for_many_answers(
         self, client: Client, admin: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         make_graded(5, blind=3)
-        # session, person, permissions (3); rules, categories; labels, grades; graders, their labels, rules, categories;
-        # history; choices of the form
-        with django_assert_num_queries(15):
+        # session, person, permissions (3); rules, categories; graders against people; graders, their labels, rules,
+        # categories; history; choices of the form
+        with django_assert_num_queries(14):
             client.get(PAGE)
 
 
