@@ -16,8 +16,9 @@ from labeling import wiring
 from labeling.grading import Grader, Suggestion, all_graders
 from labeling.models import Grade, Label
 from labeling.sandbox import SandboxResult
-from labeling.suggesting import Suggested, accept_suggestions, suggest
+from labeling.suggesting import Suggested, accept_suggestions, acceptable_in, suggest
 from tests.factories import make_deployment, make_prompt, make_response, make_study
+from tests.labeling.queues import make_rule
 from tests.labeling.sandboxes import RecordingSandbox, no_sandbox, real_sandbox
 
 DOUBLE = "def double(x):\n    return 2 * x"
@@ -117,6 +118,8 @@ class TestSuggest:
         study = answered("7", {"kind": "number", "value": 7})
         suggest(study=study)
         old = Grade.objects.get()
+        make_rule(old.response.prompt.category.name, grades_count=True)
+        assert acceptable_in(study=study).count == 1
         Grade.objects.create(
             response=old.response, grader="number", grader_version=2, verdict="unsure", reason="test", duration_ms=1
         )
@@ -146,6 +149,8 @@ class TestGradeCommand:
     ) -> None:
         settings.VAR_DIR = tmp_path
         study = answered("SELECT 1", {"kind": "sql_execution", "database": "clubs", "gold": "SELECT 1"})
+
+        make_rule("math", grades_count=True)
 
         call_command("grade", study=study.name, accept=True)
 
