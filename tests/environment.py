@@ -29,6 +29,7 @@ def test_environment(var_dir: Path) -> dict[str, str]:
         "GREENLLM_WEB_PORT": str(free_port()),
         "GREENLLM_MACHINE": "test",
         "GREENLLM_ANONYMOUS_ACCESS": "off",
+        "GREENLLM_DATABASE_POOL": "0",  # tests count the connections of the pages that they serve
         "LOG_LEVEL": "WARNING",
     }
 
