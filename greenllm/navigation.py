@@ -1,6 +1,7 @@
 """The links at the top of every page, by what the caller may open."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -35,11 +36,11 @@ _ALSO = {"studies:list": ("/responses/",)}  # what else belongs to a link
 def navigation(request: HttpRequest) -> dict[str, object]:
     """Return the context that base.html needs: the links that the caller may follow, and what admins are told.
 
-    The notices are read when a page shows them: fragments do not.
+    They are found when a template asks: a fragment shows none, and should not pay for what its caller may open.
     """
     return {
-        "navigation": _links(request),
-        "may_change_people": may(request, CHANGE_PEOPLE),
+        "navigation": partial(_links, request),
+        "may_change_people": partial(may, request, CHANGE_PEOPLE),
         "notices": SimpleLazyObject(lambda: _notices(request)),
     }
 

@@ -81,6 +81,7 @@ TEMPLATES = [
 
 DATABASES = {"default": env.database("DATABASE_URL", EMBEDDED.database_url)}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI a kept connection is never given back (ticket 33497)
+DATABASE_POOL_SIZE = env.whole_number("GREENLLM_DATABASE_POOL", 20, minimum=0, maximum=1000)  # of a web process
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 OLLAMA_PORT = 11434  # where Ollama listens unless told otherwise

@@ -135,7 +135,7 @@ def recall_skipped(*, person_id: int, now: datetime) -> int:
 def return_answer(*, person_id: int, response_id: int, now: datetime, kind: str = Label.Kind.JUDGEMENT.value) -> bool:
     """Hold one certain answer for a person again, before all others; False where it is not theirs to have by now."""
     with transaction.atomic():
-        Response.objects.select_for_update(no_key=True).get(pk=response_id)
+        lock_answer(response_id)
         leases_of(person_id).filter(response_id=response_id).delete()
         _drop_expired(response_id, kind, now)
         slot = _free_slot(response_id, kind)
@@ -146,6 +146,11 @@ def return_answer(*, person_id: int, response_id: int, now: datetime, kind: str 
             claimed_at=now, expires_at=now + LEASE_DURATION, returned_at=now,
         )  # fmt: skip
     return True
+
+
+def lock_answer(response_id: int) -> None:
+    """Let claims of an answer and votes on it take turns until the transaction ends; its long texts stay unread."""
+    Response.objects.select_for_update(no_key=True).values_list("pk").get(pk=response_id)
 
 
 def leases_of(person_id: int) -> QuerySet[Lease]:

@@ -7,10 +7,10 @@ from enum import Enum
 from django.db import transaction
 from django.db.models import Q
 
-from benchmarks.models import Response
-from labeling.assigning import leases_of, return_answer
+from labeling.assigning import leases_of, lock_answer, return_answer
 from labeling.evidence import has_seen_evidence
 from labeling.models import Label, Lease, Skip, Verdict
+from labeling.standing import standing_of
 from labeling.waiting import SESSION, is_waiting
 
 TAKEN_BACK = "taken back by its judge"
@@ -53,12 +53,25 @@ class Vote:
     is_adjudication: bool = False
 
 
+class Hindrance(Enum):
+    """Why an answer that undo brought back is not shown."""
+
+    HELD = "held"  # somebody else looks at it
+    OTHER_MODE = "other mode"  # it waits for a reader while the person settles, or the other way round
+    DONE = "done"  # it waits for nobody any more
+
+
 @dataclass(frozen=True)
 class Return:
-    """What undo did; `is_held` is false where somebody else looks at the answer by now."""
+    """What undo did; `hindrance` says why the answer is not on the person's desk, None where it is."""
 
     undone: Undone
-    is_held: bool = True
+    hindrance: Hindrance | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the person has the answer before them again."""
+        return self.hindrance is None
 
 
 def judge(*, person_id: int, vote: Vote) -> Outcome:
@@ -68,7 +81,7 @@ def judge(*, person_id: int, vote: Vote) -> Outcome:
     lease, which nobody sees, tells whether a vote is a self-check.
     """
     with transaction.atomic():
-        Response.objects.select_for_update(no_key=True).get(pk=vote.response_id)  # votes on one answer take turns
+        lock_answer(vote.response_id)  # votes on one answer take turns
         lease = leases_of(person_id).filter(response_id=vote.response_id).first()
         kind = _kind_of(vote, lease)
         earlier = _earlier(person_id, vote, kind)
@@ -116,7 +129,7 @@ def take_back_latest(*, person_id: int, now: datetime, is_adjudicating: bool = F
         else:
             return Return(Undone.NOTHING)
         is_held = return_answer(person_id=person_id, response_id=response_id, now=now, kind=kind)
-    return Return(undone, is_held)
+        return Return(undone, None if is_held else _hindrance(response_id, is_adjudicating=is_adjudicating))
 
 
 def take_back(*, label_id: int, person_id: int, now: datetime) -> Label:
@@ -181,6 +194,14 @@ def _kind_of_skipped(person_id: int, response_id: int, *, is_adjudicating: bool)
         return Label.Kind.ADJUDICATION.value
     judged = Label.objects.current().by(person_id).judgements().filter(response_id=response_id)
     return Label.Kind.SELF_CHECK.value if judged.exists() else Label.Kind.JUDGEMENT.value
+
+
+def _hindrance(response_id: int, *, is_adjudicating: bool) -> Hindrance:
+    standing = standing_of(response_id)
+    wants = {True: standing.wants_adjudicator, False: standing.wants_reader}
+    if wants[is_adjudicating]:
+        return Hindrance.HELD
+    return Hindrance.OTHER_MODE if wants[not is_adjudicating] else Hindrance.DONE
 
 
 def _earlier(person_id: int, vote: Vote, kind: str) -> set[str]:

@@ -19,6 +19,7 @@ from labeling.evidence import evidence_modes, remember_look
 from labeling.flagging import flag_answer
 from labeling.judging import (
     MAX_ACTIVE_SECONDS,
+    Hindrance,
     LabelNotCurrent,
     Outcome,
     Undone,
@@ -41,6 +42,13 @@ _SAID = {
         "Your time for this answer had run out, and somebody else has judged it meanwhile. "
         "Your verdict “{verdict}” was not needed any more; nothing else is lost."
     ),
+}
+_NOT_BACK = {
+    Hindrance.HELD: "Taken back. Somebody else looks at that answer now, so it is not shown again.",
+    Hindrance.OTHER_MODE: (
+        "Taken back. That answer is not one of those shown here: it comes back in the order in which you had it."
+    ),
+    Hindrance.DONE: "Taken back. That answer has been judged meanwhile, so it is not shown again.",
 }
 _PROBLEMS = {Outcome.CONFLICTING, Outcome.TOO_LATE}
 
@@ -134,8 +142,8 @@ def undo(request: HttpRequest) -> HttpResponse:
     )
     if result.undone is Undone.NOTHING:
         return _go_on(request, Told("There is nothing more to undo in this sitting."))
-    if not result.is_held:
-        return _go_on(request, Told("Taken back. Somebody else looks at that answer now, so it is not shown again."))
+    if result.hindrance is not None:
+        return _go_on(request, Told(_NOT_BACK[result.hindrance]))
     return _go_on(request, Told(f"Your latest {result.undone.value} is taken back. Judge the answer again."))
 
 

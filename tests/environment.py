@@ -30,6 +30,7 @@ def test_environment(var_dir: Path) -> dict[str, str]:
         "GREENLLM_MACHINE": "test",
         "GREENLLM_SHARED_MEMORY": str(_shared_memory()),
         "GREENLLM_ANONYMOUS_ACCESS": "off",
+        "GREENLLM_DATABASE_POOL": "0",  # tests count the connections of the pages that they serve
         "LOG_LEVEL": "WARNING",
     }
 

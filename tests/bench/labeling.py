@@ -48,13 +48,14 @@ class Judge:
 class WebServer:
     """The application in a process that can be killed and started again on the same port."""
 
-    def __init__(self, *, port: int, database_url: str) -> None:
+    def __init__(self, *, port: int, database_url: str, pool: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
         self._command = [
             sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--host", "127.0.0.1", "--port", str(port),
             "--log-level", "warning", "--lifespan", "off", "--ws", "none",
         ]  # fmt: skip
-        self._env = {**os.environ, "DATABASE_URL": database_url, "PYTHONWARNINGS": "ignore"}
+        own = {"DATABASE_URL": database_url, "GREENLLM_DATABASE_POOL": str(pool), "PYTHONWARNINGS": "ignore"}
+        self._env = {**os.environ, **own}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--keys", type=int, default=200, help="Answers judged by keyboard in the browser.")
     parser.add_argument("--seconds", type=float, default=60, help="How long 20 people vote once every 2 s.")
     parser.add_argument("--votes", type=int, default=20_000, help="Votes of the storm from 50 connections.")
+    parser.add_argument("--pool", type=int, default=20, help="Database connections of the web process; 0: no pool.")
     options = parser.parse_args()
 
     import django
@@ -96,7 +98,7 @@ def main() -> int:
     print(f"load of the machine before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")  # noqa: T201
     with _database() as database_url:
         make_many_answers(options.responses)
-        server = WebServer(port=environment.free_port(), database_url=database_url)
+        server = WebServer(port=environment.free_port(), database_url=database_url, pool=options.pool)
         server.start()
         try:
             if options.keys:

@@ -8,6 +8,7 @@ from greenllm.models import User
 from labeling.assigning import claim_answer, hold_answers, skip_answer
 from labeling.judging import (
     TAKEN_BACK,
+    Hindrance,
     LabelNotCurrent,
     Outcome,
     Undone,
@@ -158,6 +159,29 @@ class TestUndo:
         undone = take_back_latest(person_id=ada.pk, now=now)
         assert (undone.undone, undone.is_held) == (Undone.VOTE, False)
         assert Lease.objects.get().annotator == bob
+        assert undone.hindrance is Hindrance.HELD
+
+    @pytest.mark.parametrize(
+        ("first_verdict", "is_adjudicating"),
+        [("", True), ("unsure", False)],
+        ids=["a reader's skip, undone while settling", "a settler's skip, undone while reading"],
+    )
+    def test_tells_that_a_skipped_answer_belongs_to_the_other_mode(
+        self, ada: User, answer: Response, first_verdict: str, is_adjudicating: bool
+    ) -> None:
+        if first_verdict:
+            make.make_label(answer, first_verdict)
+        skip_answer(person_id=ada.pk, response_id=answer.pk, now=timezone.now())
+        undone = take_back_latest(person_id=ada.pk, now=timezone.now(), is_adjudicating=is_adjudicating)
+        assert (undone.undone, undone.hindrance) == (Undone.SKIP, Hindrance.OTHER_MODE)
+        assert not Skip.objects.exists()
+        assert not Lease.objects.exists()
+
+    def test_tells_that_a_skipped_answer_was_judged_meanwhile(self, ada: User, answer: Response) -> None:
+        skip_answer(person_id=ada.pk, response_id=answer.pk, now=timezone.now())
+        make.make_label(answer)
+        undone = take_back_latest(person_id=ada.pk, now=timezone.now())
+        assert (undone.undone, undone.hindrance) == (Undone.SKIP, Hindrance.DONE)
 
 
 class TestChange:

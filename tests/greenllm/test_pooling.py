@@ -1,0 +1,73 @@
+"""The database connections of a web process."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper as _DatabaseWrapper
+from django.db.utils import OperationalError
+
+from greenllm.pooling import pooled
+
+DatabaseWrapper: Any = _DatabaseWrapper  # Any: the stubs do not know its pool
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def wrapper() -> Iterator[Any]:
+    """A connection from a pool of one."""
+    wrapper = DatabaseWrapper(pooled(connection.settings_dict, most=1), alias="default")
+    yield wrapper
+    wrapper.close()
+    wrapper.close_pool()
+
+
+def server_process(wrapper: Any) -> int:
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+class TestPooledConnection:
+    def test_is_used_again_by_the_next_request(self, wrapper: Any) -> None:
+        first = server_process(wrapper)
+        wrapper.close()
+        assert server_process(wrapper) == first
+
+    def test_that_postgres_ended_is_replaced_unseen(self, wrapper: Any) -> None:
+        first = server_process(wrapper)
+        wrapper.close()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+        assert server_process(wrapper) != first
+
+    def test_gives_back_no_transaction_that_was_left_open(self, wrapper: Any) -> None:
+        first = server_process(wrapper)
+        wrapper.set_autocommit(False)
+        with wrapper.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 4321")
+        wrapper.close()
+        assert server_process(wrapper) == first
+        with wrapper.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone()[0] == "0"
+
+    def test_is_waited_for_and_then_refused_where_all_are_in_use(self, wrapper: Any) -> None:
+        server_process(wrapper)
+        assert wrapper.pool is not None
+        wrapper.pool.timeout = 0.01
+        second = DatabaseWrapper(wrapper.settings_dict, alias="default")
+        with pytest.raises(OperationalError, match="couldn't get a connection"):
+            second.ensure_connection()
+
+
+def test_no_pool_leaves_the_settings_as_they_are() -> None:
+    assert pooled({"NAME": "green", "OPTIONS": {"sslmode": "require"}}, most=0) == {
+        "NAME": "green",
+        "OPTIONS": {"sslmode": "require"},
+    }
+
+
+def test_keeps_the_other_options() -> None:
+    assert pooled({"OPTIONS": {"sslmode": "require"}}, most=1)["OPTIONS"]["sslmode"] == "require"
