@@ -84,13 +84,13 @@ def embedded_tables(names: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Read tables of outcomes and embed their prompts, with the embedder started where it is needed."""
     from django.conf import settings
 
+    from benchmarks.datasets.outcomes import read_outcomes
     from benchmarks.inference.ollama import OllamaClient
     from benchmarks.models import LanguageModel
     from greenllm.embedded.catalog import embedded_services
     from greenllm.embedded.supervisor import Supervisor
     from router.assessing import table_of
     from router.embedding import Embedder
-    from benchmarks.datasets.outcomes import read_outcomes
     from router.remembered import RememberedEmbedder
 
     with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["llm"])) as supervisor:
