@@ -172,6 +172,8 @@ class TestImportedStudy:
         file = BytesIO()
         pack_study(study=study, file=file, now=NOW)
         Study.objects.filter(pk=study.pk).update(name="elder", uuid=uuid4())
+        for label in Label.objects.filter(response__study=study):
+            Label.objects.filter(pk=label.pk).update(uuid=uuid4())
         carried = unpack_study(file=file, now=NOW).study
         assert (carried.kind, carried.uuid, carried.responses.count()) == ("imported", study.uuid, 6)
         scores = Label.objects.filter(response__study=carried, source="imported").values_list("score", flat=True)
