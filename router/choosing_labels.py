@@ -49,7 +49,7 @@ def order_labels(*, study: Study | None, seed: int, now: datetime) -> QueueOrder
         )
     grid = _grid(waiting)
     near, live_count = live_influence()
-    strata = _strata(grid, near)
+    strata, quality = _strata(grid, near)
     worth = label_worth(strata, seed=seed)
     prompt_ids = np.array([one.prompt_id for one in waiting], dtype=np.int64)
     order = order_answers(
@@ -69,7 +69,7 @@ def order_labels(*, study: Study | None, seed: int, now: datetime) -> QueueOrder
             "worthwhile_count": int(is_worthwhile[grid.categories, grid.models].sum()),
             "live_count": live_count,
             "sci_price": worth.sci_price,
-            "strata": _told(grid, strata, worth, is_worthwhile),
+            "strata": _told(grid, strata, worth, is_worthwhile, quality),
         },
     )
 
@@ -120,8 +120,11 @@ def _grid(waiting: Sequence[WaitingAnswer]) -> _Grid:
     )
 
 
-def _strata(grid: _Grid, near: dict[int, float]) -> Strata:
-    """Count labels and answers by category and model; a category weighs by its prompts and the live traffic near."""
+def _strata(grid: _Grid, near: dict[int, float]) -> tuple[Strata, str]:
+    """Count labels and answers by category and model, and return the quality of the SCI too.
+
+    A category weighs by its prompts and the live traffic near.
+    """
     shape = (len(grid.category_ids), len(grid.model_ids))
     labels, right, answers = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     costs, cost_counts = np.zeros(shape), np.zeros(shape)
@@ -149,7 +152,7 @@ def _strata(grid: _Grid, near: dict[int, float]) -> Strata:
     shares = prompts / prompts.sum()
     if live.sum() > 0:
         shares = (shares + live / live.sum()) / 2
-    return Strata(labels, right, _mean_sci(costs, cost_counts), answers, shares)
+    return Strata(labels, right, _mean_sci(costs, cost_counts), answers, shares), usual
 
 
 def _responses(grid: _Grid) -> Iterable[tuple[Any, ...]]:
@@ -188,7 +191,7 @@ def _worthwhile(worth: Worth) -> np.ndarray:
     return contends
 
 
-def _told(grid: _Grid, strata: Strata, worth: Worth, is_worthwhile: np.ndarray) -> list[dict[str, Any]]:
+def _told(grid: _Grid, strata: Strata, worth: Worth, is_worthwhile: np.ndarray, quality: str) -> list[dict[str, Any]]:
     """Return what is known of each category and model, for people; the most worthwhile first."""
     categories = {one.pk: one.title or one.name for one in Category.objects.filter(pk__in=grid.category_ids)}
     models = {one.pk: one.name for one in LanguageModel.objects.filter(pk__in=grid.model_ids)}
@@ -200,6 +203,7 @@ def _told(grid: _Grid, strata: Strata, worth: Worth, is_worthwhile: np.ndarray) 
             "waiting_count": int(strata.waiting_counts[row, column]),
             "p": round(float(worth.p[row, column]), 4),
             "sci_gco2e": _or_none(strata.sci_gco2e[row, column]),
+            "quality": quality,
             "share": round(float(worth.shares[row, column]), 4),
             "is_leading": bool(worth.leading[row] == column),
             "is_worthwhile": bool(is_worthwhile[row, column]),

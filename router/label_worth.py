@@ -160,7 +160,7 @@ def _shared_out(worth: Floats, waiting: Floats) -> Floats:
     even: Floats = waiting / waiting.sum()
     worth = np.where(waiting > 0, worth, 0.0)
     if worth.sum() <= 0:
-        return even
+        return np.asarray(even, dtype=np.float64)
     shared: Floats = (1 - EVEN_SHARE) * worth / worth.sum() + EVEN_SHARE * even
     return shared
 

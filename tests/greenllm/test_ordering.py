@@ -62,7 +62,7 @@ class TestPage:
     def test_shows_each_category_and_model(self) -> None:
         make_order()
         told = client_of(Role.ADMIN).get(PAGE).content.decode()
-        for word in ("gemma", "llama", "qwen", "category-0", "category-1", "may come ahead", "Worthwhile"):
+        for word in ("gemma", "llama", "qwen", "category-0", "category-1", "may come ahead", "Worthwhile", "estimated"):
             assert word in told
 
     def test_counts_what_was_judged_since(self) -> None:
