@@ -6,6 +6,8 @@ Postgres, and a job that runs twice does no harm.
 
 import re
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -16,6 +18,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, Worker
+from rq.exceptions import DuplicateJobError
+from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
 
 from benchmarks.models import Machine, Response, Study
@@ -24,6 +28,8 @@ from benchmarks.studying import finish_if_done
 _JOB_PREFIX = "response-"
 _JOB_ID = re.compile(rf"{_JOB_PREFIX}(\d+)(?:-again-.*)?")
 _IMPATIENCE_S = 1.0  # a page waits no longer for the queue
+_PERIODIC_TIMEOUT_S = 600
+_UNDER_WAY = {JobStatus.QUEUED, JobStatus.STARTED}
 _AFTER_ANY_JOB_S = 10**7  # makes every started job of a dead worker look overdue
 
 
@@ -121,6 +127,25 @@ def enqueue_again(*, response: Response) -> None:
             failure_ttl=86_400,
             at_front=True,
         )
+
+
+def enqueue_periodic(*, names: Iterable[str], connection: Redis) -> None:
+    """Put jobs that are due now and then on the default queue, each unless it waits or runs there already.
+
+    Several workers may do so: a job that runs twice does no harm.
+    """
+    queue = Queue("default", connection=connection)
+    for name in names:
+        job_id = f"periodic-{name.replace('.', '-')}"
+        earlier = queue.fetch_job(job_id)
+        if earlier is not None:
+            if earlier.get_status() in _UNDER_WAY:
+                continue
+            earlier.delete()
+        with suppress(DuplicateJobError):
+            queue.enqueue(
+                name, job_id=job_id, job_timeout=_PERIODIC_TIMEOUT_S, result_ttl=0, failure_ttl=86_400, unique=True
+            )
 
 
 def take_up_work(*, machine: Machine, now: datetime) -> int:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
 
 from greenllm.doors import may, may_read
-from greenllm.roles import CHANGE_PEOPLE, JUDGE_ANSWERS, VIEW_RESULTS
+from greenllm.roles import CHANGE_PEOPLE, JUDGE_ANSWERS, SEE_NOTICES, VIEW_RESULTS
+from labeling.campaigning import notices_for
+from labeling.models import CampaignNotice
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,19 @@ _ALSO = {"studies:list": ("/responses/",)}  # what else belongs to a link
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
-    """Return the context that base.html needs: the links that the caller may follow."""
-    return {"navigation": _links(request), "may_change_people": may(request, CHANGE_PEOPLE)}
+    """Return the context that base.html needs: the links that the caller may follow, and what admins are told.
+
+    The notices are read when a page shows them: fragments do not.
+    """
+    return {
+        "navigation": _links(request),
+        "may_change_people": may(request, CHANGE_PEOPLE),
+        "notices": SimpleLazyObject(lambda: _notices(request)),
+    }
+
+
+def _notices(request: HttpRequest) -> list[CampaignNotice]:
+    return list(notices_for(int(request.user.pk or 0))) if may(request, SEE_NOTICES) else []
 
 
 def _links(request: HttpRequest) -> list[Link]:

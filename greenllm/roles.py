@@ -27,6 +27,7 @@ CHANGE_RULES = "labeling.change_judgementrule"
 SET_GOLD = "labeling.change_goldanswer"
 RESOLVE_FLAGS = "labeling.change_flag"
 CORRECT_LABELS = "labeling.change_correction"
+SEE_NOTICES = "labeling.view_campaignnotice"
 CHANGE_PEOPLE = "greenllm.change_user"
 
 # An annotator sees no results: whoever knows what models did and cost no longer judges blind.
@@ -45,6 +46,7 @@ _PERMISSIONS: dict[str, frozenset[str]] = {
             SET_GOLD,
             RESOLVE_FLAGS,
             CORRECT_LABELS,
+            SEE_NOTICES,
             CHANGE_PEOPLE,
         }
     ),

@@ -15,6 +15,7 @@ urlpatterns = [
     path("chat/", include("router.chat.urls")),
     path("federation/", include("greenllm.federation.urls")),
     path("", include("greenllm.studies.urls")),
+    path("notices/", include("greenllm.notices.urls")),
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),
     path("admin/", admin.site.urls),

@@ -72,6 +72,13 @@ class FlagAdmin(ReadOnlyAdmin):
     list_select_related = ["response", "person", "resolved_by"]
 
 
+@admin.register(models.CampaignNotice)
+class CampaignNoticeAdmin(ReadOnlyAdmin):
+    list_display = ["id", "study", "kind", "noticed_at", "latest_label_at", "over_at", "mailed_at"]
+    list_filter = ["kind"]
+    list_select_related = ["study"]
+
+
 @admin.register(models.Correction)
 class CorrectionAdmin(ReadOnlyAdmin):
     list_display = [

@@ -52,7 +52,7 @@ class CorrectionForm(forms.Form):
         max_length=LONGEST_REASON,
         widget=forms.Textarea({"rows": 3}),
         error_messages={"required": "Say why: whoever judged reads it."},
-        help_text="Whoever judged reads it in their history, beside each label that counts no more.",
+        help_text="Whoever judged reads it in their history, and whoever may see results beside each of these labels.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

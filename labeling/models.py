@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
+from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 - it is one of the models here
+from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
 
 MAX_READERS = 9

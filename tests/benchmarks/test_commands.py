@@ -15,14 +15,17 @@ from benchmarks.federating import retire
 from benchmarks.inference.scripted import ScriptedAnswer, ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, Machine, Measurement, Prompt, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
+from labeling.models import CampaignNotice
 from tests.factories import (
     NOW,
     make_deployment,
     make_intensity,
+    make_label,
     make_machine,
     make_pending_study,
     make_prompt,
     make_response,
+    make_study,
 )
 
 pytestmark = pytest.mark.slow
@@ -307,6 +310,14 @@ class TestWork:
         assert said == f"Worker of {machine} on the queues default, measure-{machine}; 1 taken up.\n"
         assert study.state == "finished"
         assert not list(Path("/dev/shm").glob(f"*{machine}*"))
+
+    def test_looks_between_its_jobs_whether_a_campaign_has_ended(self, machine: Machine) -> None:
+        study = make_study(state=Study.State.FINISHED, machine=machine)
+        make_label(make_response(make_prompt(), make_deployment(), study=study))
+
+        run("work", "--burst")
+
+        assert CampaignNotice.objects.get().study == study
 
     def test_leaves_how_long_connections_are_kept_as_it_was(self, machine: Machine) -> None:
         before = dict(connection.settings_dict)

@@ -2,6 +2,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from pytest_django import Settings
@@ -15,6 +16,7 @@ from benchmarks.models import Machine, Measurement, Response, ResponseAttempt, S
 from benchmarks.queueing import (
     QueueState,
     enqueue_again,
+    enqueue_periodic,
     enqueue_study,
     job_id_of,
     queue_of,
@@ -244,3 +246,42 @@ class TestQueueState:
         with pytest.raises(RedisError):
             queue_state(machine=machine)
         assert time.monotonic() - begun < 5
+
+
+class TestEnqueuePeriodic:
+    NAME = "tests.benchmarks.test_queueing.count_up"
+    counted: ClassVar[list[bool]] = []
+
+    @pytest.fixture(autouse=True)
+    def default(self, machine: Machine) -> Iterator[Queue]:
+        queue = Queue("default", connection=queue_of(machine).connection)
+        queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+        self.counted.clear()
+        yield queue
+        queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+
+    def test_puts_a_job_there_once_until_it_has_run(self, default: Queue) -> None:
+        for _ in range(3):
+            enqueue_periodic(names=[self.NAME], connection=default.connection)
+        assert len(default) == 1
+        work(default)
+        enqueue_periodic(names=[self.NAME], connection=default.connection)
+        work(default)
+        assert len(self.counted) == 2
+
+    def test_tries_a_job_again_that_failed(self, default: Queue) -> None:
+        self.counted.append(True)
+        self.counted.append(True)  # the third fails
+        enqueue_periodic(names=[self.NAME], connection=default.connection)
+        work(default)
+        self.counted.clear()
+        enqueue_periodic(names=[self.NAME], connection=default.connection)
+        work(default)
+        assert len(self.counted) == 1
+
+
+def count_up() -> None:
+    """Count, and fail the third time."""
+    TestEnqueuePeriodic.counted.append(True)
+    if len(TestEnqueuePeriodic.counted) == 3:
+        raise ValueError("three is too much")

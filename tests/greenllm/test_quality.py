@@ -118,8 +118,8 @@ class TestOverview:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         client = client_of(Role.ADMIN)
         make_labels(12)
-        # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names
-        with django_assert_num_queries(11):
+        # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices
+        with django_assert_num_queries(12):
             client.get(PAGE)
 
     def test_says_why_a_figure_is_missing(self) -> None:
@@ -151,7 +151,7 @@ class TestAnswers:
         make_graded(30, blind=28)
         client = client_of(Role.ADMIN)
         cell = "/label/quality/answers/?grader=number@1&category=math&grade=correct&verdict=correct&page=2"
-        with django_assert_num_queries(7):  # session, person, permissions (3), counts, one page of answers
+        with django_assert_num_queries(8):  # session, person, permissions (3), counts, one page of answers, notices
             page = client.get(cell).content.decode()
         assert page.count('<a href="/responses/') == 3
         assert "Page 2 of 2 (28 answers)" in page
@@ -192,7 +192,7 @@ class TestOverTime:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_labels(12)
         client = client_of(Role.ADMIN)
-        with django_assert_num_queries(9):  # session, person, permissions (3), people, names, span, periods
+        with django_assert_num_queries(10):  # session, person, permissions (3), people, names, span, periods, notices
             client.get(TIME)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Response
+from greenllm.dashboards.queries import study_tables
 from greenllm.models import User
 from labeling import correcting
 from labeling.assigning import claim_answer
@@ -249,6 +250,17 @@ class TestFigures:
         assert ([one.person_id for one in found.people], found.by_pair) == ([bob.pk], {})
         undo(correction)
         assert set(reliability().by_pair) == {(ada.pk, bob.pk)}
+
+    def test_of_the_study_tables_leave_them_out(self, ada: User) -> None:
+        study = make.make_study()
+        for answer in make_answers(3, study=study):
+            make.make_label(answer, "correct", labeler=ada)
+        correction = void(Scope(annotator_id=ada.pk))
+        (cell,) = study_tables(study).cells.values()
+        assert (cell.judged_count, cell.response_count) == (0, 3)
+        undo(correction)
+        (cell,) = study_tables(study).cells.values()
+        assert (cell.judged_count, cell.correct_count) == (3, 3)
 
     def test_of_routing_follow_at_once(self, ada: User) -> None:
         federation = make_federation()

@@ -208,9 +208,11 @@ class TestPages:
             (answer,) = make_answers(1)
             make.make_label(answer, labeler=person)
             correction = void(person)
-        with django_assert_num_queries(12):  # session, person, permissions (3), five for the form, count, corrections
+        with django_assert_num_queries(
+            13
+        ):  # session, person, permissions (3), five for the form, count, corrections, notices
             client.get("/label/corrections/")
-        with django_assert_num_queries(8):  # session, person, permissions (3), correction, count, labels
+        with django_assert_num_queries(9):  # session, person, permissions (3), correction, count, labels, notices
             client.get(f"/label/corrections/{correction.pk}/")
 
     def test_of_a_judge_tell_the_reason(self, client: Client, ada: User, answers: list[Response]) -> None:

@@ -15,7 +15,7 @@ from rq.job import Job
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import process_recorder
 from benchmarks.management.telling import TellingCommand
-from benchmarks.queueing import queue_of, take_up_work
+from benchmarks.queueing import enqueue_periodic, queue_of, take_up_work
 
 
 class MachineWorker(SimpleWorker):
@@ -25,6 +25,11 @@ class MachineWorker(SimpleWorker):
         """Run one job in this process."""
         close_old_connections()
         super().execute_job(job, queue)
+
+    def run_maintenance_tasks(self) -> None:
+        """Every ten minutes or so, and never beside a job, also put the periodic jobs on the default queue."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it without types
+        enqueue_periodic(names=settings.PERIODIC_JOBS, connection=self.connection)
 
 
 @contextmanager
