@@ -319,14 +319,6 @@ class TestWork:
 
         assert CampaignNotice.objects.get().study == study
 
-    def test_looks_between_its_jobs_whether_a_campaign_has_ended(self, machine: Machine) -> None:
-        study = make_study(state=Study.State.FINISHED, machine=machine)
-        make_label(make_response(make_prompt(), make_deployment(), study=study))
-
-        run("work", "--burst")
-
-        assert CampaignNotice.objects.get().study == study
-
     def test_leaves_how_long_connections_are_kept_as_it_was(self, machine: Machine) -> None:
         before = dict(connection.settings_dict)
 

@@ -193,7 +193,7 @@ class TestBlindness:
             if mode == "disputed":
                 for reader, verdict in zip(readers, ("correct", "incorrect"), strict=True):
                     make.make_label(response, verdict, labeler=reader, comment=f"It is {verdict}, I think.")
-        make_rule(judgements=2, max_readers=2)
+        make_rule("math", judgements=2, max_readers=2)  # the category has one already: graders may label there
         first = page_of(client.get(f"/label/?mode={mode}"))
         assert len(shown_in(first)) == 2
         vote = {"ticket": ticket_in(first), "verdict": "correct"}
