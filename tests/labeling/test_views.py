@@ -179,7 +179,7 @@ class TestBlindness:
             allowed = grader_words if name == "latest" else set()  # of what is judged already
             assert not [word for word in hidden if word in body and word not in allowed], name
 
-    @pytest.mark.parametrize("mode", ["", "rows", "differing", "disputed"])
+    @pytest.mark.parametrize("mode", ["", "routing", "rows", "differing", "disputed"])
     def test_holds_in_every_mode(self, client: Client, mode: str) -> None:
         judge = make_annotator("ada")
         grant_role(user=judge, role=Role.ADJUDICATOR)
