@@ -5,9 +5,10 @@ the names. Where a bundle is imported each judge becomes a person of the study's
 alone does not say that it is the same person as somebody here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth import get_user_model
 from django.db.models import Count
@@ -212,6 +213,7 @@ class _LabelReader:
             for grade in grades.only("response_id", "grader", "grader_version")
         }
         rows = [(line, self._label(line, response_id)) for line, response_id in zip(batch, response_ids, strict=True)]
+        _renumber(label for _, label in rows)
         made = list(insert(rows, restored=["created_at"]))
         self._link(batch, made)
 
@@ -263,6 +265,13 @@ class _LabelReader:
         if found is None and not (_is_pair(named) and tuple(named) in self._left_out):
             raise line.place.error(f"'guideline' is {named!r}: the bundle holds no such guideline.")
         return found
+
+
+def _renumber(labels: Iterable[Label]) -> None:
+    """Give labels that are here already, in another study, a uuid of their own."""
+    by_uuid = {label.uuid: label for label in labels}
+    for uuid in Label.objects.filter(uuid__in=by_uuid).order_by("pk").values_list("uuid", flat=True):
+        by_uuid[uuid].uuid = uuid4()
 
 
 def _is_pair(value: object) -> bool:
