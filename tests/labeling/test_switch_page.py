@@ -113,8 +113,8 @@ class TestSwitch:
     ) -> None:
         make_graded(5, blind=3)
         # session, person, permissions (3); rules, categories; graders against people; graders, their labels, rules,
-        # categories; history; choices of the form
-        with django_assert_num_queries(14):
+        # categories; history; choices of the form; notices
+        with django_assert_num_queries(15):
             client.get(PAGE)
 
 
