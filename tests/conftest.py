@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.contrib.staticfiles import finders
 
 from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
@@ -16,6 +17,7 @@ def pytest_configure() -> None:
     """Spare the tests what costs time by design: a slow password hash, and a look at every static file per client."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
+    list(finders.get_finders())  # kept for good, and a test with `available_apps` would have them know these alone
 
 
 @pytest.fixture(scope="session")
