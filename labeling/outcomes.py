@@ -7,8 +7,9 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from benchmarks.datasets.outcome_table import CORRECT_FROM, OutcomeTable
-from benchmarks.models import CarbonIntensity, Study
+from benchmarks.models import CarbonIntensity, Measurement, Prompt, Response, Study
 from benchmarks.outcomes import create_outcome_study, store_answers
+from benchmarks.planner import tell_planner
 from benchmarks.studying import StudyError
 from labeling.models import Label, Verdict
 
@@ -57,6 +58,7 @@ def import_outcomes(
                 Label.objects.bulk_create(labels)
                 answer_count, label_count = answer_count + len(answers), label_count + len(labels)
                 on_progress(answer_count)
+            tell_planner(Prompt, Response, Measurement, Label)
     except IntegrityError as error:  # two imports at once: the later one finds the study made
         raise StudyError(f"The study cannot be stored: {str(error).splitlines()[0]}") from error
     return ImportedOutcomes(made.study, answer_count, label_count)

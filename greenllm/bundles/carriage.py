@@ -9,9 +9,11 @@ from typing import IO
 from benchmarks.bundling.archive import BundleError, Manifest
 from benchmarks.bundling.carrying import ACCOMPANYING_MEMBERS, STUDY_MEMBERS, Imported, export_study, import_study
 from benchmarks.bundling.members import Member
-from benchmarks.models import Study
+from benchmarks.models import Measurement, Prompt, Response, Study
+from benchmarks.planner import tell_planner
 from greenllm import VERSION
 from labeling.bundling import judgement_members
+from labeling.models import Grade, Label
 
 MEBIBYTE = 1024 * 1024
 _TIMES_UNPACKED = 50  # real bundles unpack to 5 to 20 times their size
@@ -80,4 +82,8 @@ def unpack_study(
     if max_bytes is None:
         max_bytes = max(64 * MEBIBYTE, file.seek(0, os.SEEK_END) * _TIMES_UNPACKED)
         file.seek(0)
-    return import_study(file=file, members=all_members(), max_bytes=max_bytes, now=now, name=name, on_member=on_member)
+    imported = import_study(
+        file=file, members=all_members(), max_bytes=max_bytes, now=now, name=name, on_member=on_member
+    )
+    tell_planner(Prompt, Response, Measurement, Grade, Label)
+    return imported

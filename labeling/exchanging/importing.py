@@ -7,12 +7,13 @@ from datetime import datetime
 
 from benchmarks.bundling.rows import BATCH, in_batches
 from benchmarks.models import Study
+from benchmarks.planner import tell_planner
 from labeling.exchanging.entries import Entry, Reading
 from labeling.exchanging.fields import Refusal
 from labeling.exchanging.matching import match
 from labeling.exchanging.references import Guidelines, Judges
 from labeling.exchanging.storing import Storage
-from labeling.models import Label
+from labeling.models import Grade, Label
 
 MOST_KEPT = 500
 
@@ -77,6 +78,8 @@ def import_labels(
                 report.already_count += 1
             else:
                 report.imported[outcome] += 1
+    if not is_preview:
+        tell_planner(Label, Grade)
     report.made_names = judges.made_names
     report.notes = reading.notes() + guidelines.notes
     if report.imported[Label.Source.GRADER]:
