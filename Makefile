@@ -23,7 +23,7 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 
 test: $(VENV)/installed-dev  ## Run every test on real services
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 -m "not ($(FAST))"
+	$(BIN)/python -m pytest --durations=15 -m "not ($(FAST))"
 
 MINUTES ?= $(if $(FULL),10,0.5)
 STARTS ?= $(if $(FULL),100,40)
