@@ -115,7 +115,7 @@ STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "greenllm.roles.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["greenllm.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

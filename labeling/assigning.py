@@ -4,18 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from benchmarks.models import Response
 from labeling.listing import claim_values, free_sql, is_due, judged_sql, may_look_sql, renew_list
 from labeling.models import Annotator, Label, Lease, Skip
+from labeling.reading import READ_COLUMNS, READ_JOINS, loaded, read_answer
 from labeling.standing import standing_of, standing_sql
 from labeling.waiting import SESSION, QueueFilter, among
 
 LEASE_DURATION = timedelta(minutes=10)
 HELD_COUNT = 3  # the answer on the screen and the next two, which are there before they are needed
 _WINDOW = 30  # so many answers of the list one claim looks at
+_RENEWAL_PAUSE = timedelta(seconds=30)  # leases are not written anew with each vote
 _ATTEMPTS = 20  # each lost to somebody who claimed the same answer in the same instant
 
 # The first answer of the list that this person may have and that nobody else is just claiming or judging. NO KEY, so
@@ -50,7 +52,13 @@ FROM benchmarks_response AS response
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 {standing}
 WHERE response.id = %(response)s AND {may_look} AND (%(is_extra)s OR {free})
+ON CONFLICT DO NOTHING
 """
+_HELD = f"""
+SELECT lease.id, lease.kind, lease.claimed_at, {READ_COLUMNS} FROM labeling_lease AS lease
+{READ_JOINS}
+WHERE lease.annotator_id = %s ORDER BY lease.returned_at DESC NULLS LAST, lease.claimed_at, lease.id LIMIT %s
+"""  # noqa: S608 - put together of constants
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,13 @@ class _Picked:
     has_expired: bool
 
 
-def annotator_of(*, person_id: int, fresh_seed: int) -> Annotator:
-    """Return what is kept of a person at the queue; at their first visit `fresh_seed` becomes that of their order."""
-    annotator, _ = Annotator.objects.get_or_create(person_id=person_id, defaults={"order_seed": fresh_seed})
+def annotator_of(*, person_id: int, fresh_seed: int, is_locked: bool = False) -> Annotator:
+    """Return what is kept of a person at the queue; at their first visit `fresh_seed` becomes that of their order.
+
+    With `is_locked` it is theirs until the transaction ends.
+    """
+    rows = Annotator.objects.select_for_update(no_key=True) if is_locked else Annotator.objects.all()
+    annotator, _ = rows.get_or_create(person_id=person_id, defaults={"order_seed": fresh_seed})
     return annotator
 
 
@@ -89,14 +101,25 @@ def hold_answers(
     annotator = annotator or annotator_of(person_id=reader.person_id, fresh_seed=reader.order_seed)
     if annotator.list_key != reader.chosen.key:
         _release_unwanted(reader)
-    missing = count - renew_leases(person_id=reader.person_id, now=now)
+    missing = count - _renew_in_time(reader.person_id, now)
     if missing > 0:
         _claim(annotator, reader, now, missing)
-    return list(
-        leases_of(reader.person_id).select_related("response__prompt__category").order_by(
-            F("returned_at").desc(nulls_last=True), "claimed_at", "pk"
-        )[: max(count, 1)]
-    )  # fmt: skip
+    return _held(reader.person_id, max(count, 1))
+
+
+def _held(person_id: int, count: int) -> list[Lease]:
+    """Return the first leases of a person, with what they read of the answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [person_id, count])
+        rows = cursor.fetchall()
+    leases = []
+    for lease_id, kind, claimed_at, *answer in rows:
+        lease = loaded(
+            Lease, id=lease_id, kind=kind, claimed_at=claimed_at, annotator_id=person_id, response_id=answer[0]
+        )
+        lease.response = read_answer(answer)
+        leases.append(lease)
+    return leases
 
 
 def claim_answer(*, reader: Reader, now: datetime) -> int | None:
@@ -158,6 +181,14 @@ def leases_of(person_id: int) -> QuerySet[Lease]:
     return Lease.objects.filter(annotator_id=person_id)
 
 
+def _renew_in_time(person_id: int, now: datetime) -> int:
+    """Renew a person's leases where some of their time has passed; return how many there are."""
+    ends = list(leases_of(person_id).values_list("expires_at", flat=True))
+    if any(end < now + LEASE_DURATION - _RENEWAL_PAUSE for end in ends):
+        return renew_leases(person_id=person_id, now=now)
+    return len(ends)
+
+
 def _release_unwanted(reader: Reader) -> None:
     """Give up what another filter has left, so that others need not wait until it expires."""
     held, kinds = leases_of(reader.person_id), Q(kind=Label.Kind.ADJUDICATION)
@@ -171,11 +202,11 @@ def _claim(annotator: Annotator, reader: Reader, now: datetime, count: int) -> l
     """Hold up to `count` further answers for a person, from their list; make the list anew where it is used up."""
     annotator.order_seed = reader.order_seed
     is_stale, is_fresh = is_due(annotator, reader.chosen, now), False
-    before, claimed = list(annotator.list_ids), list[int]()
+    length, claimed = len(annotator.list_ids), list[int]()
     for _ in range(_ATTEMPTS + count):
         if is_stale or (not annotator.list_ids and not is_fresh):
             renew_list(annotator=annotator, chosen=reader.chosen, now=now)
-            is_stale, is_fresh, before = False, True, list(annotator.list_ids)
+            is_stale, is_fresh, length = False, True, len(annotator.list_ids)
         if not annotator.list_ids or len(claimed) == count:
             break
         response_id = _next_of(annotator, reader.chosen, now)
@@ -183,22 +214,26 @@ def _claim(annotator: Annotator, reader: Reader, now: datetime, count: int) -> l
             claimed.append(response_id)
         else:
             is_fresh = False  # what stayed may only have been locked for a moment: look at all once more
-    if annotator.list_ids != before:
-        annotator.save(update_fields=["list_ids"])
+    _cut_list(annotator, length - len(annotator.list_ids))
     return claimed
+
+
+def _cut_list(annotator: Annotator, count: int) -> None:
+    """Cut the first ids off a stored list; its hundreds of others need not be sent for that."""
+    if count > 0:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE labeling_annotator SET list_ids = list_ids[%s:] WHERE id = %s", [count + 1, annotator.pk]
+            )
 
 
 def _next_of(annotator: Annotator, chosen: QueueFilter, now: datetime) -> int | None:
     """Claim the first answer that may be had among the next of a list, and cut the list behind it."""
     window = annotator.list_ids[:_WINDOW]
     values = {**claim_values(annotator.person_id, now), "ids": window, "made": annotator.list_made_at}
-    picked, is_taken = None, False
-    try:
-        with transaction.atomic():
-            picked = _pick(chosen, values)
-            is_taken = picked is not None and _take(picked, chosen, values)
-    except IntegrityError:  # this person's other window took the same answer
-        is_taken = False
+    with transaction.atomic(savepoint=False):
+        picked = _pick(chosen, values)
+        is_taken = picked is not None and _take(picked, chosen, values)
     annotator.list_ids = annotator.list_ids[picked.place if picked is not None else len(window) :]
     return picked.response_id if picked is not None and is_taken else None
 

@@ -4,13 +4,16 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+
 from benchmarks.models import Response
 from labeling.assigning import Reader, annotator_of, hold_answers
 from labeling.choosing import Choice
-from labeling.evidence import Evidence, evidence_modes, evidence_of
+from labeling.evidence import Evidence, EvidenceModes, evidence_modes, evidence_of
 from labeling.guiding import guidelines_in_force
+from labeling.judging import Outcome, Vote, judge
 from labeling.keys import ACTIONS, keys_of
-from labeling.models import EvidenceLook, Guideline, JudgementRule, Label, Lease
+from labeling.models import Annotator, EvidenceLook, Guideline, JudgementRule, Label, Lease
 from labeling.presenting import ShownText, language_of, shown_answer, shown_code
 from labeling.reviewing import Opinion, latest_label, opinions_on
 from labeling.tickets import Ticket
@@ -47,9 +50,23 @@ class Told:
     is_problem: bool = False
 
 
-def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, object]:
-    """Hold answers for a person and return all that the fragment of the page needs."""
-    annotator = annotator_of(person_id=person_id, fresh_seed=secrets.randbits(62))
+def judge_and_go_on(*, person_id: int, vote: Vote, choice: Choice, now: datetime) -> tuple[Outcome, dict[str, object]]:
+    """Store a vote and hold what comes next, both in one transaction; return what `judge` and `desk_of` do.
+
+    The row of the person at the queue is locked first, so that two windows of theirs take turns.
+    """
+    with transaction.atomic():
+        annotator = annotator_of(person_id=person_id, fresh_seed=secrets.randbits(62), is_locked=True)
+        outcome = judge(person_id=person_id, vote=vote)
+        return outcome, desk_of(person_id=person_id, choice=choice, now=now, annotator=annotator)
+
+
+def desk_of(*, person_id: int, choice: Choice, now: datetime, annotator: Annotator | None = None) -> dict[str, object]:
+    """Hold answers for a person and return all that the fragment of the page needs.
+
+    Who has read the person's row already gives it as `annotator`.
+    """
+    annotator = annotator or annotator_of(person_id=person_id, fresh_seed=secrets.randbits(62))
     reader = Reader(person_id=person_id, order_seed=annotator.order_seed, chosen=choice.chosen)
     leases = hold_answers(reader=reader, now=now, annotator=annotator)
     progress = progress_in(
@@ -58,16 +75,16 @@ def desk_of(*, person_id: int, choice: Choice, now: datetime) -> dict[str, objec
         annotator=annotator,
         since=now.replace(hour=0, minute=0, second=0, microsecond=0),
     )
-    keys = keys_of(annotator.keys)
+    keys, modes = keys_of(annotator.keys), evidence_modes()
     remainder = None if leases else remainder_in(chosen=choice.chosen, person_id=person_id, now=now)
     return {
-        "answers": _shown(leases, person_id=person_id, now=now),
+        "answers": _shown(leases, modes, person_id=person_id, now=now),
         "progress": progress,
         "remainder": remainder,
         "emptiness": _emptiness(choice, progress, remainder),
         "choice": choice,
         "query": choice.query,
-        "latest": latest_label(person_id=person_id, now=now) if progress.own_count else None,
+        "latest": latest_label(person_id=person_id, now=now, modes=modes) if progress.own_count else None,
         "annotator": annotator,
         "keys": keys,
         "key_list": [(action, keys[action.name]) for action in ACTIONS],
@@ -91,11 +108,10 @@ def _emptiness(choice: Choice, progress: Progress, remainder: Remainder | None) 
     return "flagged" if remainder.flagged_count else "own" if remainder.own_count else "held"
 
 
-def _shown(leases: list[Lease], *, person_id: int, now: datetime) -> list[ShownAnswer]:
+def _shown(leases: list[Lease], modes: EvidenceModes, *, person_id: int, now: datetime) -> list[ShownAnswer]:
     responses = [lease.response for lease in leases]
     guidelines = guidelines_in_force(response.prompt.category_id for response in responses)
-    modes = evidence_modes(response.prompt.category_id for response in responses)
-    askable = [one for one in leases if modes[one.response.prompt.category_id] is JudgementRule.Evidence.ON_DEMAND]
+    askable = [one for one in leases if modes.of(one.response.prompt.category_id) is JudgementRule.Evidence.ON_DEMAND]
     asked = _asked_for(askable, person_id)
     settled = [lease.response_id for lease in leases if lease.kind == Label.Kind.ADJUDICATION]
     opinions = opinions_on(settled)

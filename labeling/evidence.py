@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
-
 from benchmarks.models import Response
 from labeling.grading import GRADERS, Suggestion, UnusableCheck
 from labeling.models import EvidenceLook, Grade, JudgementRule, Verdict
@@ -66,13 +64,23 @@ class Evidence:
         return bool(self.facts or self.assertions or self.grids or self.aliases or self.pieces)
 
 
-def evidence_modes(category_ids: Iterable[int]) -> dict[int, JudgementRule.Evidence]:
-    """Return when the judges of each category may see evidence, by the rules in force, in one query."""
-    wanted = set(category_ids)
-    rules = JudgementRule.objects.filter(Q(category_id__in=wanted) | Q(category__isnull=True)).order_by("pk")
-    latest = {rule.category_id: JudgementRule.Evidence(rule.evidence) for rule in rules} if wanted else {}
-    general = latest.get(None, JudgementRule.Evidence.AFTER_VOTE)
-    return {category_id: latest.get(category_id, general) for category_id in wanted}
+@dataclass(frozen=True)
+class EvidenceModes:
+    """When judges may see evidence, by the rules in force: by category, and for those without a rule of their own."""
+
+    by_category: Mapping[int | None, JudgementRule.Evidence]
+
+    def of(self, category_id: int) -> JudgementRule.Evidence:
+        """Return when the judges of a category may see evidence."""
+        general = self.by_category.get(None, JudgementRule.Evidence.AFTER_VOTE)
+        return self.by_category.get(category_id, general)
+
+
+def evidence_modes() -> EvidenceModes:
+    """Return when the judges of every category may see evidence, in one query."""
+    latest = JudgementRule.objects.order_by("category_id", "-pk").distinct("category_id")
+    rows = latest.values_list("category_id", "evidence")
+    return EvidenceModes({category_id: JudgementRule.Evidence(evidence) for category_id, evidence in rows})
 
 
 def evidence_of(responses: Iterable[Response]) -> dict[int, Evidence]:

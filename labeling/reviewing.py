@@ -5,14 +5,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef
+from django.db import connection
 
-from benchmarks.models import Response
-from labeling.evidence import Evidence, evidence_modes, evidence_of, remember_look
-from labeling.models import EvidenceLook, JudgementRule, Label, Skip, Verdict
+from labeling.evidence import Evidence, EvidenceModes, evidence_modes, evidence_of, remember_look
+from labeling.models import JudgementRule, Label, Verdict
+from labeling.reading import READ_COLUMNS, READ_JOINS, read_answer
 from labeling.waiting import SESSION
 
 _Mode = JudgementRule.Evidence
+_LATEST = f"""
+SELECT label.id, label.verdict, label.comment,
+       EXISTS (SELECT FROM labeling_skip AS skip
+               WHERE skip.annotator_id = %(person)s AND skip.skipped_at > label.created_at),
+       EXISTS (SELECT FROM labeling_evidencelook AS look
+               WHERE look.person_id = %(person)s AND look.response_id = label.response_id),
+       {READ_COLUMNS}
+FROM (
+    SELECT id, verdict, comment, created_at, response_id FROM labeling_label
+    WHERE labeler_id = %(person)s AND source = 'person' AND is_current AND voided_at IS NULL AND created_at > %(since)s
+    ORDER BY created_at DESC, id DESC LIMIT 1
+) AS label
+{READ_JOINS}
+"""  # noqa: S608 - put together of constants
 
 
 @dataclass(frozen=True)
@@ -52,28 +66,21 @@ def opinions_on(response_ids: Iterable[int]) -> dict[int, tuple[Opinion, ...]]:
     return {response_id: tuple(opinions) for response_id, opinions in found.items()}
 
 
-def latest_label(*, person_id: int, now: datetime) -> LatestLabel | None:
+def latest_label(*, person_id: int, now: datetime, modes: EvidenceModes | None = None) -> LatestLabel | None:
     """Return the person's latest verdict, None where they skipped something since or said nothing in this sitting.
 
     Where the category lets them see evidence after the vote, it comes along, and that they saw it is kept.
     """
-    later_skip = Skip.objects.filter(annotator_id=person_id, skipped_at__gt=OuterRef("created_at"))
-    look = EvidenceLook.objects.filter(person_id=person_id, response_id=OuterRef("response_id"))
-    row = (
-        Label.objects.current()
-        .by(person_id)
-        .filter(created_at__gt=now - SESSION)
-        .order_by("-created_at", "-pk")
-        .values_list("pk", "verdict", "comment", "response_id", Exists(later_skip), Exists(look))
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST, {"person": person_id, "since": now - SESSION})
+        row = cursor.fetchone()
     if row is None:
         return None
-    label_id, verdict, comment, response_id, is_followed_by_skip, has_look = row
+    label_id, verdict, comment, is_followed_by_skip, has_look, *answer = row
     if is_followed_by_skip:
         return None
-    response = Response.objects.select_related("prompt__category").get(pk=response_id)
-    mode = evidence_modes([response.prompt.category_id])[response.prompt.category_id]
+    response = read_answer(answer)
+    mode = (modes or evidence_modes()).of(response.prompt.category_id)
     may_see = mode is _Mode.AFTER_VOTE or (mode is _Mode.ON_DEMAND and has_look)
     evidence = evidence_of([response]).get(response.pk) if may_see else None
     if evidence is not None and not has_look:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from benchmarks.models import Response
 from labeling.assigning import recall_skipped, skip_answer
 from labeling.choosing import Choice, filters, read_choice
-from labeling.desk import Told, desk_of
+from labeling.desk import Told, desk_of, judge_and_go_on
 from labeling.doors import ADJUDICATE, judges_only
 from labeling.evidence import evidence_modes, remember_look
 from labeling.flagging import flag_answer
@@ -30,6 +30,7 @@ from labeling.judging import (
 )
 from labeling.models import JudgementRule, Verdict
 from labeling.tickets import InvalidTicket, Ticket, read_ticket
+from labeling.waiting import Mode
 
 _SAID = {
     Outcome.SAVED: "Saved: {verdict}.",
@@ -75,9 +76,12 @@ def vote(request: HttpRequest) -> HttpResponse:
         return _go_on(request, Told(f"{error} Nothing was saved; judge the answer below.", is_problem=True))
     if ticket.is_adjudication and not _may_adjudicate(request):
         return _go_on(request, Told("Settling answers is for adjudicators. Nothing was saved.", is_problem=True))
-    outcome = judge(person_id=_person(request), vote=_vote(request, ticket, Verdict(verdict), now))
-    said = _SAID[outcome].format(verdict=Verdict(verdict).label.lower())
-    return _go_on(request, Told(said, is_problem=outcome in _PROBLEMS))
+    given = _vote(request, ticket, Verdict(verdict), now)
+    if getattr(request, "htmx", False):
+        outcome, desk = judge_and_go_on(person_id=ticket.person_id, vote=given, choice=_choice(request), now=now)
+        return render(request, "labeling/_held.html", {**desk, "told": _told(outcome, given)})
+    outcome = judge(person_id=ticket.person_id, vote=given)
+    return _go_on(request, _told(outcome, given))
 
 
 @require_POST
@@ -172,7 +176,8 @@ def _may_adjudicate(request: HttpRequest) -> bool:
 
 
 def _choice(request: HttpRequest) -> Choice:
-    return read_choice(request.GET, may_adjudicate=_may_adjudicate(request))
+    wants_to_settle = request.GET.get("mode", "").strip() == Mode.DISPUTED.value  # else nobody need be asked
+    return read_choice(request.GET, may_adjudicate=wants_to_settle and _may_adjudicate(request))
 
 
 def _vote(request: HttpRequest, ticket: Ticket, verdict: Verdict, now: datetime) -> Vote:
@@ -190,9 +195,12 @@ def _vote(request: HttpRequest, ticket: Ticket, verdict: Verdict, now: datetime)
     )
 
 
+def _told(outcome: Outcome, vote: Vote) -> Told:
+    return Told(_SAID[outcome].format(verdict=vote.verdict.label.lower()), is_problem=outcome in _PROBLEMS)
+
+
 def _may_ask(response: Response) -> bool:
-    category_id = response.prompt.category_id
-    return evidence_modes([category_id])[category_id] is JudgementRule.Evidence.ON_DEMAND
+    return evidence_modes().of(response.prompt.category_id) is JudgementRule.Evidence.ON_DEMAND
 
 
 def _typed(request: HttpRequest, name: str) -> str:

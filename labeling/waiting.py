@@ -6,7 +6,6 @@ from enum import Enum
 from typing import Any
 
 from django.db import connection
-from django.db.models import Aggregate, Count, FloatField, Q, Sum
 
 from benchmarks.models import Category, Study
 from labeling.models import Annotator, Label
@@ -93,6 +92,19 @@ _OF_FAMILIES = """response.deployment_id IN (
     JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
     WHERE model.family = ANY(%(families)s)
 )"""
+# A person's day: the labels that count, their times, and what was given and taken back since a list was made.
+_OWN = """
+SELECT count(*) FILTER (WHERE counts), count(active_seconds) FILTER (WHERE counts),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY active_seconds) FILTER (WHERE counts),
+       sum(active_seconds) FILTER (WHERE counts),
+       count(*) FILTER (WHERE counts AND kind = %(kind)s AND created_at > %(made)s::timestamptz),
+       count(*) FILTER (WHERE kind = %(kind)s AND created_at <= %(made)s::timestamptz
+                        AND voided_at > %(made)s::timestamptz)
+FROM (
+    SELECT kind, created_at, voided_at, active_seconds, is_current AND voided_at IS NULL AS counts
+    FROM labeling_label WHERE labeler_id = %(person)s AND source = 'person' AND created_at >= %(since)s
+) AS own
+"""
 # The latest label of each answer, or else its latest grade, says what is thought of it; the prompts where that differs.
 _DIFFERING = """
 SELECT answer.prompt_id FROM (
@@ -153,14 +165,6 @@ class Remainder:
     own_count: int = 0
 
 
-class _Median(Aggregate):
-    """The median, as Postgres works it out."""
-
-    function = "PERCENTILE_CONT"
-    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
-
-
 def count_in(chosen: QueueFilter) -> Counted:
     """Count the answers of a filter and those that wait no longer; of disputed answers those that are settled."""
     if chosen.is_adjudication:
@@ -203,26 +207,22 @@ def progress_in(
     the person said since: what others said meanwhile shows when the list is made anew.
     """
     made_at = annotator.list_made_at if annotator is not None and annotator.list_key == chosen.key else None
-    current = Q(is_current=True, voided_at__isnull=True)
-    kind = Q(kind=chosen.kind)
-    own = Label.objects.by(person_id).filter(created_at__gte=since).aggregate(
-        count=Count("pk", filter=current), timed=Count("active_seconds", filter=current),
-        median=_Median("active_seconds", filter=current), active=Sum("active_seconds", filter=current),
-        given=Count("pk", filter=current & kind & Q(created_at__gt=made_at)) if made_at else Count(None),
-        taken=Count("pk", filter=kind & Q(created_at__lte=made_at, voided_at__gt=made_at)) if made_at else Count(None),
-    )  # fmt: skip
+    values: dict[str, Any] = {"person": person_id, "since": since, "made": made_at, "kind": chosen.kind}
+    with connection.cursor() as cursor:
+        cursor.execute(_OWN, values)
+        own_count, timed_count, median_seconds, active_seconds, given_count, taken_count = cursor.fetchone()
     if made_at and annotator is not None and annotator.total_count > EXACT_COUNT:
-        moved = max(0, annotator.judged_count + own["given"] - own["taken"])
+        moved = max(0, annotator.judged_count + given_count - taken_count)
         counted = Counted(annotator.total_count, min(moved, annotator.total_count))
     else:
         counted = count_in(chosen)
     return Progress(
         total_count=counted.total_count,
         judged_count=counted.judged_count,
-        own_count=own["count"],
-        median_seconds=own["median"],
-        timed_count=own["timed"],
-        active_seconds=own["active"],
+        own_count=own_count,
+        median_seconds=median_seconds,
+        timed_count=timed_count,
+        active_seconds=active_seconds,
     )
 
 

@@ -86,11 +86,12 @@ class TestEvidence:
 class TestModes:
     def test_are_after_the_vote_until_a_rule_says_otherwise(self) -> None:
         own, other = (make.make_prompt(category=name).category for name in ("math", "code"))
-        assert evidence_modes([own.pk]) == {own.pk: Mode.AFTER_VOTE}
+        assert evidence_modes().of(own.pk) is Mode.AFTER_VOTE
         JudgementRule.objects.create(evidence=Mode.NEVER)
         JudgementRule.objects.create(category=own, evidence=Mode.AFTER_VOTE)
         JudgementRule.objects.create(category=own, evidence=Mode.ON_DEMAND)
-        assert evidence_modes([own.pk, other.pk]) == {own.pk: Mode.ON_DEMAND, other.pk: Mode.NEVER}
+        modes = evidence_modes()
+        assert (modes.of(own.pk), modes.of(other.pk)) == (Mode.ON_DEMAND, Mode.NEVER)
 
 
 class TestBlindness:

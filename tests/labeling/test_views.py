@@ -146,7 +146,7 @@ class TestPage:
                 client.post("/label/vote/", {"ticket": ticket, "verdict": "correct"}, headers=HTMX)
             counts.add(len(captured))
         assert len(counts) == 1
-        assert counts.pop() <= 30
+        assert counts.pop() <= 24
 
 
 class TestBlindness:

@@ -80,7 +80,7 @@ class TestPage:
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats()
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(5):
             client.get("/studies/repeats/spread/note/")
 
     def test_tells_each_cell_with_its_interval_and_what_it_would_be_without_outliers(self, client: Client) -> None:
