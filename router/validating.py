@@ -80,18 +80,18 @@ def _alike(
     if is_router:
         design["control_every"] = 0  # a router is no control workload
     takes_context = all(usual_num_ctx(deployment.server.kind) is not None for deployment in deployments)
+    points = []
+    for found in study.parameter_sets.order_by("pk"):
+        values = {one: getattr(found, one) for one in _SHARED}
+        values["num_ctx"] = found.num_ctx if takes_context else None
+        values["extras"] = {} if is_router else found.extras  # a router takes those of the OpenAI wire alone
+        points.append(Parameters(**values))
     made = create_study(
         name=name,
         machine=machine,
         deployments=deployments,
         prompts=prompts,
-        parameters=[
-            Parameters(
-                **{one: getattr(found, one) for one in _SHARED if one != "num_ctx"},
-                num_ctx=found.num_ctx if takes_context else None,
-            )
-            for found in study.parameter_sets.order_by("pk")
-        ],
+        parameters=points,
         repeats=study.repeats,
         sampling_period_ms=study.sampling_period_ms,
         design=Design(**design),
