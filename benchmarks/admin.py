@@ -138,6 +138,13 @@ class CalibrationAdmin(ReadOnlyAdmin):
     list_select_related = ["machine"]
 
 
+@admin.register(models.ModelEvaluation)
+class ModelEvaluationAdmin(ReadOnlyAdmin):
+    list_display = ["id", "deployment", "step", "study", "requested_at", "problem"]
+    list_filter = ["step"]
+    list_select_related = ["deployment__language_model", "deployment__server", "study"]
+
+
 @admin.register(models.EnergyTrace)
 class EnergyTraceAdmin(ReadOnlyAdmin):
     list_display = ["id", "measurement", "channel", "sample_count", "period_ns", "window_ns"]

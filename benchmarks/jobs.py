@@ -6,6 +6,7 @@ import socket
 import time
 from functools import lru_cache, partial
 
+import django_rq
 from django.conf import settings
 from django.utils import timezone
 
@@ -17,7 +18,7 @@ from benchmarks.measuring import Lab, Outcome, abandon
 from benchmarks.measuring import measure_response as measure
 from benchmarks.meters.temperature import HwmonThermometer, NvmlThermometer, TemperatureReader, read_all
 from benchmarks.models import Machine, Response
-from benchmarks.queueing import enqueue_again
+from benchmarks.queueing import enqueue_again, enqueue_periodic
 from benchmarks.recording import SamplerRecorder, recorder_for
 from benchmarks.studying import finish_if_done
 
@@ -50,8 +51,8 @@ def measure_response(response_id: int) -> str:
     if outcome in {Outcome.RETRY, Outcome.BUSY}:
         time.sleep(_pause_s(response, outcome))
         enqueue_again(response=response)
-    else:
-        finish_if_done(study_id=response.study_id, now=timezone.now())
+    elif finish_if_done(study_id=response.study_id, now=timezone.now()):
+        enqueue_periodic(names=settings.JOBS_AFTER_A_STUDY, connection=django_rq.get_connection("default"))
     return outcome.value
 
 

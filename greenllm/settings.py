@@ -94,7 +94,8 @@ MACHINE_NAME = env.text("GREENLLM_MACHINE", "local")
 _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = True
-PERIODIC_JOBS = ["greenllm.notices.jobs.check_campaigns"]  # what a worker puts on the default queue now and then
+JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
+PERIODIC_JOBS = ["greenllm.notices.jobs.check_campaigns", *JOBS_AFTER_A_STUDY]  # and these now and then
 
 EMBEDDER_NAME = env.text("GREENLLM_EMBEDDER", "all-minilm")
 EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_port=OLLAMA_PORT)
@@ -110,6 +111,7 @@ INTENSITY_TIMEOUT_S = env.decimal_number("GREENLLM_INTENSITY_TIMEOUT_S", 10.0, m
 # Who may read pages and ask the router without signing in: nobody, or callers on this very machine.
 ANONYMOUS_ACCESS = env.one_of("GREENLLM_ANONYMOUS_ACCESS", "off", ["off", "loopback"])
 KEEP_PROMPT_TEXT = env.flag("GREENLLM_KEEP_PROMPT_TEXT", default=False)
+KEEP_WITH_CONSENT = env.flag("GREENLLM_KEEP_WITH_CONSENT", default=False)
 BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
 STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)

@@ -4,6 +4,7 @@ No transaction and no query is open while a model generates, so that a slow answ
 """
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Generator
@@ -11,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from benchmarks.federating import find_deployment
 from benchmarks.inference.base import (
@@ -27,8 +28,11 @@ from benchmarks.models import Deployment, InferenceServer
 from benchmarks.units import seconds_to_nanoseconds
 from router.embedding import Embedder
 from router.index import VectorStore
+from router.keeping import keep_live_answer, stands_alone
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 from router.routing import Route, record_pinned, record_route, route
+
+logger = logging.getLogger(__name__)
 
 AUTO_MODEL = "auto"
 
@@ -62,6 +66,7 @@ class Gateway:
     release: Callable[[], None]
     claim: Callable[[], None] = _nothing
     is_interrupted: Callable[[], bool] = bool
+    keeps_with_consent: bool = False
 
 
 class Interrupted(Exception):
@@ -119,12 +124,14 @@ def stream_answer(
     messages: tuple[ChatMessage, ...],
     parameters: GenerationParameters,
     stay_on_id: int | None = None,
+    is_keeping_allowed: bool = False,
 ) -> Generator[AnswerEvent, None, None]:
     """Answer a conversation with the model that the caller named, or with the one that the router chooses.
 
     First comes the decision, then the pieces as they arrive, last the answer, whose rows are closed by then. The
     last message of the user is what is routed; `stay_on_id` is the deployment that `auto` stays on. Closing the
-    generator early ends the generation, and the rows say cancelled.
+    generator early ends the generation, and the rows say cancelled. `is_keeping_allowed` is the author's consent to
+    keep prompt and answer for labels; without it, or where the gateway keeps nothing, neither is kept.
 
     Raises:
         UnknownModel, RetiredModel: the named model cannot answer.
@@ -149,8 +156,24 @@ def stream_answer(
         _close_request(gateway, request, GatewayRequest.State.FAILED, error)
         raise
     _close_request(gateway, request, GatewayRequest.State.ANSWERED)
+    if is_keeping_allowed and gateway.keeps_with_consent and stands_alone(messages):
+        _keep(gateway, decided, prompt_text, generation)
     gateway.release()
     yield Answer(decided.request, decided.decision, decided.deployment, decided.route, generation)
+
+
+def _keep(gateway: Gateway, decided: Decided, prompt_text: str, generation: Generation) -> None:
+    """Keep what may be kept; where that fails the answer is whole all the same."""
+    try:
+        keep_live_answer(
+            request=decided.request,
+            decision=decided.decision,
+            prompt_text=prompt_text,
+            generation=generation,
+            now=gateway.clock(),
+        )
+    except DatabaseError:
+        logger.exception("the prompt of %s could not be kept for labels", decided.request.public_id)
 
 
 def last_user_text(messages: tuple[ChatMessage, ...]) -> str:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from benchmarks.inference.base import ChatMessage, GenerationParameters, TextChunk
 from router.answering import Answer, Caller, Decided, Gateway, Interrupted, is_auto, stream_answer
+from router.keeping import forget_requests
 from router.models import Conversation, ConversationQuerySet, GatewayRequest, Message
 
 _TITLE_LENGTH = 80
@@ -73,6 +74,7 @@ def converse(
     prompt: str,
     picked_model: str,
     parameters: GenerationParameters,
+    is_keeping_allowed: bool = False,
 ) -> Generator[ConversationEvent, None, None]:
     """Answer a prompt within a conversation, or begin one with it, and keep both.
 
@@ -94,6 +96,7 @@ def converse(
         messages=tuple(messages),
         parameters=parameters,
         stay_on_id=exchange.conversation.settled_id,
+        is_keeping_allowed=is_keeping_allowed,
     )
     try:
         with closing(events):
@@ -114,6 +117,14 @@ def converse(
     except Exception:
         _keep_rest(gateway, exchange, Message.State.FAILED)
         raise
+
+
+def delete_conversation(*, conversation: Conversation) -> None:
+    """Delete a conversation for good, and what was kept of it for labels unless it is known already."""
+    public_ids = conversation.messages.exclude(request=None).values_list("request__public_id", flat=True)
+    with transaction.atomic():
+        forget_requests(public_ids=list(public_ids))
+        conversation.delete()
 
 
 def _said(conversation: Conversation | None) -> list[ChatMessage]:

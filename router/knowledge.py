@@ -8,13 +8,14 @@ routing follows at once; above that the decision goes by what is known, and the 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from django.db import connection, connections
+from django.db.models import QuerySet
 
 from benchmarks.models import Category, Deployment, Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
@@ -130,19 +131,28 @@ def _stamp(index: PromptIndex) -> tuple[Any, ...]:
     return (index.pk, *changing, tuple(active or ()))
 
 
-def _read(index: PromptIndex, store: VectorStore, stamp: tuple[Any, ...]) -> Knowledge:
+def knowledge_with(index: PromptIndex, store: VectorStore, deployment_ids: Iterable[int]) -> Knowledge:
+    """Return what would be known if just these deployments were active; it is kept nowhere.
+
+    Raises:
+        IndexStoreError: the vectors cannot be read.
+    """
+    found = Deployment.objects.chat().filter(pk__in=deployment_ids, server__is_router=False)
+    return _read(index, store, (index.pk,), found)
+
+
+def _read(
+    index: PromptIndex, store: VectorStore, stamp: tuple[Any, ...], among: QuerySet[Deployment] | None = None
+) -> Knowledge:
     loaded = store.whole(index.collection_name, index.prompt_count)
     prompt_ids = [int(prompt_id) for prompt_id in loaded.prompt_ids]
     row_of = {prompt_id: row for row, prompt_id in enumerate(prompt_ids)}
     category_of = dict(Prompt.objects.filter(pk__in=prompt_ids).values_list("pk", "category_id"))
     category_ids = sorted(set(category_of.values()))
     names = dict(Category.objects.filter(pk__in=category_ids).values_list("pk", "name"))
-    active = list(
-        Deployment.objects.active()
-        .filter(pk__in=stamp[-1])
-        .select_related("language_model")
-        .order_by("language_model__name", "pk")
-    )
+    if among is None:
+        among = Deployment.objects.active().filter(pk__in=stamp[-1])
+    active = list(among.select_related("language_model").order_by("language_model__name", "pk"))
     scores, counts = _scores(row_of, [deployment.language_model_id for deployment in active])
     costs, qualities = _costs(row_of, [deployment.pk for deployment in active])
     usual = _usual(qualities)

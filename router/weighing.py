@@ -22,7 +22,7 @@ def weigh(*, version: PolicyVersion, knowledge: Knowledge, vector: npt.NDArray[n
     Raises:
         NoCandidate: there is no active deployment, nobody has judged any, or the fallback is not active.
     """
-    policy = _policy(version, knowledge)
+    policy = policy_of(version, knowledge)
     estimator = knowledge.estimator(policy.shrinkage)
     if np.isnan(estimator.model_scores).all() and not isinstance(policy, Fixed):
         raise NoCandidate(
@@ -42,7 +42,12 @@ def weigh(*, version: PolicyVersion, knowledge: Knowledge, vector: npt.NDArray[n
     return Choice(evidence[chosen], scale.reason, scale.explanation, candidates)
 
 
-def _policy(version: PolicyVersion, knowledge: Knowledge) -> Policy:
+def policy_of(version: PolicyVersion, knowledge: Knowledge) -> Policy:
+    """Return the rule of a version over what is known.
+
+    Raises:
+        NoCandidate: its fallback is not among the deployments.
+    """
     column_of = {column.deployment_id: number for number, column in enumerate(knowledge.columns)}
     fallback = None
     if version.fallback_id is not None:

@@ -68,6 +68,7 @@ class ChatRequest:
     messages: tuple[ChatMessage, ...]
     parameters: GenerationParameters
     is_streamed: bool = False
+    is_keeping_allowed: bool = False  # OpenAI's `store`: whether prompt and answer may be kept to improve routing
     is_usage_included: bool = False  # in a chunk of its own, before the end of a stream
 
 
@@ -92,6 +93,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         _messages(record.get("messages")),
         _parameters(record),
         is_streamed=is_streamed,
+        is_keeping_allowed=_flag(record.get("store"), "store"),
         is_usage_included=_is_usage_included(record.get("stream_options")) and is_streamed,
     )
 

@@ -58,6 +58,7 @@ def gateway(*, release: Callable[[], None] = keep_connection) -> Gateway:
         connect=connect_server,
         clock=timezone.now,
         is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
+        keeps_with_consent=settings.KEEP_WITH_CONSENT,
         release=release,
     )
 
@@ -70,6 +71,7 @@ def interruptible_gateway(interruption: Interruption, place: DatabasePlace) -> G
         connect=partial(connect_server, interruption=interruption),
         clock=timezone.now,
         is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
+        keeps_with_consent=settings.KEEP_WITH_CONSENT,
         release=place.release,
         claim=place.claim,
         is_interrupted=lambda: interruption.is_set,

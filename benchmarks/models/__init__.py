@@ -10,6 +10,7 @@ from benchmarks.models.catalog import (
     Prompt,
 )
 from benchmarks.models.energy import ChannelReading, EnergyTrace, Measurement
+from benchmarks.models.evaluation import ModelEvaluation
 from benchmarks.models.feed import IntensityFeed
 from benchmarks.models.machine import CarbonIntensity, Machine
 from benchmarks.models.study import (
@@ -35,6 +36,7 @@ __all__ = [
     "LanguageModel",
     "Machine",
     "Measurement",
+    "ModelEvaluation",
     "ParameterSet",
     "Prompt",
     "Response",

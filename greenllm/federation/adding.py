@@ -9,13 +9,12 @@ from benchmarks.federating import (
     ModelNotOffered,
     OtherKind,
     RouterIsNoModel,
-    activate,
     add_model,
     ensure_machine,
     identify_server,
 )
 from benchmarks.inference.base import InferenceClient, InferenceError
-from benchmarks.models import Deployment, InferenceServer, LanguageModel, Machine
+from benchmarks.models import Deployment, InferenceServer, Machine
 from benchmarks.offering import NothingOffered
 
 TOLD = (InferenceError, ModelNotOffered, NothingOffered, OtherKind, OtherWeights, RouterIsNoModel)
@@ -43,21 +42,14 @@ def server_to_ask(
     return identify_server(base_url=address, machine=machine, kind=kind)
 
 
-def add_models(
-    *, names: Sequence[str], server: InferenceServer, client: InferenceClient, is_activated: bool, now: datetime
-) -> Added:
-    """Add models as candidates, and activate those that answer prompts where wanted; one that fails stops no other."""
+def add_models(*, names: Sequence[str], server: InferenceServer, client: InferenceClient, now: datetime) -> Added:
+    """Add models as candidates; one that fails stops no other."""
     if server.machine_id is None:
         server.machine = ensure_machine(name=server.machine.name)
     deployments, problems = [], []
     for name in names:
         try:
-            deployment = add_model(name=name, server=server, client=client, now=now)
+            deployments.append(add_model(name=name, server=server, client=client, now=now))
         except TOLD as error:
             problems.append(f"{name}: {error}")
-            continue
-        is_chat = deployment.language_model.purpose == LanguageModel.Purpose.CHAT
-        if is_activated and is_chat and deployment.state != Deployment.State.ACTIVE:
-            activate(deployment=deployment, now=now)
-        deployments.append(deployment)
     return Added(tuple(deployments), tuple(problems))

@@ -10,15 +10,21 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from benchmarks.federating import RouterIsNoModel, Timeouts, activate, connect, retire
+from benchmarks.federating import RouterIsNoModel, Timeouts, connect
 from benchmarks.inference.base import InferenceClient
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Machine
 from benchmarks.offering import list_offers
 from greenllm.doors import people_with
 from greenllm.federation.adding import TOLD, add_models, server_to_ask
 from greenllm.federation.forms import ServerForm
+from greenllm.federation.joining import ask_for_evaluation, known_count
 from greenllm.roles import CHANGE_FEDERATION
+from router.admitting import NotJudged, activate_judged
+from router.joining import CannotEvaluate
+from router.leaving import CannotRetire, hindrance_to_retiring
+from router.leaving import retire_model as retire
 
+_LONGEST_COUNT = 10  # digits
 _LONGEST_QUESTION_S = 30.0  # what a person waits for a page, and longer than any server needs to list its models
 
 
@@ -54,37 +60,50 @@ def add(request: HttpRequest) -> HttpResponse:
         names=ticked,
         server=server,
         client=client,
-        is_activated=request.POST.get("activate") == "yes",
         now=timezone.now(),
     )
     for deployment in added.deployments:
-        messages.success(request, f"{deployment}: {deployment.get_state_display()}.")
+        _tell_added(request, deployment)
     if added.problems:
         return _add_page(request, form, status=400, problems=list(added.problems), shown=shown)
     return redirect("federation:overview")
 
 
+def _tell_added(request: HttpRequest, deployment: Deployment) -> None:
+    """Say what was added, and have it evaluated where that was wanted and is to be done."""
+    is_chat = deployment.language_model.purpose == LanguageModel.Purpose.CHAT
+    if request.POST.get("evaluate") == "yes" and is_chat and deployment.state == Deployment.State.CANDIDATE:
+        ask_for_evaluation(request, deployment)
+    else:
+        messages.success(request, f"{deployment}: {deployment.get_state_display()}.")
+
+
 @require_POST
 @people_with(CHANGE_FEDERATION)
 def activate_model(request: HttpRequest, deployment_id: int) -> HttpResponse:
-    """Let the router choose a model from now on."""
+    """Let the router choose a model from now on, once that was confirmed beside the dry run."""
     deployment = _deployment(deployment_id)
-    if deployment.language_model.purpose != LanguageModel.Purpose.CHAT:
-        messages.error(request, f"{deployment} embeds prompts; the router has nothing to choose it for.")
-    elif deployment.state == Deployment.State.ACTIVE:
+    if deployment.state == Deployment.State.ACTIVE:
         messages.info(request, f"{deployment} is active already.")
+    elif request.POST.get("confirm") != "yes":
+        messages.info(request, "See what routing would change first, and confirm it below.")
+        return redirect("federation:preview", deployment_id)
     else:
-        _activate(request, deployment)
+        accepted = request.POST.get("accepted", "")
+        try:
+            activate_judged(
+                deployment=deployment,
+                accepted_count=int(accepted) if accepted.isdecimal() and len(accepted) < _LONGEST_COUNT else 0,
+                now=timezone.now(),
+            )
+        except NotJudged as error:
+            messages.error(request, str(error))
+            return redirect("federation:preview", deployment_id)
+        except (CannotEvaluate, RouterIsNoModel) as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, f"{deployment} is active: the router may choose it from now on.")
     return redirect("federation:model", deployment_id)
-
-
-def _activate(request: HttpRequest, deployment: Deployment) -> None:
-    try:
-        activate(deployment=deployment, now=timezone.now())
-    except RouterIsNoModel as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"{deployment} is active: the router may choose it from now on.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -98,7 +117,11 @@ def retire_model(request: HttpRequest, deployment_id: int) -> HttpResponse:
         return redirect("federation:model", deployment_id)
     if request.method != "POST":
         return render(request, "federation/retire.html", _retire_context(deployment))
-    retire(deployment=deployment, now=timezone.now())
+    try:
+        retire(deployment=deployment, now=timezone.now())
+    except CannotRetire as error:
+        messages.error(request, str(error))
+        return redirect("federation:retire", deployment_id)
     messages.success(request, f"{deployment} is retired: out of routing from now on. Its measurements and labels stay.")
     return redirect("federation:model", deployment_id)
 
@@ -108,11 +131,11 @@ def _deployment(deployment_id: int) -> Deployment:
 
 
 def _retire_context(deployment: Deployment) -> dict[str, object]:
-    others = Deployment.objects.active().exclude(pk=deployment.pk)
     return {
         "deployment": deployment,
         "is_embedder": deployment.language_model.purpose == LanguageModel.Purpose.EMBEDDING,
-        "is_the_last_active": deployment.state == Deployment.State.ACTIVE and not others.exists(),
+        "is_active": deployment.state == Deployment.State.ACTIVE,
+        "hindrance": hindrance_to_retiring(deployment),
     }
 
 
@@ -129,5 +152,11 @@ def _add_page(
     problems: Sequence[str] = (),
     shown: Mapping[str, object] | None = None,
 ) -> HttpResponse:
-    context = {"form": form, "problems": problems, "has_machines": Machine.objects.exists(), **(shown or {})}
+    context = {
+        "form": form,
+        "problems": problems,
+        "has_machines": Machine.objects.exists(),
+        "known_count": known_count(),
+        **(shown or {}),
+    }
     return render(request, "federation/add.html", context, status=status)

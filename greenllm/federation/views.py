@@ -13,6 +13,7 @@ from benchmarks.inference.ollama_wire import with_tag
 from benchmarks.models import Deployment, InferenceServer, LanguageModel
 from benchmarks.probing import ServerState, probe_servers
 from greenllm.doors import may, readers_with
+from greenllm.federation.joining import Joining, joining_of
 from greenllm.federation.queries import (
     ROUTED_DAYS,
     deployments_in_order,
@@ -77,8 +78,16 @@ def model(request: HttpRequest, deployment_id: int) -> HttpResponse:
             "studies": studies_of(deployment),
             "is_chat": deployment.language_model.purpose == LanguageModel.Purpose.CHAT,
             "may_change": may(request, CHANGE_FEDERATION),
+            "joining": _joining(deployment),
         },
     )
+
+
+def _joining(deployment: Deployment) -> Joining | None:
+    """Return how far a model is on its way; None of one that is there, was there, or answers no prompts."""
+    is_chat = deployment.language_model.purpose == LanguageModel.Purpose.CHAT and not deployment.server.is_router
+    over = {Deployment.State.ACTIVE, Deployment.State.RETIRED}
+    return joining_of(deployment) if is_chat and deployment.state not in over else None
 
 
 def _health_context(

@@ -58,6 +58,7 @@ def _answer(request: HttpRequest, interruption: Interruption) -> Generator[ChatR
             requested_model=asked.model,
             messages=asked.messages,
             parameters=asked.parameters,
+            is_keeping_allowed=asked.is_keeping_allowed,
         )
         with closing(events):
             yield from events

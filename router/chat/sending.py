@@ -45,6 +45,7 @@ class _Prompt:
     conversation: Conversation | None
     text: str
     picked_model: str
+    is_keeping_allowed: bool
 
 
 @require_POST
@@ -140,6 +141,7 @@ def _read(request: HttpRequest) -> _Prompt:
         own_conversation(request, public_id) if public_id else None,
         text,
         request.POST.get("model", "").strip()[:200] or AUTO_MODEL,
+        request.POST.get("keep") == "yes",
     )
 
 
@@ -154,6 +156,7 @@ def _lines(prompt: _Prompt, interruption: Interruption) -> Generator[bytes, None
             prompt=prompt.text,
             picked_model=prompt.picked_model,
             parameters=GenerationParameters(num_predict=_MAX_OUTPUT_TOKENS),
+            is_keeping_allowed=prompt.is_keeping_allowed,
         )
         with closing(events):
             for event in events:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -16,6 +17,7 @@ from benchmarks.models import Deployment
 from router.answering import AUTO_MODEL
 from router.chat.shown import shown_messages
 from router.chat.visiting import is_welcome, speaker_of
+from router.conversing import delete_conversation
 from router.models import Conversation, PromptIndex
 
 MAX_PROMPT_CHARACTERS = 20_000
@@ -60,7 +62,7 @@ def thread(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_POST
 @_welcoming
 def delete(request: HttpRequest, public_id: str) -> HttpResponse:
-    own_conversation(request, public_id).delete()
+    delete_conversation(conversation=own_conversation(request, public_id))
     return HttpResponseRedirect(reverse("chat:start"))
 
 
@@ -101,6 +103,8 @@ def chat_page(
         "has_index": PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).exists(),
         "prompt": prompt,
         "problem": problem,
+        "may_keep": settings.KEEP_WITH_CONSENT,
+        "is_keep_ticked": request.POST.get("keep") == "yes",  # only where a problem sends the form back
         "max_prompt_characters": MAX_PROMPT_CHARACTERS,
     }
     return render(request, "chat/conversation.html", context, status=status)

@@ -119,10 +119,18 @@ class TestAddModel:
 @pytest.mark.django_db
 class TestRetireModel:
     def test_takes_a_model_out_of_routing(self) -> None:
-        make_deployment("tiny")
+        tiny, _ = make_deployment("tiny"), make_deployment("other")
 
         assert "tiny on " in run("retire_model", "tiny:latest")
-        assert Deployment.objects.get().state == "retired"
+        tiny.refresh_from_db()
+        assert tiny.state == "retired"
+
+    def test_of_the_last_active_model_says_what_to_do_first(self) -> None:
+        make_deployment("tiny")
+
+        with pytest.raises(CommandError, match="only active model.* Activate another one first"):
+            run("retire_model", "tiny")
+        assert Deployment.objects.get().state == "active"
 
     def test_of_an_unknown_or_retired_model_says_so(self) -> None:
         retire(deployment=make_deployment("old"), now=NOW)

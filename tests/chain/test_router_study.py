@@ -38,7 +38,10 @@ def rows(place: Installation, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-OF_ROUTER = "FROM benchmarks_response r JOIN benchmarks_study s ON s.id = r.study_id WHERE s.kind = 'router'"
+OF_ROUTER = (
+    "FROM benchmarks_response r JOIN benchmarks_study s ON s.id = r.study_id "
+    "WHERE s.kind = 'router' AND s.name = 'through'"
+)
 
 
 class TestRouterStudy:
@@ -92,6 +95,21 @@ class TestRouterStudy:
         assert row.split()[2] == "5"
         assert row.endswith("estimated")
         assert "the answers of the study through, whole prompts sent to the router over HTTP" in table
+
+
+class TestValidation:
+    def test_measures_both_sides_in_one_step_and_goes_on_where_it_is_done(self, place: Installation) -> None:
+        run = place.manage("validate_router", "--study", "demo", check=False)
+        assert run.returncode == 0, run.stderr
+        first = run.stdout
+        assert "demo: measured already." in first
+        assert "demo-router: finished, 5 of 5 responses" in first
+        row = next(line for line in first.splitlines() if line.startswith("router, measured"))
+        assert row.split()[2] == "5"
+        assert "the answers of the study demo-router" in first
+        again = place.manage("validate_router", "--study", "demo").stdout
+        assert "demo-router: measured already." in again
+        assert rows(place, "SELECT count(*) FROM benchmarks_study WHERE kind = 'router'") == [(2,)]
 
 
 class TestIndex:

@@ -118,7 +118,8 @@ class TestRouterAsATarget:
 
     def test_cannot_be_activated(self) -> None:
         router = self.make_router()
-        page = page_of(signed_in().post(f"/federation/models/{router.pk}/activate/", follow=True))
+        path = f"/federation/models/{router.pk}/activate/"
+        page = page_of(signed_in().post(path, {"confirm": "yes"}, follow=True))
         assert "nothing is routed to it" in page
         router.refresh_from_db()
         assert router.state == "candidate"
@@ -275,14 +276,23 @@ class TestModelPage:
 class TestChanging:
     def test_activates(self) -> None:
         deployment = make.make_deployment("new", state="candidate")
-        page = page_of(signed_in().post(f"/federation/models/{deployment.pk}/activate/", follow=True))
+        path = f"/federation/models/{deployment.pk}/activate/"
+        page = page_of(signed_in().post(path, {"confirm": "yes"}, follow=True))
         deployment.refresh_from_db()
         assert deployment.state == "active"
         assert "is active: the router may choose it from now on" in page
 
+    def test_activates_nothing_that_was_not_confirmed(self) -> None:
+        deployment = make.make_deployment("new", state="candidate")
+        response = signed_in().post(f"/federation/models/{deployment.pk}/activate/")
+        deployment.refresh_from_db()
+        assert deployment.state == "candidate"
+        assert response["Location"] == f"/federation/models/{deployment.pk}/preview/"
+
     def test_does_not_activate_an_embedder(self) -> None:
         deployment = make.make_deployment("embedder", state="candidate", purpose="embedding")
-        page = page_of(signed_in().post(f"/federation/models/{deployment.pk}/activate/", follow=True))
+        path = f"/federation/models/{deployment.pk}/activate/"
+        page = page_of(signed_in().post(path, {"confirm": "yes"}, follow=True))
         deployment.refresh_from_db()
         assert deployment.state == "candidate"
         assert "embeds prompts" in page
@@ -302,10 +312,14 @@ class TestChanging:
         assert federation.small.responses.count() == 2
         assert "is retired already" in page_of(client.post(path, follow=True))
 
-    def test_warns_of_the_last_active_model_and_of_an_embedder(self) -> None:
+    def test_refuses_the_last_active_model_and_warns_of_an_embedder(self) -> None:
         only = make.make_deployment("only")
         embedder = make.make_deployment("embedder", purpose="embedding")
-        assert "only active model" in page_of(signed_in().get(f"/federation/models/{only.pk}/retire/"))
+        path = f"/federation/models/{only.pk}/retire/"
+        assert "Retire it</button>" not in page_of(signed_in().get(path))
+        assert "only active model" in page_of(signed_in().post(path, follow=True))
+        only.refresh_from_db()
+        assert only.state == "active"
         assert "nothing can be routed" in page_of(signed_in().get(f"/federation/models/{embedder.pk}/retire/"))
 
 
@@ -322,13 +336,12 @@ class TestAdding:
         assert not InferenceServer.objects.exists()
         assert not Deployment.objects.exists()
 
-    @pytest.mark.parametrize(("activate", "state"), [("", "candidate"), ("yes", "active")])
-    def test_adds_what_was_ticked(self, activate: str, state: str) -> None:
+    def test_adds_what_was_ticked(self) -> None:
         with ScriptedOllama([TINY, BIG], answers={}) as ollama:
             body = {"address": ollama.base_url, "kind": "ollama", "step": "add", "model": ["tiny:1b"]}
-            page = page_of(signed_in().post("/federation/add/", {**body, "activate": activate}, follow=True))
+            page = page_of(signed_in().post("/federation/add/", body, follow=True))
         deployment = Deployment.objects.get()
-        assert (deployment.language_model.name, deployment.state) == ("tiny:1b", state)
+        assert (deployment.language_model.name, deployment.state) == ("tiny:1b", "candidate")
         assert deployment.server.machine.name == "test"
         assert "tiny:1b on ollama-127-0-0-1" in page
 
@@ -421,7 +434,6 @@ class TestInTheBrowser:
             page.get_by_label("Address of a new server").fill(ollama.base_url)
             page.get_by_role("button", name="List what it offers").click()
             page.get_by_label("tiny:1b").check()
-            page.get_by_label("Activate them at once").check()
             page.get_by_role("button", name="Add what is ticked").click()
             page.get_by_role("link", name="tiny:1b").click()
             page.get_by_role("link", name="Retire…").click()

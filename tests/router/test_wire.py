@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ class TestChatRequest:
     @pytest.mark.parametrize(
         "fields",
         [
-            pytest.param({"user": "me", "metadata": {"a": 1}, "store": True, "service_tier": "auto"}, id="of OpenAI"),
+            pytest.param({"user": "me", "metadata": {"a": 1}, "store": False, "service_tier": "auto"}, id="of OpenAI"),
             pytest.param({"stream_options": {"include_usage": True, "continuous_usage_stats": True}}, id="of guidellm"),
             pytest.param({"ignore_eos": True, "foo": [None]}, id="of nobody"),
             pytest.param(
@@ -100,6 +101,10 @@ class TestChatRequest:
     )
     def test_ignores_what_changes_nothing(self, fields: dict[str, Any]) -> None:
         assert parsed(**fields) == parsed()
+
+    def test_takes_store_for_the_consent_to_keep(self) -> None:
+        assert parsed(store=True) == replace(parsed(), is_keeping_allowed=True)
+        assert not parsed(store=None).is_keeping_allowed
 
     @pytest.mark.parametrize(
         ("fields", "expected"),

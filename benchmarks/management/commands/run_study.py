@@ -9,18 +9,18 @@ from django.utils import timezone
 
 from benchmarks.choosing import STUDIED_ROLES, choose_prompts
 from benchmarks.drifting import control_report
-from benchmarks.federating import Timeouts, connect, ensure_machine, find_deployment, identify_server
+from benchmarks.federating import Timeouts, ensure_machine, find_deployment
 from benchmarks.inference.connecting import usual_num_ctx
 from benchmarks.launching import ask_versions, launch
 from benchmarks.management.drift_words import told_control
+from benchmarks.management.router_target import add_router_arguments, router_of
 from benchmarks.management.telling import TellingCommand
 from benchmarks.management.watching import watch_study
-from benchmarks.models import Deployment, InferenceServer, Machine, Prompt, Study
+from benchmarks.models import InferenceServer, Prompt, Study
 from benchmarks.models.study import USUAL_MEASURE_AGAIN_COUNT
 from benchmarks.queueing import enqueue_study
 from benchmarks.studying import Design, Parameters, StudyError, create_study
 from benchmarks.sweeping import grid_of, parse_sweep
-from benchmarks.targeting import ensure_router
 
 
 class Command(TellingCommand):
@@ -33,20 +33,7 @@ class Command(TellingCommand):
         parser.add_argument("name", help="Name of the study: letters, digits and hyphens.")
         parser.add_argument("--model", action="append", default=[], help="A model to ask; may be given several times.")
         parser.add_argument("--router", action="store_true", help="Ask the router (the model auto) instead of models.")
-        parser.add_argument(
-            "--router-url", help="Address of the router's OpenAI wire; this installation's own where absent."
-        )
-        parser.add_argument(
-            "--api-key-variable",
-            default="GREENLLM_ROUTER_KEY",
-            help="Environment variable of the worker that holds an API key of the router; GREENLLM_ROUTER_KEY where "
-            "absent. Never the key.",
-        )
-        parser.add_argument(
-            "--network-kwh-per-gb",
-            type=float,
-            help="Energy of the network to a router that is not on this machine; without it the energy is missing.",
-        )
+        add_router_arguments(parser)
         parser.add_argument("--dataset", action="append", default=[], help="Data set to ask; several may be given.")
         parser.add_argument("--category", action="append", default=[], help="Only prompts of this category.")
         parser.add_argument("--role", choices=STUDIED_ROLES, help="Only prompts of this role; both where absent.")
@@ -118,7 +105,9 @@ class Command(TellingCommand):
         machine = ensure_machine(name=settings.MACHINE_NAME)
         timeouts = Timeouts(settings.CONNECT_TIMEOUT_S, settings.FIRST_TOKEN_TIMEOUT_S, settings.GENERATION_TIMEOUT_S)
         if options["router"]:
-            deployments = [_router(options, machine, timeouts)]
+            if options["model"]:
+                raise StudyError("Give --router or --model, not both: a study of the router asks the router alone.")
+            deployments = [router_of(options, machine, timeouts)]
         else:
             deployments = [find_deployment(name=name) for name in options["model"]]
         servers = {deployment.server for deployment in deployments}
@@ -139,25 +128,6 @@ class Command(TellingCommand):
             ),
             server_versions=versions,
         )
-
-
-def _router(options: dict[str, Any], machine: Machine, timeouts: Timeouts) -> Deployment:
-    if options["model"]:
-        raise StudyError("Give --router or --model, not both: a study of the router asks the router alone.")
-    if (options["network_kwh_per_gb"] or 0.0) < 0:
-        raise StudyError("--network-kwh-per-gb must be 0 or more.")
-    server = identify_server(
-        base_url=options["router_url"] or f"http://{settings.WEB_HOST}:{settings.WEB_PORT}/v1",
-        machine=machine,
-        kind=InferenceServer.Kind.OPENAI.value,
-        api_key_variable=options["api_key_variable"],
-    )
-    return ensure_router(
-        server=server,
-        client=connect(server=server, timeouts=timeouts),
-        now=timezone.now(),
-        network_kwh_per_gb=options["network_kwh_per_gb"],
-    )
 
 
 def _base(options: dict[str, Any], servers: Collection[InferenceServer]) -> Parameters:

@@ -1,4 +1,4 @@
-"""Add a model that a server offers to the federation, or list what it offers."""
+"""Add a model that a server offers to the federation, or list what it offers; have it evaluated where wanted."""
 
 from typing import Any
 
@@ -8,28 +8,24 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from benchmarks.describing import OtherWeights
-from benchmarks.federating import (
-    OtherKind,
-    Timeouts,
-    activate,
-    add_model,
-    connect,
-    ensure_machine,
-    identify_server,
-)
+from benchmarks.federating import OtherKind, Timeouts, activate, add_model, connect, ensure_machine, identify_server
 from benchmarks.inference.base import InferenceClient
 from benchmarks.management.pulling import watch_pull
-from benchmarks.management.telling import TellingCommand
 from benchmarks.models import Deployment, InferenceServer, Machine
 from benchmarks.offering import CannotPull, NothingOffered, Offer, list_offers, pull_model
+from benchmarks.queueing import enqueue_study
+from router.joining import begin, request_evaluation
+from router.lifecycle_jobs import enqueue_advance
+from router.management.telling import RouterCommand
 
 
-class Command(TellingCommand):
+class Command(RouterCommand):
     help = (
         "Add a model to the federation, as a candidate; the router chooses it once it is active and measured. "
+        "With --evaluate, try it and measure it over the known prompts; said again, that goes on. "
         "With --list, show what a server offers and change nothing."
     )
-    told = (CannotPull, NothingOffered, OtherKind, OtherWeights)
+    told = (*RouterCommand.told, OtherWeights, CannotPull, NothingOffered, OtherKind)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="?", help="The model's name on the server, for example smollm2:135m.")
@@ -43,11 +39,23 @@ class Command(TellingCommand):
         )
         parser.add_argument("--machine", help="Machine that the server runs on; GREENLLM_MACHINE where absent.")
         parser.add_argument("--pull", action="store_true", help="Have the server fetch the model first (Ollama only).")
-        parser.add_argument("--activate", action="store_true", help="Let the router choose it from now on.")
+        parser.add_argument(
+            "--evaluate", action="store_true", help="Try it and measure it over the known prompts of the index."
+        )
+        parser.add_argument(
+            "--test-stop", action="store_true", help="With --evaluate: also try whether a short answer ends by itself."
+        )
+        parser.add_argument(
+            "--activate", action="store_true", help="Let the router choose it from now on, without a dry run."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["name"]) == options["list"]:
             raise CommandError("Name the model to add, or give --list alone to see what the server offers.")
+        if options["evaluate"] and options["activate"]:
+            raise CommandError("Give --evaluate or --activate: a model is activated once its answers are judged.")
+        if options["test_stop"] and not options["evaluate"]:
+            raise CommandError("--test-stop is a part of --evaluate; give both.")
         machine_name = options["machine"] or settings.MACHINE_NAME
         machine = Machine(name=machine_name) if options["list"] else ensure_machine(name=machine_name)
         server = identify_server(
@@ -75,6 +83,32 @@ class Command(TellingCommand):
         model = deployment.language_model
         facts = ", ".join(part for part in (model.parameter_size, model.quantization, model.digest[:12]) if part)
         self.stdout.write(f"{deployment} ({facts}): {deployment.get_state_display()}")
+        if options["evaluate"]:
+            self._evaluate(deployment, client, is_stop_tested=options["test_stop"])
+
+    def _evaluate(self, deployment: Deployment, client: InferenceClient, *, is_stop_tested: bool) -> None:
+        evaluation = request_evaluation(deployment=deployment, is_stop_tested=is_stop_tested, now=timezone.now())
+        study = begin(evaluation=evaluation, client=client, now=timezone.now())
+        findings = evaluation.findings
+        if findings:
+            context = (
+                f"{findings['context_length']} tokens of context" if findings["context_length"] else "context not told"
+            )
+            self.stdout.write(
+                f"Tried: {findings['version']}, {context}, {findings['seconds']:.1f} s, {findings['answer']!r}"
+            )
+            for note in findings["notes"]:
+                self.stdout.write(note)
+        if study is None:
+            enqueue_advance()
+            self.stdout.write("It has answered every known prompt with these parameters: nothing is left to measure.")
+        else:
+            self.stdout.write(f"{study}: {enqueue_study(study=study)} responses put on the queue of {study.machine}.")
+        name = deployment.language_model.name
+        self.stdout.write(
+            f"The worker measures and grades; judge what waits on /label/, then: manage.py preview_model {name}, and "
+            f"manage.py activate_model {name}."
+        )
 
 
 def _line_of(offer: Offer) -> str:
