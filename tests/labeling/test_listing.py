@@ -117,7 +117,9 @@ class TestList:
 
 class TestModes:
     def test_rows_give_all_answers_to_a_prompt_together(self, ada: User) -> None:
-        grid = make_grid(14, ("a", "b"))  # the order hashes ids: of 14 prompts it is by chance that of the ids once in 10^11
+        grid = make_grid(
+            14, ("a", "b")
+        )  # the order hashes ids: of 14 prompts it is by chance that of the ids once in 10^11
         claimed = claim_all(reader_of(ada, mode=Mode.ROWS))
         prompts = [Response.objects.get(pk=response_id).prompt_id for response_id in claimed]
         assert len(claimed) == 28
