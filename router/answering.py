@@ -26,6 +26,7 @@ from benchmarks.inference.base import (
 )
 from benchmarks.models import Deployment, InferenceServer
 from benchmarks.units import seconds_to_nanoseconds
+from router.baseline import strong_candidate
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.keeping import keep_live_answer, stands_alone
@@ -204,7 +205,8 @@ def _decide(
 ) -> Decided:
     if is_auto(requested_model):
         found = route(prompt_text=prompt_text, embedder=gateway.embedder(), store=gateway.store, stay_on_id=stay_on_id)
-        decision = record_route(route=found, now=gateway.clock(), request_id=request.pk)
+        baseline = strong_candidate(route=found, store=gateway.store)
+        decision = record_route(route=found, now=gateway.clock(), request_id=request.pk, baseline=baseline)
         return Decided(request, decision, found.chosen, found)
     pinned = find_deployment(name=requested_model)
     decision = record_pinned(deployment=pinned, now=gateway.clock(), request_id=request.pk)

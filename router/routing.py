@@ -102,10 +102,12 @@ def record_route(
     request_id: int | None = None,
     prompt_id: int | None = None,
     routed_as: str = "",
+    baseline: Evidence | None = None,
 ) -> RoutingDecision:
     """Store a decision with its reason.
 
     It belongs to a gateway request, or to a known prompt of a comparison in one of its forms (`routed_as`).
+    `baseline` is what is known here of the one strong model to which everything could have gone.
     """
     return RoutingDecision.objects.create(
         request_id=request_id,
@@ -122,6 +124,8 @@ def record_route(
         explanation=route.choice.explanation,
         predicted_sci_gco2e=route.choice.chosen.sci_gco2e,
         predicted_quality=route.choice.chosen.quality,
+        baseline_id=baseline.deployment_id if baseline else None,
+        baseline_sci_gco2e=baseline.sci_gco2e if baseline else None,
         embedding_ms=route.embedding_ms,
         search_ms=route.search_ms,
         choice_ms=route.choice_ms,

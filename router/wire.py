@@ -72,6 +72,14 @@ class ChatRequest:
     is_usage_included: bool = False  # in a chunk of its own, before the end of a stream
 
 
+@dataclass(frozen=True)
+class RouteRequest:
+    """One prompt of which only the route is asked."""
+
+    model: str
+    prompt_text: str
+
+
 def parse_chat_request(body: bytes) -> ChatRequest:
     """Read the body of a chat completion request.
 
@@ -96,6 +104,33 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         is_keeping_allowed=_flag(record.get("store"), "store"),
         is_usage_included=_is_usage_included(record.get("stream_options")) and is_streamed,
     )
+
+
+def parse_route_request(body: bytes) -> RouteRequest:
+    """Read the body of a request for the route of a prompt alone.
+
+    Raises:
+        WireError: it is not JSON, or a field is wrong or missing; the error names it.
+    """
+    record = _json_object(body)
+    model = record.get("model")
+    if model is None:
+        model = "auto"
+    if not isinstance(model, str):
+        raise WireError("'model' must be the text 'auto', or left out.", param="model")
+    prompt, messages = record.get("prompt"), record.get("messages")
+    if prompt is not None and messages is not None:
+        raise WireError("'prompt' and 'messages' are both there; send one of them.", param="prompt")
+    if messages is not None:
+        asked = [message.content for message in _messages(messages) if message.role == "user"]
+        return RouteRequest(model.strip(), asked[-1])
+    if prompt is None:
+        raise WireError("'prompt' is missing; send a text, or 'messages' as for /v1/chat/completions.", param="prompt")
+    if not isinstance(prompt, str):
+        raise WireError("'prompt' must be a text.", param="prompt")
+    if not prompt.strip():
+        raise WireError("The prompt is empty: give 'prompt' some text.", param="prompt")
+    return RouteRequest(model.strip(), _storable(prompt, "prompt"))
 
 
 def _is_usage_included(raw: object) -> bool:

@@ -103,7 +103,7 @@ def _answer(request: HttpRequest, prompt: str) -> ShownAnswer:
             seed=42, temperature=0.0, num_predict=_MAX_OUTPUT_TOKENS, extras={"repeat_penalty": 1.0}
         ),
     )
-    return shown_answer(answered)
+    return shown_answer(answered, sees_results=may_read(request, VIEW_RESULTS))
 
 
 def _ask_context(prompt: str, *, answered: ShownAnswer | None = None, error: str = "") -> dict[str, object]:

@@ -1,8 +1,11 @@
-"""Who may ask without a key or a session."""
+"""Who may ask without a key or a session, and who may see what models did and cost."""
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 
+_VIEW_RESULTS = "benchmarks.view_study"
+_JUDGE_ANSWERS = "labeling.add_label"
 _LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
@@ -15,3 +18,15 @@ def is_anonymous_allowed(request: HttpRequest) -> bool:
         return False
     is_forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
     return request.META.get("REMOTE_ADDR") in _LOOPBACK and not is_forwarded
+
+
+def sees_results(request: HttpRequest) -> bool:
+    """Tell whether the caller of a page may see what models did and cost."""
+    if request.user.is_authenticated:
+        return request.user.has_perm(_VIEW_RESULTS)
+    return is_anonymous_allowed(request)
+
+
+def judges_blind(person: AbstractUser) -> bool:
+    """Tell whether a person judges answers and must not know what models did and cost."""
+    return person.has_perm(_JUDGE_ANSWERS) and not person.has_perm(_VIEW_RESULTS)

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from benchmarks.inference.base import GenerationParameters, PromptTooLong, TextChunk
 from benchmarks.inference.interruption import Interruption
 from router.answering import AUTO_MODEL
+from router.api.doors import sees_results
 from router.api.endpoint import told_error
 from router.api.streaming import PING_INTERVAL_S, StreamBody, stream_response
 from router.chat.shown import shown_message
@@ -46,6 +47,7 @@ class _Prompt:
     text: str
     picked_model: str
     is_keeping_allowed: bool
+    sees_results: bool
 
 
 @require_POST
@@ -142,6 +144,7 @@ def _read(request: HttpRequest) -> _Prompt:
         text,
         request.POST.get("model", "").strip()[:200] or AUTO_MODEL,
         request.POST.get("keep") == "yes",
+        sees_results(request),
     )
 
 
@@ -160,7 +163,7 @@ def _lines(prompt: _Prompt, interruption: Interruption) -> Generator[bytes, None
         )
         with closing(events):
             for event in events:
-                yield _begun(event) if isinstance(event, Begun) else _written(event, place)
+                yield _begun(event) if isinstance(event, Begun) else _written(event, place, prompt.sees_results)
     finally:
         place.release()
 
@@ -177,17 +180,17 @@ def _begun(event: Begun) -> bytes:
     )
 
 
-def _written(event: TextChunk | Kept, place: DatabasePlace) -> bytes:
+def _written(event: TextChunk | Kept, place: DatabasePlace, sees: bool) -> bytes:
     if isinstance(event, TextChunk):
         return _line("thinking" if event.is_thinking else "text", text=event.text)
     place.claim()
-    html = _rendered(event.message)
+    html = _rendered(event.message, sees)
     place.release()
     return _line("finished", html=html, text=event.message.text)
 
 
-def _rendered(message: Message) -> str:
-    return render_to_string("chat/_message.html", {"message": shown_message(message)})
+def _rendered(message: Message, sees: bool) -> str:
+    return render_to_string("chat/_message.html", {"message": shown_message(message, sees_results=sees)})
 
 
 def _line(kind: str, **fields: Any) -> bytes:

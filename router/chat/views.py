@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from benchmarks.models import Deployment
 from router.answering import AUTO_MODEL
+from router.api.doors import sees_results
 from router.chat.shown import shown_messages
 from router.chat.visiting import is_welcome, speaker_of
 from router.conversing import delete_conversation
@@ -56,7 +57,9 @@ def conversation(request: HttpRequest, public_id: str) -> HttpResponse:
 def thread(request: HttpRequest, public_id: str) -> HttpResponse:
     """Return the turns alone, for the page to renew after an answer was stopped."""
     found = own_conversation(request, public_id)
-    return render(request, "chat/_thread.html", {"shown_messages": shown_messages(found)})
+    return render(
+        request, "chat/_thread.html", {"shown_messages": shown_messages(found, sees_results=sees_results(request))}
+    )
 
 
 @require_POST
@@ -96,7 +99,7 @@ def chat_page(
     context = {
         "conversation": found,
         "conversations": Paginator(listed, _LISTED).get_page(request.GET.get("page")),
-        "shown_messages": shown_messages(found) if found else [],
+        "shown_messages": shown_messages(found, sees_results=sees_results(request)) if found else [],
         "model_names": list(dict.fromkeys(names)),
         "picked_model": picked_model or (found.picked_model if found else AUTO_MODEL),
         "settled_model": settled.language_model.name if settled else "",

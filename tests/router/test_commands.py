@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -11,7 +12,7 @@ from benchmarks.inference.scripted import Fault, FaultKind, ScriptedOllama
 from router.index import IndexStoreError
 from router.indexing import current_index
 from router.keys import find_key
-from router.models import ApiKey, PromptIndex, RoutingDecision
+from router.models import ApiKey, PolicyVersion, PromptIndex, RoutingDecision
 from tests import factories as make
 from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, Federation, make_federation
 
@@ -43,10 +44,23 @@ class TestRoute:
     def test_tells_the_choice_the_neighbours_and_every_candidate(self, federation: Federation) -> None:
         lines = told("route", "what is two plus three").splitlines()
         assert lines[0].startswith("small: 2 of 2 models answered the nearest known prompt right")
-        assert lines[1] == "Category math; nearest known prompts (squared L2):"
-        assert "math  'what is two plus two'" in lines[2]
-        assert "code  'write a python function'" in lines[3]
-        assert [line.split(":")[0] for line in lines[4:]] == ["  small", "  large"]
+        assert lines[1] == "Category math; policy nearest."
+        assert lines[3] == "Nearest known prompts (squared L2), and who answered them right at what SCI:"
+        assert lines[4].split() == ["distance", "category", "prompt", "right", "answers"]
+        assert "math      what is two plus two" in lines[5]
+        assert "2 of 2" in lines[5]
+        assert re.search(
+            r"code +write a python function +1 of 2 +large right at .* mgCO2e .*, small wrong at", lines[6]
+        )
+        assert [line.split()[0] for line in lines[8:12]] == ["Candidates:", "model", "small", "large"]
+        assert re.match(r"  small \*  [\d.]+ mgCO2e \(estimated, n = 1\)  right ", lines[10])
+        assert "It costs more" in lines[11]
+        assert re.match(
+            r"large, the most accurate active model, would cost [\d.]+ mgCO2e \(estimated, n = 1\)\. "
+            r"The choice costs [\d.]+ mgCO2e \(89%\) less\.",
+            lines[13],
+        )
+        assert re.match(r"Time: embedding [\d.]+ ms, search [\d.]+ ms, choice [\d.]+ ms\. Decision \d+\.", lines[14])
         assert RoutingDecision.objects.get().chosen == federation.small
 
     def test_prints_one_json_object(self, federation: Federation) -> None:
@@ -65,6 +79,13 @@ class TestRoute:
         assert set(said["latency_ms"]) == {"embedding", "search", "choice"}
         assert said["reason"] == "cheapest_correct"
         assert said["quality"] == "estimated"
+        assert said["baseline"]["model"] == "large"
+
+    def test_tells_probabilities_where_the_policy_has_them(self, federation: Federation) -> None:
+        version = PolicyVersion.objects.create(policy="knn")
+        said = told("route", "what is two plus three")
+        assert f"policy knn, version {version.pk}." in said
+        assert re.search(r"large( \*)?  [\d.]+ mgCO2e \(estimated, n = 2\)  \d+% \[\d+%, \d+%\]  2 ", said)
 
     @pytest.mark.parametrize("prompt", ["", "  "])
     def test_refuses_an_empty_prompt(self, federation: Federation, prompt: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from router.wire import (
     model_entry,
     model_list,
     parse_chat_request,
+    parse_route_request,
 )
 
 USER = {"role": "user", "content": "What is 2 + 2?"}
@@ -344,3 +346,47 @@ class TestModelList:
 
     def test_has_the_fields_that_clients_read(self) -> None:
         assert model_entry("tiny", 5) == {"id": "tiny", "object": "model", "created": 5, "owned_by": "greenllm"}
+
+
+class TestRouteRequest:
+    @pytest.mark.parametrize(
+        "record",
+        [
+            {"prompt": "What is 2 + 2?"},
+            {"messages": [USER]},
+            {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}, USER]},
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "What is 2 + 2?"}]}], "prompt": None},
+            {"prompt": "What is 2 + 2?", "model": "auto", "temperature": "unknown to this address"},
+        ],
+    )
+    def test_reads_the_prompt(self, record: dict[str, Any]) -> None:
+        asked = parse_route_request(json.dumps(record).encode())
+        assert (asked.prompt_text, asked.model) == ("What is 2 + 2?", "auto")
+
+    @pytest.mark.parametrize(
+        ("record", "param", "said"),
+        [
+            ({}, "prompt", "'prompt' is missing"),
+            ({"prompt": ""}, "prompt", "empty"),
+            ({"prompt": " \n"}, "prompt", "empty"),
+            ({"prompt": 3}, "prompt", "must be a text"),
+            ({"prompt": ["a"]}, "prompt", "must be a text"),
+            ({"prompt": "a\x00b"}, "prompt", "NUL"),
+            ({"prompt": "\ud800"}, "prompt", "surrogate"),
+            ({"prompt": "a", "messages": [USER]}, "prompt", "send one of them"),
+            ({"messages": []}, "messages", "at least one"),
+            ({"messages": "a"}, "messages", "must be a list"),
+            ({"messages": [{"role": "user", "content": ""}]}, "messages", "empty"),
+            ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content", "must be text"),
+            ({"prompt": "a", "model": 3}, "model", "'auto'"),
+        ],
+    )
+    def test_is_refused_by_field(self, record: dict[str, Any], param: str, said: str) -> None:
+        with pytest.raises(WireError, match=re.escape(said)) as caught:
+            parse_route_request(json.dumps(record).encode())
+        assert (caught.value.param, caught.value.status) == (param, 400)
+
+    @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"a"'])
+    def test_must_be_an_object(self, raw: bytes) -> None:
+        with pytest.raises(WireError, match="JSON"):
+            parse_route_request(raw)
