@@ -145,7 +145,7 @@ class TestQueries:
             question = make.make_message(conversation)
             make.make_message(conversation, "An answer", role="assistant", parent=question, request=request)
             make.make_conversation(owner=person)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(11):
             page = client.get(f"/chat/{conversation.public_id}/")
         assert text_of(page).count("An answer</p>") == count
 
