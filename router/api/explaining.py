@@ -5,13 +5,13 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
+from router import wiring
 from router.answering import Caller, is_auto
 from router.api.doors import judges_blind
 from router.api.endpoint import async_endpoint, caller_of
 from router.connections import DatabasePlace
 from router.explaining import explain_prompt, explanation_as_json
 from router.wire import WireError, parse_route_request
-from router.wiring import embedder, vector_store
 
 
 @async_endpoint("POST")
@@ -32,8 +32,8 @@ def _explained(request: HttpRequest) -> HttpResponse:
             )
         explained = explain_prompt(
             prompt_text=asked.prompt_text,
-            embedder=embedder(),
-            store=vector_store(),
+            embedder=wiring.embedder(),
+            store=wiring.vector_store(),
             now=timezone.now(),
             sees_results=not _judges_blind(caller),
         )

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
 from greenllm.models import User
+from greenllm.roles import Role, grant_role
 from router.models import Conversation, GatewayRequest, Message, RoutingDecision
 from tests import factories as make
 from tests.benchmarks.inference.asking import eventually
@@ -127,9 +128,10 @@ class TestBadInput:
 
 
 class TestQueries:
+    @pytest.mark.parametrize("role", [None, Role.RESEARCHER])
     @pytest.mark.parametrize("count", [1, 6])
     def test_are_as_many_however_long_the_conversation(
-        self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+        self, client: Client, count: int, role: Role | None, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         person = make.make_user()
         client.force_login(person)
@@ -145,7 +147,10 @@ class TestQueries:
             question = make.make_message(conversation)
             make.make_message(conversation, "An answer", role="assistant", parent=question, request=request)
             make.make_conversation(owner=person)
-        with django_assert_num_queries(11):
+        if role is not None:
+            grant_role(user=person, role=role)
+        # who sees results needs four more: the texts of the known prompts, and three for what was made of them
+        with django_assert_num_queries(11 if role is None else 15):
             page = client.get(f"/chat/{conversation.public_id}/")
         assert text_of(page).count("An answer</p>") == count
 

@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
 from greenllm.models import User
-from router.models import Conversation, GatewayRequest, Message, PromptIndex
+from greenllm.roles import Role, grant_role
+from router.models import Conversation, GatewayRequest, Message, PolicyVersion, PromptIndex
 from tests import factories as make
 from tests.benchmarks.inference.asking import eventually
 from tests.browsing import BROWSING, IS_BENCH, Site, check_page
@@ -48,6 +49,7 @@ class TestStreaming:
     def test_shows_tokens_before_the_end_and_then_the_whole_answer(
         self, site: Site, open_endpoint: OpenEndpoint, person: User, gate: threading.Event
     ) -> None:
+        grant_role(user=person, role=Role.RESEARCHER)
         open_endpoint(answers=gated(gate))
         page = site.open("/chat/", user=person)
         ask(page)
@@ -65,7 +67,7 @@ class TestStreaming:
         assert page.locator("[aria-live]").count() == 0
         answer.get_by_text("Why this model?").click()
         expect(page.get_by_role("table", name="Candidates")).to_contain_text("chosen")
-        expect(page.get_by_role("table", name="Nearest known prompts")).to_contain_text("what is two plus two")
+        expect(page.get_by_role("list", name="Nearest known prompts")).to_contain_text("what is two plus two")
 
     def test_paints_the_first_token_long_before_the_last(
         self, site: Site, open_endpoint: OpenEndpoint, person: User
@@ -283,3 +285,66 @@ class TestLooks:
         expect(page.get_by_role("article", name="Answer").locator("strong")).to_have_text("five")
         page.get_by_role("link", name="All conversations").tap()
         expect(page.get_by_role("navigation", name="Conversations")).to_be_in_viewport()
+
+
+def asked_and_opened(site: Site, person: User) -> str:
+    """Ask once; return the address of the conversation."""
+    page = site.open("/chat/", user=person)
+    ask(page)
+    expect(page.get_by_role("article", name="Answer").locator(".markdown")).to_be_visible()
+    return f"/chat/{Conversation.objects.get().public_id}/"
+
+
+def open_drawers(page: Page) -> None:
+    page.get_by_text("Why this model?").first.click()
+    for summary in page.locator(".near summary").all():
+        summary.click()
+
+
+class TestWhy:
+    @pytest.mark.parametrize("policy", ["nearest", "knn", "guarded"])
+    def test_shows_what_the_choice_rests_on_in_every_form(
+        self, site: Site, open_endpoint: OpenEndpoint, person: User, policy: str
+    ) -> None:
+        grant_role(user=person, role=Role.RESEARCHER)
+        endpoint = open_endpoint(answers=lambda *_: ScriptedAnswer("Five."))
+        endpoint.federation.code.item_text = "write a python function " + "that sorts a list of many words " * 40
+        endpoint.federation.code.save()
+        PolicyVersion.objects.create(policy=policy, sci_price=50.0)
+        path = asked_and_opened(site, person)
+        page = site.open(path, user=person)
+        open_drawers(page)
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer).to_contain_text(f"{policy}, version")
+        expect(answer).to_contain_text("large, the most accurate active model, would have cost")
+        near = page.get_by_role("list", name="Nearest known prompts").locator("> li")
+        expect(near.nth(0)).to_contain_text("2 of 2 models right")
+        expect(near.nth(1)).to_contain_text("small: wrong")
+        expect(near.nth(1)).to_contain_text("(the beginning)")
+        table = page.get_by_role("table", name="Candidates")
+        expect(table).to_contain_text("right" if policy == "nearest" else "labels")
+        check_page(site, path, user=person, wait_for=open_drawers)
+
+    def test_tells_those_who_judge_blind_the_choice_alone(
+        self, site: Site, open_endpoint: OpenEndpoint, person: User
+    ) -> None:
+        grant_role(user=person, role=Role.ANNOTATOR)
+        endpoint = open_endpoint(answers=lambda *_: ScriptedAnswer("Five."))
+        path = asked_and_opened(site, person)
+        page = site.open(path, user=person)
+        open_drawers(page)
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer).to_contain_text("shown only to those who may see results")
+        expect(answer).to_contain_text("mgCO2e (estimated, n = 1)")
+        expect(answer).not_to_contain_text(endpoint.federation.math.item_text)
+        assert page.get_by_role("table").count() == 0
+        assert "would have cost" not in answer.inner_text()
+        check_page(site, path, user=person, wait_for=open_drawers)
+
+    def test_opens_without_javascript(self, site: Site, open_endpoint: OpenEndpoint, person: User) -> None:
+        grant_role(user=person, role=Role.RESEARCHER)
+        open_endpoint(answers=lambda *_: ScriptedAnswer("Five."))
+        path = asked_and_opened(site, person)
+        page = site.open(path, user=person, java_script_enabled=False)
+        page.get_by_text("Why this model?").first.click()
+        expect(page.get_by_role("table", name="Candidates")).to_be_visible()

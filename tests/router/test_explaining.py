@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from benchmarks.models import Deployment, Measurement
+from benchmarks.models import Measurement
 from labeling.models import Label
 from router.baseline import strong_candidate
 from router.explaining import (
@@ -40,13 +40,6 @@ def as_json(explained: Explanation) -> dict[str, Any]:
     return said
 
 
-def _sci_on_math(federation: Federation, deployment: Deployment) -> float:
-    measurement = deployment.responses.get(prompt=federation.math).measurement
-    assert measurement is not None
-    assert measurement.sci_gco2e is not None
-    return measurement.sci_gco2e
-
-
 class TestExplanation:
     def test_has_every_part(self, federation: Federation) -> None:
         said = as_json(explained(federation))
@@ -71,8 +64,10 @@ class TestExplanation:
             [("large", True, "estimated"), ("small", False, "estimated")],
         ]
         large, small = near[0]["answers"]
-        assert large["sci_gco2e"] == pytest.approx(_sci_on_math(federation, federation.large))
-        assert small["sci_gco2e"] == pytest.approx(_sci_on_math(federation, federation.small))
+        for told_of, deployment in ((large, federation.large), (small, federation.small)):
+            measured = deployment.responses.get(prompt=federation.math).measurement
+            assert measured is not None
+            assert told_of["sci_gco2e"] == pytest.approx(measured.sci_gco2e)
         assert small["sci_count"] == small["response_count"] == 1
 
     def test_leaves_out_models_that_did_not_answer_a_neighbour(self, federation: Federation) -> None:
@@ -129,8 +124,12 @@ class TestBaseline:
         assert baseline is not None
         assert baseline.evidence is not None
         assert (baseline.evidence.model, baseline.rule) == ("large", "the most accurate active model")
-        small, large = (_sci_on_math(federation, one) for one in (federation.small, federation.large))
-        assert baseline.saved_share == pytest.approx(1 - small / large)
+        cost, strong = found.decision.predicted_sci_gco2e, baseline.evidence.sci_gco2e
+        assert cost is not None
+        assert strong is not None
+        assert baseline.saved_gco2e == pytest.approx(strong - cost)
+        assert baseline.saved_share == pytest.approx(1 - cost / strong)
+        assert strong > cost
         assert (found.decision.baseline, found.decision.baseline_sci_gco2e) == (
             federation.large, baseline.evidence.sci_gco2e,
         )  # fmt: skip
