@@ -9,6 +9,7 @@ from django.db.models import Q
 from benchmarks.models import Category, Deployment, Measurement, Prompt
 from benchmarks.models.catalog import LanguageModel
 from benchmarks.models.generation import GenerationFigures
+from router.stored_evaluation import Evaluation as Evaluation  # noqa: PLC0414  Django finds it here
 
 
 class ApiKey(models.Model):

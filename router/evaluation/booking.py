@@ -29,8 +29,14 @@ class Ledger:
             known = ~np.isnan(values)
             total[rows[known]] += values[known]
             count[rows[known]] += 1
-        self.splits.append((float(np.nanmean(right)), float(np.nanmean(cost))))
+        self.splits.append((mean_of_known(right), mean_of_known(cost)))
         self.base.append(base)
+
+
+def mean_of_known(values: Floats) -> float:
+    """Return the mean of the values that are known; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 @dataclass

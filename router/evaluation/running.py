@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from router.estimate import Estimates, Estimator, Floats, Integers, Shrinkage
-from router.evaluation.booking import Calibration, Ledger, Steadiness
+from router.evaluation.booking import Calibration, Ledger, Steadiness, mean_of_known
 from router.evaluation.table import Split, Table, split
-from router.evaluation.tuning import Tuned, tune
-from router.policies import ByCategory, Guarded, Knn, Nearest, Policy
+from router.evaluation.tuning import Tuned, best_of, trials, with_tuned
+from router.policies import ByCategory, Floor, Guarded, Knn, Nearest, Policy
 from router.regression import RegressionEstimator
 
+_Tunable = Knn | ByCategory | Floor
 FOLDS = 5
 TARGETS = (0.0, -0.005, -0.01, -0.02, -0.05)  # allowed changes of accuracy at which the dial is shown
 
@@ -22,10 +23,12 @@ class Approach:
     """A policy as it is evaluated.
 
     Args:
-        policy: the rule; the price of a `knn` or `category` is replaced by the tuned one where `target` is given.
+        policy: the rule; the price of a `knn` or `category`, or the floor of a `floor`, is replaced by the tuned one
+            where `target` is given.
         target: allowed change of accuracy against the fallback; None: nothing is tuned.
         is_regression: whether the estimates come from the regression, else from neighbours alone.
-        is_category_known: whether the rule is told the prompt's true category, as no live router is.
+        is_category_known: whether the rule is told the prompt's true category, as no live router is; it embeds nothing.
+        dial_of: title of the approach of which this is another place on its dial; "" for one of its own.
     """
 
     title: str
@@ -33,6 +36,12 @@ class Approach:
     target: float | None = None
     is_regression: bool = False
     is_category_known: bool = False
+    dial_of: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Return what its row is: a policy, or a place on the dial of one."""
+        return "dial" if self.dial_of else "policy"
 
 
 def usual_approaches(*, target: float = -0.01) -> list[Approach]:
@@ -43,6 +52,17 @@ def usual_approaches(*, target: float = -0.01) -> list[Approach]:
         Approach("guarded", Guarded()),
         Approach("knn, neighbours", Knn(), target=target),
         Approach("knn, regression", Knn(), target=target, is_regression=True),
+    ]
+
+
+def dial_of(approaches: Sequence[Approach]) -> list[Approach]:
+    """Return the other places on the dial of every tuned `knn`: the same rule for other allowed losses."""
+    return [
+        replace(one, title=f"{one.title}, {100 * target:+g} points", target=target, dial_of=one.title)
+        for one in approaches
+        if isinstance(one.policy, Knn) and one.target is not None
+        for target in TARGETS
+        if target != one.target
     ]
 
 
@@ -59,6 +79,7 @@ class Run:
     """Everything that a report is made of."""
 
     table: Table
+    approaches: tuple[Approach, ...]
     seed: int
     split_count: int
     shares: tuple[float, float, float]
@@ -88,7 +109,7 @@ def run(
     """
     titles = [("model", name) for name in table.models]
     titles += [("control", name) for name in ("cheapest", "random", "best single", "oracle")]
-    titles += [("policy", approach.title) for approach in approaches]
+    titles += [(approach.kind, approach.title) for approach in approaches]
     ledgers = {title: _empty_ledger(table, kind, title) for kind, title in titles}
     calibrations: dict[str, Calibration] = {}
     steadiness: dict[tuple[str, str], Steadiness] = {}
@@ -103,17 +124,28 @@ def run(
             policy, tuned = desk.tuned(approach, book.fallback)
             chosen = policy.choose(desk.estimator(approach), desk.estimates(approach))
             book.policy(approach.title, chosen, tuned)
-            if isinstance(policy, Knn) and approach.title not in calibrations:
-                calibrations[approach.title] = Calibration()
-            if approach.title in calibrations:
-                calibrations[approach.title].add(desk.estimates(approach).p, table.is_right[part.test])
+            if approach.dial_of:
+                continue  # of the same estimates as what it is the dial of
+            if isinstance(policy, Knn | Floor):
+                calibration = calibrations.setdefault(approach.title, Calibration())
+                calibration.add(desk.estimates(approach).p, table.is_right[part.test])
             for name, other in (written or {}).items():
                 again = policy.choose(desk.estimator(approach), desk.estimates(approach, other))
                 steady = steadiness.setdefault((approach.title, name), Steadiness())
                 steady.add(chosen, again, table.is_right[part.test], table.costs[part.test])
         if on_progress is not None:
             on_progress(number + 1)
-    return Run(table, seed, split_count, shares, tuple(ledgers.values()), calibrations, steadiness, fallbacks)
+    return Run(
+        table,
+        tuple(approaches),
+        seed,
+        split_count,
+        shares,
+        tuple(ledgers.values()),
+        calibrations,
+        steadiness,
+        fallbacks,
+    )
 
 
 def _empty_ledger(table: Table, kind: str, title: str) -> Ledger:
@@ -124,20 +156,24 @@ def _empty_ledger(table: Table, kind: str, title: str) -> Ledger:
     )  # fmt: skip
 
 
+def _column_means(values: Floats) -> Floats:
+    return np.array([mean_of_known(column) for column in values.T])
+
+
 class _Book:
     """Books one split: what is reported of it, and what every control would have been worth there."""
 
     def __init__(self, table: Table, part: Split, ledgers: Mapping[str, Ledger]) -> None:
         self._rows, self._ledgers, self._models = part.test, ledgers, table.models
         self.right, self.cost = table.is_right[part.test], table.costs[part.test]
-        self._learned_cost = np.nanmean(table.costs[part.learned], axis=0)
-        self.fallback = int(np.nanargmax(np.nanmean(table.is_right[part.learned], axis=0)))
-        self._base = (float(np.nanmean(self.right[:, self.fallback])), float(np.nanmean(self.cost[:, self.fallback])))
+        self._learned_cost = _column_means(table.costs[part.learned])
+        self.fallback = int(np.nanargmax(_column_means(table.is_right[part.learned])))
+        self._base = (mean_of_known(self.right[:, self.fallback]), mean_of_known(self.cost[:, self.fallback]))
 
     def controls(self) -> None:
         for column, model in enumerate(self._models):
             self._add(model, self.right[:, column], self.cost[:, column])
-        cheapest = int(np.argmin(self._learned_cost))
+        cheapest = int(np.nanargmin(self._learned_cost))
         self._add("cheapest", self.right[:, cheapest], self.cost[:, cheapest])
         self._add("best single", self.right[:, self.fallback], self.cost[:, self.fallback])
         known = ~np.isnan(self.right).all(axis=1)
@@ -177,6 +213,7 @@ class _Desk:
         self._estimators: dict[tuple[bool, Shrinkage], Estimator] = {}
         self._estimates: dict[tuple[bool, Shrinkage, int], Estimates] = {}
         self._folded: dict[tuple[bool, Shrinkage], Estimates] = {}
+        self._tried: dict[tuple[_Tunable, bool, bool], list[Tuned]] = {}
 
     def estimator(self, approach: Approach) -> Estimator:
         key = (approach.is_regression, approach.policy.shrinkage)
@@ -197,20 +234,27 @@ class _Desk:
     def tuned(self, approach: Approach, fallback: int) -> tuple[Policy, Tuned | None]:
         """Return the policy as it is reported: with its price, and told the true categories where it may know them."""
         policy = approach.policy
-        if not isinstance(policy, Knn | ByCategory):
+        if not isinstance(policy, Knn | ByCategory | Floor):
             return policy, None
-        learned, tuned = self._part.learned, None
+        tuned = None
         if approach.target is not None:
-            found = tune(
-                self._told(policy, approach, learned),
-                estimator=self.estimator(approach), estimates=self._in_folds(approach),
-                right=self._table.is_right[learned], costs=self._table.costs[learned],
-                fallback=fallback, accuracy_change=approach.target,
-            )  # fmt: skip
-            policy, tuned = replace(policy, sci_price=found.sci_price), found
+            tuned = best_of(self._trials(policy, approach, fallback), accuracy_change=approach.target)
+            policy = with_tuned(policy, tuned)
         return self._told(policy, approach, self._part.test), tuned
 
-    def _told(self, policy: Knn | ByCategory, approach: Approach, rows: Integers) -> Knn | ByCategory:
+    def _trials(self, policy: _Tunable, approach: Approach, fallback: int) -> list[Tuned]:
+        """Try every price on the learned prompts; other places on the dial want the same trials."""
+        key = (policy, approach.is_regression, approach.is_category_known)
+        if key not in self._tried:
+            learned = self._part.learned
+            self._tried[key] = trials(
+                self._told(policy, approach, learned),
+                estimator=self.estimator(approach), estimates=self._in_folds(approach),
+                right=self._table.is_right[learned], costs=self._table.costs[learned], fallback=fallback,
+            )  # fmt: skip
+        return self._tried[key]
+
+    def _told(self, policy: _Tunable, approach: Approach, rows: Integers) -> _Tunable:
         if isinstance(policy, ByCategory) and approach.is_category_known:
             return replace(policy, categories=self._table.categories[rows])
         return policy

@@ -1,6 +1,5 @@
 """`manage.py evaluate_router` on a folder and on a study."""
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,10 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import ScriptedOllama
-from benchmarks.models import Measurement, Study
+from benchmarks.models import Measurement
 from labeling.models import Label
-from tests.factories import make_deployment, make_label, make_prompt, make_response, make_study, make_user
+from router.models import Evaluation
+from tests.router.judged import judged_study, measured_index, write_outcomes
 from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, make_federation
 from tests.router.test_commands import told
 
@@ -27,20 +27,6 @@ def embedding(settings: Settings, tmp_path: Path, db: None) -> Iterator[None]:
         settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = EMBEDDER_NAME, server.base_url
         settings.VAR_DIR = tmp_path / "var"
         yield
-
-
-def write_outcomes(folder: Path, *, count: int = 60) -> Path:
-    folder.mkdir()
-    with (folder / "prompts.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["prompt_id", "category", "prompt"])
-        rows.writerows([n, ("Easy", "Hard")[n % 2], f"{('apple', 'theorem')[n % 2]} item{n}"] for n in range(count))
-    with (folder / "outcomes.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["prompt_id", "model", "score", "energy_j"])
-        rows.writerows([n, "cheap", 1 - n % 2, 1] for n in range(count))
-        rows.writerows([n, "dear", 1, 10] for n in range(count))
-    return folder
 
 
 class TestOutcomes:
@@ -93,33 +79,57 @@ class TestOutcomes:
 
 
 class TestStudy:
-    def judged_study(self, *, count: int = 48) -> Study:
-        """Make a study where a cheap model answers every second prompt right, and a dear one all."""
-        study, person = make_study(), make_user()
-        models = {name: make_deployment(name) for name in ("cheap", "dear")}
-        for number in range(count):
-            prompt = make_prompt(f"{('apple', 'theorem')[number % 2]} item{number}")
-            for name, energy_j in (("cheap", 1.0), ("dear", 10.0)):
-                verdict = "incorrect" if name == "cheap" and number % 2 else "correct"
-                make_label(make_response(prompt, models[name], study=study, energy_j=energy_j), verdict, labeler=person)
-        return study
-
     def test_is_evaluated_by_its_labels_and_measurements(self) -> None:
-        study = self.judged_study()
+        study = judged_study()
         said = told("evaluate_router", study=study.name, splits=2, policy=["nearest"])
         assert "Cost in gCO2e per prompt" in said
         best = next(line for line in said.splitlines() if line.startswith("best single"))
         assert best.split()[2] == "1.000"
 
     def test_leaves_out_a_model_that_was_measured_otherwise(self) -> None:
-        study = self.judged_study()
+        study = judged_study()
         Measurement.objects.filter(response__deployment__language_model__name="cheap").update(quality="simulated")
         said = told("evaluate_router", study=study.name, splits=1, policy=["nearest"])
         assert "\ndear " in said
         assert "\ncheap " not in said
 
     def test_without_labels_says_what_to_do(self) -> None:
-        study = self.judged_study(count=2)
+        study = judged_study(count=2)
         Label.objects.all().delete()
         with pytest.raises(CommandError, match="no model with judged and estimated answers; label its answers"):
             told("evaluate_router", study=study.name)
+
+    @pytest.mark.slow
+    def test_is_kept_where_one_wants(self) -> None:
+        study = judged_study()
+        said = told("evaluate_router", study=study.name, splits=1, policy=["knn"], keep=True)
+        kept = Evaluation.objects.get()
+        assert f"/routing/evaluations/{kept.pk}/" in said
+        assert (kept.state, kept.study, kept.outcomes, kept.plan["split_count"]) == ("finished", study, study.name, 1)
+        assert kept.report["qualities"] == {"estimated": 96}
+        assert {row["dial_of"] for row in kept.report["rows"]} == {"", "knn, neighbours", "knn, regression"}
+
+    def test_is_not_kept_unless_asked(self) -> None:
+        told("evaluate_router", study=judged_study().name, splits=1, policy=["nearest"])
+        assert not Evaluation.objects.exists()
+
+
+class TestOwnEnergy:
+    def test_is_missing_where_no_index_was_measured(self) -> None:
+        said = told("evaluate_router", study=judged_study().name, splits=1, policy=["nearest"])
+        assert "The router's own energy is missing, and in no row. No index of" in said
+        assert "build_index --measure" in said
+
+    def test_is_booked_on_what_routes(self, tmp_path: Path) -> None:
+        folder, options = write_outcomes(tmp_path / "outcomes"), {"splits": 1, "policy": ["nearest", "category"]}
+        costs = []
+        for _ in range(2):
+            told("evaluate_router", outcomes=folder, json=tmp_path / "report.json", **options)
+            rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+            costs.append({row["title"]: row["cost"]["value"] for row in rows})
+            measured_index(energy_j=50.0, prompt_count=100)
+        assert costs[1]["nearest"] - costs[0]["nearest"] == pytest.approx(0.5)
+        for title in ("category, label known", "oracle", "dear", "random"):
+            assert costs[1][title] == costs[0][title], title
+        said = told("evaluate_router", outcomes=folder, **options)
+        assert "The router's own 0.5 J per prompt (measured, n = 100 prompts)" in said

@@ -7,9 +7,11 @@ import pytest
 
 from router.estimate import Estimator, UnusableOutcomes
 from router.evaluation.booking import Calibration, Steadiness
+from router.evaluation.mixing import Single, cheapest_mix, frontier, most_accurate_mix
+from router.evaluation.own_cost import OwnCost
 from router.evaluation.perturbing import reworded, with_typos
 from router.evaluation.report import report
-from router.evaluation.running import Approach, Run, Written, run, usual_approaches
+from router.evaluation.running import Approach, Run, Written, dial_of, run, usual_approaches
 from router.evaluation.table import FEWEST_PROMPTS, Table, split
 from router.evaluation.tuning import tune
 from router.policies import Fixed, Floor, Knn
@@ -158,7 +160,7 @@ class TestReport:
 
     def test_can_be_written_as_json(self, found: Run) -> None:
         written = json.loads(json.dumps(report(found).as_json(), allow_nan=False))
-        assert written["format"] == 1
+        assert written["format"] == 2
         assert written["fallbacks"] == {"dear": 3}
         assert {row["kind"] for row in written["rows"]} == {"model", "control", "policy"}
 
@@ -167,6 +169,77 @@ class TestReport:
         row = report(run(table(), approaches=[approach], split_count=2)).row("floor")
         assert row.accuracy.value == 1.0
         assert row.saving.value > 0.3
+
+
+class TestDial:
+    def test_saves_more_the_more_may_be_lost(self) -> None:
+        approaches = [Approach("knn", Knn(), target=-0.01)]
+        found = report(run(table(noise=0.2), approaches=[*approaches, *dial_of(approaches)], split_count=3))
+        dial = sorted((row for row in found.rows if "knn" in {row.title, row.dial_of}), key=lambda row: row.target or 0)
+        assert [row.target for row in dial] == [-0.05, -0.02, -0.01, -0.005, 0.0]
+        assert dial[0].saving.value > dial[-1].saving.value
+        assert {row.kind for row in dial} == {"policy", "dial"}
+        assert list(found.calibration) == ["knn"]  # the estimates of the whole dial are the same
+
+    def test_is_that_of_tuned_policies_only(self) -> None:
+        assert dial_of([Approach("knn", Knn()), Approach("dear", Fixed(model=2))]) == []
+
+
+class TestOwnCost:
+    def test_is_in_the_cost_of_what_embeds(self, found: Run) -> None:
+        without, booked = report(found), report(found, own_cost=OwnCost(0.5, "measured", 10, "an index"))
+        for title, extra in (("nearest", 0.5), ("guarded", 0.5), ("category, label known", 0.0), ("oracle", 0.0)):
+            assert booked.row(title).cost.value == pytest.approx(without.row(title).cost.value + extra)
+        assert booked.row("nearest").saving.value < without.row("nearest").saving.value
+        assert booked.row("nearest").own_cost == 0.5
+
+    def test_that_is_missing_is_not_zero(self, found: Run) -> None:
+        row = report(found).row("nearest")
+        assert row.is_routed
+        assert row.own_cost is None
+
+
+class TestMixes:
+    def single(self, title: str, right: float, cost: float) -> Single:
+        return Single(title, right, cost, np.full(5, right), np.full(5, cost))
+
+    def test_at_a_cost_and_at_an_accuracy_are_the_same_line(self) -> None:
+        singles = [self.single("cheap", 0.4, 1.0), self.single("dear", 0.8, 5.0), self.single("bad", 0.3, 3.0)]
+        as_dear, as_good = most_accurate_mix(singles, cost=2.0), cheapest_mix(singles, right=0.5)
+        assert as_dear is not None
+        assert as_good is not None
+        assert as_dear.right == pytest.approx(0.5)
+        assert as_good.cost == pytest.approx(2.0)
+        assert as_dear.name == as_good.name == "75 % cheap, 25 % dear"
+        assert [one.title for one in frontier(singles)] == ["cheap", "dear"]
+
+    def test_beyond_what_any_model_does_are_none(self) -> None:
+        singles = [self.single("cheap", 0.4, 1.0)]
+        assert most_accurate_mix(singles, cost=0.5) is None
+        assert cheapest_mix(singles, right=0.9) is None
+
+    def test_leave_a_corner_out_that_a_mix_beats(self) -> None:
+        singles = [self.single("a", 0.4, 1.0), self.single("b", 0.45, 3.0), self.single("c", 0.8, 5.0)]
+        assert [one.title for one in frontier(singles)] == ["a", "c"]
+
+    def test_of_a_policy_that_is_better_gain_and_save(self, found: Run) -> None:
+        row = report(found).row("nearest")
+        assert row.gain is not None
+        assert row.equal_saving is not None
+        assert row.gain.low > 0
+        assert row.equal_saving.low > 0
+        assert row.mixture_cost == 10.0  # only the dear model is always right
+        assert row.mixture_cost_of == "dear"
+
+
+class TestMissing:
+    def test_figures_are_null_in_json_and_never_nan(self) -> None:
+        whole = table()
+        whole.scores[1:, 0] = np.nan  # the bad model is judged on one prompt only
+        text = json.dumps(report(run(whole, approaches=[], split_count=2)).as_json(), allow_nan=False)
+        rows = {row["title"]: row for row in json.loads(text)["rows"]}
+        assert rows["bad"]["accuracy"]["value"] is None
+        assert rows["dear"]["accuracy"]["value"] == 1.0
 
 
 class TestCalibration:
