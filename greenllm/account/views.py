@@ -20,7 +20,7 @@ from greenllm.roles import Role
 from router.keys import NewKey, create_key, revoke_key
 from router.models import ApiKey
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_BACKEND = "greenllm.roles.RoleBackend"
 _SHOWN_KEYS = 100
 
 

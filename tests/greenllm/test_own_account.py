@@ -32,7 +32,7 @@ def person(*roles: Role, **facts: Any) -> User:
 
 def client_of(user: User, *, strict: bool = False) -> Client:
     client = Client(enforce_csrf_checks=strict)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return client
 
 
