@@ -44,6 +44,13 @@ class PolicyVersionAdmin(admin.ModelAdmin[models.PolicyVersion]):
         return False
 
 
+@admin.register(models.Evaluation)
+class EvaluationAdmin(ReadOnlyAdmin):
+    list_display = ["id", "kind", "outcomes", "state", "made_by", "created_at"]
+    list_filter = ["kind", "state"]
+    list_select_related = ["made_by"]
+
+
 class UpstreamAttemptInline(admin.TabularInline[models.UpstreamAttempt, models.GatewayRequest]):
     model = models.UpstreamAttempt
     extra = 0

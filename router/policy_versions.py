@@ -57,7 +57,9 @@ def roll_back(*, version_id: int | None, made_by_id: int | None) -> PolicyVersio
         else:
             named = PolicyVersion.objects.filter(pk=version_id).first()
             if named is None:
-                raise NothingToRestore(f"There is no policy version {version_id}; /routing/ lists them.")
+                raise NothingToRestore(
+                    f"There is no policy version {version_id}; the admin lists them (Policy versions)."
+                )
             former = named
         facts = {
             field.attname: getattr(former, field.attname)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import ScriptedOllama
@@ -100,11 +101,13 @@ class TestStudy:
             told("evaluate_router", study=study.name)
 
     @pytest.mark.slow
-    def test_is_kept_where_one_wants(self) -> None:
+    def test_is_kept_where_one_wants(self, admin_client: Client) -> None:
         study = judged_study()
         said = told("evaluate_router", study=study.name, splits=1, policy=["knn"], keep=True)
         kept = Evaluation.objects.get()
-        assert f"/routing/evaluations/{kept.pk}/" in said
+        address = f"/admin/router/evaluation/{kept.pk}/change/"
+        assert address in said
+        assert "knn, regression" in str(admin_client.get(address).content)
         assert (kept.state, kept.study, kept.outcomes, kept.plan["split_count"]) == ("finished", study, study.name, 1)
         assert kept.report["qualities"] == {"estimated": 96}
         assert {row["dial_of"] for row in kept.report["rows"]} == {"", "knn, neighbours", "knn, regression"}

@@ -39,7 +39,7 @@ class Command(RouterCommand):
         parser.add_argument("--points", type=float, default=1.0, help="Points of accuracy that a price may cost (1).")
         parser.add_argument("--floor", type=float, default=0.6, help="Probability for the policy floor (0.6).")
         parser.add_argument("--written", action="store_true", help="With typos and other framings as well.")
-        parser.add_argument("--keep", action="store_true", help="Keep the report, for the page /routing/.")
+        parser.add_argument("--keep", action="store_true", help="Keep the report in the database.")
         parser.add_argument("--json", type=Path, metavar="FILE", help="Write the whole report there.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -67,7 +67,7 @@ class Command(RouterCommand):
             kept.started_at = begun_at
             kept.save()
             kept.finish(found.as_json(), timezone.now())
-            self.stdout.write(f"It is kept as evaluation {kept.pk}: /routing/evaluations/{kept.pk}/.")
+            self.stdout.write(f"It is kept as evaluation {kept.pk}: /admin/router/evaluation/{kept.pk}/change/.")
 
     def _outcomes(self, study: Study | None, folder: Path) -> OutcomeTable:
         if study is None:

@@ -64,8 +64,8 @@ class Command(RouterCommand):
         kept.finish(found.as_json(), timezone.now())
         made = put_into_force(evaluation_id=kept.pk, made_by_id=None)
         self.stdout.write(
-            f"In force: {made}; /routing/evaluations/{kept.pk}/ shows how it was tuned, and manage.py tune_router "
-            f"--rollback goes back."
+            f"In force: {made}; /admin/router/evaluation/{kept.pk}/change/ shows how it was tuned, and manage.py "
+            f"tune_router --rollback goes back."
         )
 
     def _show(self, found: Proposal, study: Study) -> None:
