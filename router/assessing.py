@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from benchmarks.datasets.outcome_table import QUALITIES, OutcomeTable
-from benchmarks.models import Response, Study
+from benchmarks.datasets.outcome_table import DEFAULT_QUALITY, QUALITIES, OutcomeTable
+from benchmarks.models import Measurement, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.evaluation.perturbing import PERTURBATIONS
 from router.evaluation.running import Written
@@ -74,7 +74,7 @@ def outcomes_of_study(study: Study, *, embedded_text: str) -> OutcomeTable:
         cell = (row_of[row.prompt_id], models.index(row.deployment.language_model.name))
         is_correct = verdicts.get(row.pk, UNDECIDED).is_correct
         measured = row.measurement
-        cost = measured.sci_gco2e if measured is not None and measured.quality == quality else None
+        cost = measured.sci_gco2e if measured is not None and _quality_of(measured) == quality else None
         for which, value in enumerate((is_correct, cost)):
             if value is not None:
                 sums[(which, *cell)] += float(value)
@@ -114,6 +114,12 @@ def written_otherwise(
 def _usual_quality(rows: Sequence[Response]) -> str:
     counts = dict.fromkeys(QUALITIES, 0)
     for row in rows:
-        if row.measurement is not None and row.measurement.quality in counts:
-            counts[row.measurement.quality] += 1
+        if row.measurement is not None and (quality := _quality_of(row.measurement)) in counts:
+            counts[quality] += 1
     return max(counts, key=lambda quality: counts[quality])  # max keeps the first of equals
+
+
+def _quality_of(measured: Measurement) -> str:
+    """Return how an SCI came about; one that a file of outcomes gave without any energy does not say."""
+    is_given = measured.sci_gco2e is not None and measured.energy_j is None
+    return DEFAULT_QUALITY if is_given else measured.quality

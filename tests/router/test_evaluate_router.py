@@ -94,6 +94,15 @@ class TestStudy:
         assert "\ndear " in said
         assert "\ncheap " not in said
 
+    def test_takes_an_sci_that_a_file_gave_without_energy(self, tmp_path: Path) -> None:
+        folder = write_outcomes(tmp_path / "outcomes")
+        table = folder / "outcomes.csv"
+        table.write_text(table.read_text().replace("energy_j", "sci_gco2e"))
+        told("import_outcomes", folder, name="given")
+        said = told("evaluate_router", study="given", splits=1, policy=["nearest"], keep=True)
+        assert "\ndear " in said
+        assert Evaluation.objects.get().report["qualities"] == {"estimated": 120}
+
     def test_without_labels_says_what_to_do(self) -> None:
         study = judged_study(count=2)
         Label.objects.all().delete()
