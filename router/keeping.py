@@ -141,9 +141,9 @@ def forget(*, prompt: Prompt) -> None:
     """
     try:
         with transaction.atomic():
-            Response.objects.filter(prompt=prompt).delete()
-            prompt.study_tasks.all().delete()
-            prompt.delete()
+            Response.objects.filter(prompt=prompt, study__kind=Study.Kind.LIVE).delete()
+            prompt.study_tasks.filter(study__kind=Study.Kind.LIVE).delete()
+            prompt.delete()  # what another study has of it is in the way
     except ProtectedError:
         with transaction.atomic():
             answers = Response.objects.filter(prompt_id=prompt.pk)

@@ -123,6 +123,16 @@ class TestForgetting:
         assert (response.text, response.state) == ("", "cancelled")
         assert not kept_prompts().exists()
 
+    def test_leaves_what_another_study_has_measured(self) -> None:
+        response = kept(make_federation())
+        assert response is not None
+        measured = make.make_response(response.prompt, response.deployment, energy_j=10.0, text="Measured.")
+        forget(prompt=response.prompt)
+        measured.refresh_from_db()
+        assert (measured.state, measured.text, measured.prompt.text) == ("finished", "", "(deleted)")
+        assert measured.measurement is not None
+        assert measured.measurement.energy_j == 10.0
+
     def test_comes_back_whole_where_it_is_sent_again(self) -> None:
         federation = make_federation()
         response = kept(federation)
