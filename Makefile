@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-pages check format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-pages bench-dashboards bench-lighthouse shots check format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -23,7 +23,8 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 
 test: $(VENV)/installed-dev  ## Run every test on real services
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
-	$(BIN)/python -m pytest --durations=15 -m "not ($(FAST))"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 -m "not ($(FAST))" --ignore tests/chain
+	$(BIN)/python -m pytest -q --durations=5 -m "not ($(FAST))" tests/chain
 
 MINUTES ?= $(if $(FULL),10,0.5)
 STARTS ?= $(if $(FULL),100,40)
@@ -41,8 +42,23 @@ bench-router: $(VENV)/installed-dev  ## How good and steady the router is on rea
 bench-choice: $(VENV)/installed-dev  ## How many labels routing needs in the chosen order, and at random
 	@$(BIN)/python -W ignore -m tests.bench.choice $(BENCH)
 
+bench-gateway: $(VENV)/installed-dev  ## What the endpoint adds to an answer, beside a bare pass-through, Portkey and none
+	@$(BIN)/python -W ignore -m tests.bench.gateway $(BENCH)
+
 bench-pages: $(VENV)/installed-dev  ## How soon the next answer, the first token and the pages of quality come, held to their bounds
 	GREENLLM_BENCH=1 $(BIN)/python -m pytest -q -s tests/labeling/test_page.py tests/router/test_chat_page.py tests/greenllm/test_quality.py -k "showing_the_next_answer or first_token or come_within_a_second"
+
+bench-dashboards: $(VENV)/installed-dev  ## Server time of every main page on a large database; BENCH="--responses 1000000" for the full size
+	@$(BIN)/python -W ignore -m tests.bench.dashboards $(BENCH)
+
+URL ?=
+bench-lighthouse: $(VENV)/installed-dev  ## Lighthouse on the pages of a running installation, URL=http://127.0.0.1:8000; needs npx
+	@$(BIN)/python -W ignore -m tests.bench.lighthouse --url $(URL) $(BENCH)
+
+SHOTS ?= /tmp/greenllm-shots
+shots: $(VENV)/installed-dev  ## Pictures of every page, empty, and with URL=http://127.0.0.1:8000 with data too, in SHOTS=/tmp/greenllm-shots
+	@$(BIN)/python -W ignore -m tests.shots $(SHOTS)
+	$(if $(URL),@$(BIN)/python -W ignore -m tests.shots $(SHOTS) --url $(URL))
 
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .

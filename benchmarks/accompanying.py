@@ -14,7 +14,7 @@ from benchmarks.inference.base import ChatMessage, GenerationRequest, InferenceC
 from benchmarks.keeping import keep, renew_net_energies
 from benchmarks.models import Measurement, Response, ResponseAttempt, Study, StudyMeasurement
 from benchmarks.recording import EnergyRecorder
-from benchmarks.storing import Observation, observe
+from benchmarks.storing import Observation, observe, observe_what_came
 from benchmarks.studying import generation_parameters_of
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
@@ -46,8 +46,10 @@ class Lab:
     sleep: Callable[[float], object] = time.sleep
 
 
-def record(*, study: Study, lab: Lab, activity: Callable[[], _T]) -> tuple[_T, Observation]:
+def record(*, study: Study, lab: Lab, activity: Callable[[], _T], keeps_gaps: bool = False) -> tuple[_T, Observation]:
     """Do something between two marks; return what came of it and what every channel saw.
+
+    With `keeps_gaps` a channel that gives nothing any more before the stop has a gap, instead of an error.
 
     Raises:
         RecordingError: samples are missing.
@@ -58,7 +60,8 @@ def record(*, study: Study, lab: Lab, activity: Callable[[], _T]) -> tuple[_T, O
     start_ns = lab.monotonic_ns()
     result = activity()
     stop_ns = lab.monotonic_ns()
-    return result, observe(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
+    look = observe_what_came if keeps_gaps else observe
+    return result, look(lab.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
 
 
 def is_running(study: Study) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 _Z_95 = 1.959963984540054  # 0.975 quantile of the standard normal distribution
 _RESAMPLES = 2000
-_LARGEST_BOOTSTRAP = 5000  # values; 2000 resamples of more would take hundreds of megabytes
+LARGEST_BOOTSTRAP = 5000  # values; 2000 resamples of more would take hundreds of megabytes
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,27 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
     data = np.asarray(values, dtype=np.float64)
     if data.size == 1:
         return Interval(float(data[0]), float(data[0]), float(data[0]), 1)
-    if data.size > _LARGEST_BOOTSTRAP:
-        mean = float(data.mean())
-        half = _Z_95 * float(data.std(ddof=1)) / math.sqrt(data.size)
-        return Interval(mean, mean - half, mean + half, int(data.size))
+    if data.size > LARGEST_BOOTSTRAP:
+        return _normal(float(data.mean()), float(data.var(ddof=1)), int(data.size))
     picks = np.random.default_rng(seed).integers(0, data.size, size=(_RESAMPLES, data.size))
     means = data[picks].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(data.mean()), float(low), float(high), int(data.size))
+
+
+def mean_interval_of_sums(n: int, total: float, squared_deviations: float) -> Interval | None:
+    """Return a mean with its normal interval from sums: for so many values that nobody wants to read them all.
+
+    Args:
+        squared_deviations: the sum of the squared distances from the mean.
+    """
+    if n == 0:
+        return None
+    if n == 1:
+        return Interval(total, total, total, 1)
+    return _normal(total / n, squared_deviations / (n - 1), n)
+
+
+def _normal(mean: float, variance: float, n: int) -> Interval:
+    half = _Z_95 * math.sqrt(variance / n)
+    return Interval(mean, mean - half, mean + half, n)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from benchmarks.accompanying import is_running
 from benchmarks.cooldown import Cooldown, CooldownRule, Watch, cool_down
 from benchmarks.federating import Timeouts, connect, wait_for_server
+from benchmarks.fitting import fit_after_study
 from benchmarks.inference.base import InferenceClient
 from benchmarks.measuring import Lab, Outcome, abandon
 from benchmarks.measuring import measure_response as measure
@@ -51,9 +52,20 @@ def measure_response(response_id: int) -> str:
     if outcome in {Outcome.RETRY, Outcome.BUSY}:
         time.sleep(_pause_s(response, outcome))
         enqueue_again(response=response)
-    elif finish_if_done(study_id=response.study_id, now=timezone.now()):
-        enqueue_periodic(names=settings.JOBS_AFTER_A_STUDY, connection=django_rq.get_connection("default"))
+    else:
+        _finish(response)
     return outcome.value
+
+
+def _finish(response: Response) -> None:
+    """Finish the study with its last response, fit what its answers tell of lengths, and have the rest done later."""
+    if not finish_if_done(study_id=response.study_id, now=timezone.now()):
+        return
+    try:
+        fit_after_study(study=response.study, now=timezone.now())
+    except Exception:  # an outer edge: the study is whole without it, and manage.py fit_energy fits it later
+        logger.exception("the energies of study %s cannot be fitted", response.study_id)
+    enqueue_periodic(names=settings.JOBS_AFTER_A_STUDY, connection=django_rq.get_connection("default"))
 
 
 def _measured(response: Response, machine: Machine) -> Outcome:

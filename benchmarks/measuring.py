@@ -34,6 +34,7 @@ from benchmarks.storing import Observation, integrate_observed, storable
 from benchmarks.studying import generation_parameters_of
 from benchmarks.targeting import bounded_for, make_ready, take_routing
 from benchmarks.traces import TraceError
+from benchmarks.units import nanoseconds_to_seconds
 
 __all__ = ["MAX_LOST_ATTEMPTS", "Lab", "Outcome", "abandon", "mark_lost", "measure_response"]
 
@@ -72,7 +73,7 @@ def measure_response(*, response_id: int, lab: Lab) -> Outcome:
     machine nothing is tried, and the outcome is `BUSY`. A response whose energy has a gap is measured again as often
     as its study says, and then kept with its energy missing. A failure that may pass (a server or a sampler that is
     away) leaves the response pending until its attempts are used up; any other fails it. Both keep the attempt
-    with its reason.
+    with its reason. An answer whose meter fell silent in the last attempt too is kept with its energy missing.
     """
     machine = Machine.objects.filter(studies__responses=response_id).first()
     if machine is None:
@@ -194,7 +195,9 @@ def _measure(response: Response, attempt: ResponseAttempt, lab: Lab) -> Measured
     model = response.deployment.language_model.name
     request = GenerationRequest(model, (ChatMessage("user", response.prompt.text),), parameters)
     server = response.deployment.server
-    make_ready(server=server, client=client, request=request)  # before the start mark: loading is not part of it
+    loaded = make_ready(server=server, client=client, request=request)  # before the start mark: it is not part of it
+    if loaded is not None:
+        attempt.load_wait_s = nanoseconds_to_seconds(loaded.duration_ns)
     take_idle_baseline(study=study, moment=StudyMeasurement.Moment.BEFORE, lab=lab, attempt=attempt)
     warm_up(response=response, client=client)
     cooldown = wait_until_cool(study=study, lab=lab, attempt=attempt)
@@ -205,8 +208,15 @@ def _measure(response: Response, attempt: ResponseAttempt, lab: Lab) -> Measured
         study=study,
         lab=lab,
         activity=lambda: tuple(client.generate(request) for _ in range(study.back_to_back)),
+        keeps_gaps=_failure_count(response) + 1 >= study.max_attempts,
     )
     return Measured(generations, seen, cooldown)
+
+
+def _failure_count(response: Response) -> int:
+    """Return how many attempts have failed; gaps in an energy have a number of their own."""
+    failed = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED)
+    return failed.exclude(error_kind=EnergyGap.__name__).count()
 
 
 def _require_energy(response: Response, measured: Measured) -> None:
@@ -236,6 +246,7 @@ def _store(response: Response, attempt: ResponseAttempt, measured: Measured, now
         response.text = storable(generation.text)
         response.thinking_text = storable(generation.thinking or "")
         response.differing_text_count = sum(one.text != generation.text for one in others)
+        response.mean_margin_nats = generation.mean_margin_nats
         response.take_figures(generation)
         take_routing(response, generation)
         response.finished_at = now
@@ -258,9 +269,7 @@ def _give_up(
             attempt.error = reason
             attempt.ended_at = max(now, attempt.started_at)  # the wall clock may have been set back
             attempt.save(update_fields=["outcome", "error_kind", "error", "ended_at"])
-        failed = response.attempts.filter(outcome=ResponseAttempt.Outcome.FAILED)
-        failures = failed.exclude(error_kind=EnergyGap.__name__).count()  # gaps have a number of their own
-        is_retried = is_retryable and failures < response.study.max_attempts
+        is_retried = is_retryable and _failure_count(response) < response.study.max_attempts
         response.state = Response.State.PENDING if is_retried else Response.State.FAILED
         if Study.objects.filter(pk=response.study_id, state=Study.State.CANCELLED).exists():
             is_retried, response.state = False, Response.State.CANCELLED

@@ -57,7 +57,7 @@ def measure_activity(*, work: Callable[[], T], purpose: str, metering: Metering)
                 seen = observe(metering.recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
             except (RecordingError, TraceError) as error:
                 reason = str(error)
-    return made, _kept(purpose, metering.machine, seen, reason, basis)
+    return made, keep_activity(purpose, metering.machine, seen, basis, missing_reason=reason)
 
 
 def _prepare(metering: Metering, held: ExitStack) -> str:
@@ -70,9 +70,13 @@ def _prepare(metering: Metering, held: ExitStack) -> str:
     return ""
 
 
-def _kept(purpose: str, machine: Machine, seen: Observation, reason: str, basis: CarbonBasis) -> Measurement:
+def keep_activity(
+    purpose: str, machine: Machine, seen: Observation, basis: CarbonBasis, *, missing_reason: str = ""
+) -> Measurement:
+    """Store what the meters saw of an activity, with its score; return the measurement."""
     channels = integrate_observed(seen)
-    bounded = BoundedEnergy(None, "missing", "", frozenset(), False, reason) if reason else draw_boundary(channels)
+    missing = BoundedEnergy(None, "missing", "", frozenset(), False, missing_reason)
+    bounded = missing if missing_reason else draw_boundary(channels)
     measurement = measurement_of(purpose=purpose, machine=machine, seen=seen, bounded=bounded)
     apply_score(measurement, basis)
     with transaction.atomic():

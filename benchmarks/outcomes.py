@@ -4,12 +4,14 @@ Nobody knows which weights answered elsewhere, so that each table has language m
 counts for a model of the federation. They stand on a server with an address that leads nowhere (RFC 6761), retired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import numpy as np
+from django.db import transaction
+from django.db.models import ProtectedError
 
 from benchmarks.datasets.outcome_table import QUALITIES, OutcomeTable
 from benchmarks.models import (
@@ -136,6 +138,54 @@ def store_answers(*, made: OutcomeStudy, table: OutcomeTable, now: datetime) -> 
             StoredAnswer(response, None if np.isnan(score) else score)
             for response, score in zip(responses, scores, strict=True)
         ]
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """What went with a study of outcomes, and the prompts that stay because something else knows them."""
+
+    prompt_count: int
+    model_count: int
+    kept_prompt_count: int
+
+
+def discard_answers(*, study: Study, kept_ids: Sequence[int], now: datetime) -> None:
+    """Delete the answers of a study of outcomes with what they cost, but those; call it within a transaction.
+
+    Raises:
+        ProtectedError: something stands on one of them.
+    """
+    answers = study.responses.exclude(pk__in=kept_ids)
+    measurement_ids = list(answers.exclude(measurement=None).values_list("measurement_id", flat=True))
+    answers.delete()
+    Measurement.objects.filter(pk__in=measurement_ids).delete()
+    study.imported_from = {**study.imported_from, "taken_back_at": now.isoformat()}
+    study.save(update_fields=["imported_from"])
+
+
+def discard_study(*, study: Study) -> Discarded:
+    """Delete a study of outcomes that has no answers left, its models, and its prompts where nothing else has them.
+
+    Categories stay, for nobody knows who else names them; call it within a transaction.
+    """
+    prompt_ids = list(study.tasks.values_list("prompt_id", flat=True))
+    dataset_ids = set(Prompt.objects.filter(pk__in=prompt_ids).values_list("dataset_id", flat=True))
+    deployments = list(study.deployments.select_related("language_model", "server"))
+    study.delete()
+    for deployment in deployments:
+        deployment.delete()
+        deployment.language_model.delete()
+    for server in {one.server for one in deployments}:
+        server.delete()
+    alone = Prompt.objects.filter(pk__in=prompt_ids, study_tasks=None, responses=None, role=Prompt.Role.UNUSED)
+    prompt_count = alone.count()
+    try:
+        with transaction.atomic():
+            alone.delete()
+            Dataset.objects.filter(pk__in=dataset_ids, prompts=None).delete()
+    except ProtectedError:  # an index has taken them up
+        prompt_count = 0
+    return Discarded(prompt_count, len(deployments), len(prompt_ids) - prompt_count)
 
 
 def _uuid_of(table: OutcomeTable) -> UUID:

@@ -31,6 +31,17 @@ class RecorderBusy(RecordingError):
         super().__init__(message, is_retryable=True)
 
 
+class SamplesMissing(RecordingError):
+    """Some channel gave no reading until the stop; `came` is what every channel saw as far as it came.
+
+    It is empty where one of them saw nothing at all.
+    """
+
+    def __init__(self, message: str, came: "tuple[ChannelRecord, ...]" = ()) -> None:
+        super().__init__(message, is_retryable=True)
+        self.came = came
+
+
 @dataclass(frozen=True)
 class ChannelRecord:
     """What one channel saw: its readings from the last one before the start to the first one after the stop.
@@ -61,6 +72,7 @@ class EnergyRecorder(Protocol):
         """Return what every channel saw between two marks on the monotonic clock.
 
         Raises:
+            SamplesMissing: a channel gave none until the stop.
             RecordingError: samples of that time are missing.
         """
         ...
@@ -69,11 +81,20 @@ class EnergyRecorder(Protocol):
 class SamplerRecorder:
     """Records with a sampler process that lives as long as the worker; a killed one is started again.
 
-    Without a `directory` the rings are in shared memory under the name.
+    Without a `directory` the rings are in shared memory under the name. One that `may_borrow` asks the sampler that
+    another process has started on this machine, whatever its period; it starts its own only where there is none.
     """
 
-    def __init__(self, *, name: str, meters: Sequence[MeterConfiguration], directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        meters: Sequence[MeterConfiguration],
+        directory: Path | None = None,
+        may_borrow: bool = False,
+    ) -> None:
         self._directory = None if directory is None else str(directory)
+        self._may_borrow = may_borrow
         self._name = name
         self._meters = tuple(meters)
         self._sampler: SamplerProcess | None = None
@@ -94,7 +115,8 @@ class SamplerRecorder:
                     directory=self._directory,
                 )
             )
-            self._sampler.start()
+            if not (self._may_borrow and self._sampler.borrow()):
+                self._sampler.start()
             self._channels = self._sampler.channels()
         except (MeterUnavailable, ConfigurationError) as error:
             raise RecordingError(str(error), is_retryable=False) from error
@@ -111,25 +133,28 @@ class SamplerRecorder:
         """Return what every channel saw; see `EnergyRecorder`."""
         if self._sampler is None:
             raise RecordingError("The sampler was not started before the measurement.", is_retryable=True)
+        records: list[ChannelRecord] = []
+        reasons: list[str] = []
         try:
-            return tuple(
-                ChannelRecord(
-                    meter=sampled.meter,
-                    channel=sampled.channel,
-                    period_ns=sampled.period_ns,
-                    readings=tuple(self._sampler.readings(sampled.channel.name, start_ns, stop_ns)),
-                    facts=self._sampler.facts.get(sampled.channel.name, {}),
-                )
-                for sampled in self._channels
-            )
+            for sampled in self._channels:
+                try:
+                    readings: Sequence[Reading] = self._sampler.readings(sampled.channel.name, start_ns, stop_ns)
+                except ReadingsMissing as error:
+                    readings = error.readings
+                    reasons.append(str(error))
+                facts = self._sampler.facts.get(sampled.channel.name, {})
+                records.append(ChannelRecord(sampled.meter, sampled.channel, sampled.period_ns, tuple(readings), facts))
         except SamplerGone as error:
             raise RecordingError(
                 f"Samples are missing: {error}. It is started again by itself; where this happens again and again, "
                 f"look into the worker's log, and whether the kernel killed it for want of memory (dmesg).",
                 is_retryable=True,
             ) from error
-        except ReadingsMissing as error:
-            raise RecordingError(f"Samples are missing: {error}", is_retryable=True) from error
+        came = tuple(records)
+        if reasons:
+            is_useful = all(one.readings for one in came)
+            raise SamplesMissing(f"Samples are missing: {'; '.join(reasons)}", came if is_useful else ())
+        return came
 
     def stop(self) -> None:
         """End the sampler; harmless when none runs."""
@@ -138,13 +163,15 @@ class SamplerRecorder:
             self._sampler = None
 
 
-def recorder_for(machine: Machine) -> SamplerRecorder:
+def recorder_for(machine: Machine, *, may_borrow: bool = False) -> SamplerRecorder:
     """Return the recorder of a machine's meters; without any, its power is estimated from the load.
+
+    `may_borrow` is for a process that measures now and then beside the worker.
 
     Raises:
         RecordingError: the machine's row names a meter wrongly.
     """
-    return SamplerRecorder(name=machine.name, meters=meters_of(machine))
+    return SamplerRecorder(name=machine.name, meters=meters_of(machine), may_borrow=may_borrow)
 
 
 def meters_of(machine: Machine) -> list[MeterConfiguration]:

@@ -1,7 +1,8 @@
 """Make safe HTML of what models write, for every page that shows it: their text is never trusted.
 
 markdown-it lets no HTML of the text through, and nh3 cleans what it made once more. Pictures are left out, because
-the page may load nothing from elsewhere. Code is coloured by classes, since the page allows no inline style.
+the page may load nothing from elsewhere. Code is coloured by classes, since the page allows no inline style; formulas
+become MathML, which browsers lay out by themselves.
 """
 
 import re
@@ -15,6 +16,8 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.emphasis import tokenize as tokenize_emphasis
 from markdown_it.token import Token
 
+from benchmarks import formulas
+
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong",
     "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -23,10 +26,11 @@ _LOWER_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "
 # what answers are written in; a lexer that nobody needs is one less that a hostile text can keep busy
 _LANGUAGES = {
     "python", "py", "python3", "pycon", "sql", "sqlite3", "mysql", "postgresql", "json", "bash", "sh", "javascript",
-    "js", "java", "c", "cpp",
+    "js", "java", "c", "cpp", "typescript", "ts", "html", "css", "go", "rust",
 }  # fmt: skip
 _ALIASES = {"sqlite": "sqlite3", "postgres": "postgresql", "c++": "cpp"}
 _LONGEST_HIGHLIGHTED = 20_000
+_LONGEST_HIGHLIGHTED_LIVE = 6_000  # nobody has looked at what a model wrote just now; some lexers are quadratic
 _CLASS_PREFIX = "hl-"
 _PLAIN_BLOCKS = {"paragraph_open", "paragraph_close", "inline"}
 _PLAIN_PARTS = {"text", "softbreak", "hardbreak"}
@@ -37,6 +41,10 @@ _IN_A_PRODUCT = re.compile(r"[A-Za-z0-9)\]](\*+)[A-Za-z0-9(\[]")
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("js-default", {"html": False, "linkify": False, "breaks": True})
+    parser.options["highlight"] = lambda code, name, _: (
+        _highlighted(code, name, longest=_LONGEST_HIGHLIGHTED_LIVE) or ""
+    )
+    formulas.add_formulas(parser)
     return parser.disable("image")
 
 
@@ -50,8 +58,11 @@ def _faithful_parser(language: str) -> MarkdownIt:
 
 
 def render_markdown(text: str) -> SafeString:
-    """Return a model's text as HTML that can do nothing but be read; links leave no trace of where they were."""
-    return _cleaned(_parser(), _parser().parse(text), tags=_TAGS)
+    """Return a model's text as HTML that can do nothing but be read; links leave no trace of where they were.
+
+    Code is coloured where its language is named, formulas are MathML.
+    """
+    return _cleaned(_parser(), _parser().parse(text), tags=_TAGS | {"span", "div"} | formulas.TAGS)
 
 
 @lru_cache(maxsize=512)
@@ -91,18 +102,23 @@ def _clean(html: str, *, tags: set[str]) -> SafeString:
     cleaned = nh3.clean(
         html,
         tags=tags,
-        attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
-        allowed_classes={"span": set(_classes())} if "span" in tags else {},
+        attributes={"*": set(), "a": {"href"}, "ol": {"start"}, **(formulas.ATTRIBUTES if "math" in tags else {})},
+        allowed_classes=_allowed_classes(tags),
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
     return mark_safe(cleaned)  # noqa: S308  cleaned by nh3 just now
 
 
-def _highlighted(code: str, language: str) -> str | None:
+def _allowed_classes(tags: set[str]) -> dict[str, set[str]]:
+    colours = {"span": set(_classes())} if "span" in tags else {}
+    return colours | formulas.CLASSES if "math" in tags else colours
+
+
+def _highlighted(code: str, language: str, *, longest: int = _LONGEST_HIGHLIGHTED) -> str | None:
     """Return code as HTML with a class for each kind of word, None where that cannot be done."""
     name = _ALIASES.get(language.lower(), language.lower())
-    if name not in _LANGUAGES or len(code) > _LONGEST_HIGHLIGHTED:
+    if name not in _LANGUAGES or len(code) > longest:
         return None
     from pygments import highlight  # takes a while to import, and few processes show code
     from pygments.formatters.html import HtmlFormatter  # the package finds it by name, which two threads at once break

@@ -10,7 +10,7 @@ from benchmarks.energy import Integration, integrate
 from benchmarks.meters.base import Fact
 from benchmarks.meters.configuration import RENEWAL_MS
 from benchmarks.models import ChannelReading, EnergyTrace, Machine, Measurement
-from benchmarks.recording import ChannelRecord, EnergyRecorder
+from benchmarks.recording import ChannelRecord, EnergyRecorder, SamplesMissing
 from benchmarks.traces import PackedTrace, pack
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND, nanoseconds_to_seconds
 
@@ -34,7 +34,24 @@ def observe(recorder: EnergyRecorder, *, started_at: datetime, start_ns: int, st
     Raises:
         RecordingError, TraceError: samples are missing, or cannot be kept.
     """
-    channels = recorder.records(start_ns=start_ns, stop_ns=stop_ns)
+    return _observation(recorder.records(start_ns=start_ns, stop_ns=stop_ns), started_at, start_ns, stop_ns)
+
+
+def observe_what_came(recorder: EnergyRecorder, *, started_at: datetime, start_ns: int, stop_ns: int) -> Observation:
+    """Return the same, with a gap until the stop where a channel gave nothing any more.
+
+    Raises:
+        RecordingError, TraceError: nothing came, or it cannot be kept.
+    """
+    try:
+        return observe(recorder, started_at=started_at, start_ns=start_ns, stop_ns=stop_ns)
+    except SamplesMissing as error:
+        if not error.came:
+            raise
+        return _observation(error.came, started_at, start_ns, stop_ns)
+
+
+def _observation(channels: tuple[ChannelRecord, ...], started_at: datetime, start_ns: int, stop_ns: int) -> Observation:
     traces = tuple(pack(one.readings, one.period_ns, one.channel.window_ns, one.channel.quantity) for one in channels)
     return Observation(started_at, start_ns, stop_ns, channels, traces)
 

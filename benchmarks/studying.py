@@ -101,9 +101,7 @@ def create_study(
     design = design or Design()
     check_design(design, deployments)
     check_size(len(deployments) * len(points) * len(prompts) * repeats)
-    for server in {deployment.server for deployment in deployments}:
-        for point in points:
-            require_parameters(server.kind, generation_parameters_of(point), (server_versions or {}).get(server.pk))
+    _require_supported(deployments, points, server_versions or {})
     intensity = intensity_for(machine)
     with transaction.atomic():
         study = Study.objects.create(
@@ -120,17 +118,32 @@ def create_study(
             created_by_id=created_by_id,
             **vars(design),
         )
-        parameter_sets = ParameterSet.objects.bulk_create(ParameterSet(study=study, **vars(one)) for one in points)
-        StudyDeployment.objects.bulk_create(
-            StudyDeployment(study=study, deployment=deployment, position=position)
-            for position, deployment in enumerate(deployments, start=1)
-        )
-        StudyPrompt.objects.bulk_create(
-            StudyPrompt(study=study, prompt=prompt, position=position)
-            for position, prompt in enumerate(prompts, start=1)
-        )
-        Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_sets), batch_size=1000)
+        _make_places(study, deployments, prompts, points)
     return study
+
+
+def _require_supported(
+    deployments: Sequence[Deployment], points: Sequence[Parameters], server_versions: Mapping[int, str]
+) -> None:
+    """Refuse parameters that a server of the study does not take."""
+    for server in {deployment.server for deployment in deployments}:
+        for point in points:
+            require_parameters(server.kind, generation_parameters_of(point), server_versions.get(server.pk))
+
+
+def _make_places(
+    study: Study, deployments: Sequence[Deployment], prompts: Sequence[Prompt], points: Sequence[Parameters]
+) -> None:
+    """Store what a study asks of whom, and a place for each response; call it within a transaction."""
+    parameter_sets = ParameterSet.objects.bulk_create(ParameterSet(study=study, **vars(one)) for one in points)
+    StudyDeployment.objects.bulk_create(
+        StudyDeployment(study=study, deployment=deployment, position=position)
+        for position, deployment in enumerate(deployments, start=1)
+    )
+    StudyPrompt.objects.bulk_create(
+        StudyPrompt(study=study, prompt=prompt, position=position) for position, prompt in enumerate(prompts, start=1)
+    )
+    Response.objects.bulk_create(_responses(study, deployments, prompts, parameter_sets), batch_size=1000)
 
 
 def _responses(

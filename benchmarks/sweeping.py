@@ -11,7 +11,7 @@ from benchmarks.study_plan import Parameters, StudyError
 Number = int | float
 
 MAX_POINTS = 200
-WHOLE_PARAMETERS = frozenset({"seed", "num_ctx", "num_predict", "top_k"})
+WHOLE_PARAMETERS = frozenset({"seed", "num_ctx", "num_predict", "top_k", "top_logprobs"})
 NAMED_PARAMETERS = tuple(field.name for field in fields(Parameters) if field.name not in {"extras", "name"})
 
 

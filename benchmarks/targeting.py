@@ -5,7 +5,7 @@ from datetime import datetime
 
 from benchmarks.boundary import BoundedEnergy
 from benchmarks.federating import add_described_model, describe_model
-from benchmarks.inference.base import ROUTING, Generation, GenerationRequest, InferenceClient
+from benchmarks.inference.base import ROUTING, Generation, GenerationRequest, InferenceClient, LoadResult
 from benchmarks.models import Deployment, InferenceServer, Machine, Response
 from benchmarks.routed_boundary import Hop, is_loopback, with_router
 
@@ -40,18 +40,18 @@ def ensure_router(
     return deployment
 
 
-def make_ready(*, server: InferenceServer, client: InferenceClient, request: GenerationRequest) -> None:
-    """Have what will answer a request in memory: loading is not part of the answer.
+def make_ready(*, server: InferenceServer, client: InferenceClient, request: GenerationRequest) -> LoadResult | None:
+    """Have what will answer a request in memory, which is not part of the answer; return how long a model took.
 
     A router is asked the same for one token, which tells whom it chooses. The load of that model then also puts
     other words where its server may keep what it read, so that the answer itself reads the whole prompt.
     """
     if not server.is_router:
-        client.load(request.model, request.parameters)
-        return
+        return client.load(request.model, request.parameters)
     rehearsal = client.generate(replace(request, parameters=replace(request.parameters, num_predict=1)))
     if rehearsal.answered_by:
         client.load(rehearsal.answered_by, request.parameters)
+    return None
 
 
 def take_routing(response: Response, generation: Generation) -> None:

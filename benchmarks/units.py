@@ -6,6 +6,9 @@ MILLIWATTS_PER_WATT = 1_000
 MICROJOULES_PER_JOULE = 1_000_000
 JOULES_PER_KILOWATT_HOUR = 3_600_000
 MILLIGRAMS_PER_GRAM = 1_000
+MICROGRAMS_PER_GRAM = 1_000_000
+GRAMS_PER_KILOGRAM = 1_000
+MICROSECONDS_PER_SECOND = 1_000_000
 BYTES_PER_GIGABYTE = 1_000_000_000
 SECONDS_PER_DAY = 86_400
 SECONDS_PER_YEAR = 365 * SECONDS_PER_DAY  # ISO/IEC 21031 leaves the year open; the paper's authors use 365 days
@@ -29,6 +32,11 @@ def seconds_to_nanoseconds(duration_s: float) -> int:
 def grams_to_milligrams(mass_g: float) -> float:
     """Convert a mass from grams to milligrams."""
     return mass_g * MILLIGRAMS_PER_GRAM
+
+
+def grams_to_kilograms(mass_g: float) -> float:
+    """Convert a mass from grams to kilograms."""
+    return mass_g / GRAMS_PER_KILOGRAM
 
 
 def milliwatts_to_watts(power_mw: float) -> float:

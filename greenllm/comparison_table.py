@@ -49,6 +49,7 @@ def _notes(comparison: Comparison) -> list[str]:
         "Verdicts are the graders', standing in for people (source=grader). The router's own energy is not in its rows"
         + (" but in the measured one." if comparison.measured is not None else "."),
         *_note_on_measured(comparison),
+        *([comparison.reckoned] if comparison.reckoned else []),
         f"With {comparison.prompt_count} prompts this proves only that the plumbing works, not that any row is better.",
     ]
 

@@ -86,6 +86,24 @@ def words(name: str, default: Sequence[str]) -> list[str]:
     return [word.strip() for word in raw.split(",") if word.strip()]
 
 
+def origins(name: str, default: Sequence[str]) -> list[str]:
+    """Return a comma separated list of web origins, as browsers send them; `*` means every one.
+
+    Raises:
+        ImproperlyConfigured: one is no scheme, host and port.
+    """
+    found = words(name, default)
+    for origin in found:
+        parts = urlsplit(origin)
+        is_plain = parts.scheme in {"http", "https"} and parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
+        if origin != "*" and (not is_plain or origin != origin.lower() or "@" in origin):
+            raise ImproperlyConfigured(
+                f"{name} must list origins like https://app.example.org or http://localhost:3000, or be *; it has "
+                f"{origin!r}."
+            )
+    return found
+
+
 def database(name: str, default: str) -> dict[str, object]:
     """Return Django's database settings of a `postgresql://` address.
 
@@ -130,6 +148,28 @@ def http_address(name: str, default: str, *, default_port: int | None = None) ->
         place = f"{place}:{port}"
     person, at, _ = parts.netloc.rpartition("@")
     return f"{parts.scheme}://{person}{at}{place}{parts.path.rstrip('/')}"
+
+
+def folder(name: str) -> Path | None:
+    """Return a folder, made where it is missing, or None where the variable is unset or empty.
+
+    An empty variable is taken away: the package that reads it too would count into the current folder.
+
+    Raises:
+        ImproperlyConfigured: it cannot be made, or nothing can be written there.
+    """
+    raw = os.environ.get(name)
+    if not raw:
+        os.environ.pop(name, None)
+        return None
+    path = Path(raw)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}={raw!r} is no folder and cannot be made one: {error}.") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{name}={raw!r} is a folder that nothing can be written to.")
+    return path
 
 
 def secret_key(name: str, path: Path) -> str:

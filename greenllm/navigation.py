@@ -28,6 +28,7 @@ _LINKS = (
     ("Label", "labeling:next", JUDGE_ANSWERS),
     ("Studies", "studies:list", VIEW_RESULTS),
     ("Dashboards", "dashboards:study-tables", VIEW_RESULTS),
+    ("Routing", "routing:overview", VIEW_RESULTS),
     ("Federation", "federation:overview", VIEW_RESULTS),
 )
 _ALSO = {"studies:list": ("/responses/",)}  # what else belongs to a link
@@ -41,6 +42,7 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     return {
         "navigation": partial(_links, request),
         "may_change_people": partial(may, request, CHANGE_PEOPLE),
+        "is_account": request.path.startswith("/account/"),
         "notices": SimpleLazyObject(lambda: _notices(request)),
     }
 

@@ -1,8 +1,8 @@
 """The roles of GreenLLM: groups made by a migration, and what each role may do, which stands here and nowhere else."""
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import AnonymousUser, Group
-from django.db.models import Model, TextChoices
+from django.contrib.auth.models import AnonymousUser, Group, Permission
+from django.db.models import Model, QuerySet, TextChoices
 
 from greenllm.models import User
 
@@ -59,7 +59,11 @@ def grant_role(*, user: User, role: Role) -> None:
 
 
 class RoleBackend(ModelBackend):
-    """Django's own backend, which asks for a person's roles first: they are one query a request, and mostly enough."""
+    """Django's own backend, which asks for a person's roles first: they are one query a request, and mostly enough.
+
+    It reads by the tables between people, groups and permissions: relations backwards are not known where only a part
+    of the apps is loaded, as in tests of the endpoint.
+    """
 
     def has_perm(self, user_obj: User | AnonymousUser, perm: str, obj: Model | None = None) -> bool:
         """Tell whether a role of the person allows it, or else a permission that was given in the admin."""
@@ -75,7 +79,16 @@ class RoleBackend(ModelBackend):
             return set()
         known: set[str] | None = getattr(user_obj, "_role_permissions", None)
         if known is None:
-            names = user_obj.groups.values_list("name", flat=True).order_by("name")
+            names = User.groups.through.objects.filter(user=user_obj).values_list("group__name", flat=True)
             known = set().union(*(_PERMISSIONS.get(name, frozenset()) for name in names))
             user_obj._role_permissions = known  # type: ignore[attr-defined]  # kept for this request only
         return known
+
+    def _get_user_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        own = User.user_permissions.through.objects.filter(user=user_obj)
+        return Permission.objects.filter(pk__in=own.values("permission"))
+
+    def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        groups = User.groups.through.objects.filter(user=user_obj)
+        of_groups = Group.permissions.through.objects.filter(group__in=groups.values("group"))
+        return Permission.objects.filter(pk__in=of_groups.values("permission"))

@@ -21,7 +21,7 @@ REPLACED_BY = {
     "chroma": "CHROMA_URL",
     "llm": "OLLAMA_HOST",
 }
-_UVICORN_ARGUMENTS = ("--lifespan", "off", "--log-level", "warning", "--timeout-graceful-shutdown", "5")
+_UVICORN_ARGUMENTS = ("--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "5")
 
 
 def needed_services() -> list[str]:

@@ -95,7 +95,11 @@ _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = True
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
-PERIODIC_JOBS = ["greenllm.notices.jobs.check_campaigns", *JOBS_AFTER_A_STUDY]  # and these now and then
+PERIODIC_JOBS = [  # and these now and then
+    "greenllm.notices.jobs.check_campaigns",
+    "router.erasing_jobs.erase_texts_of_requests",
+    *JOBS_AFTER_A_STUDY,
+]
 
 EMBEDDER_NAME = env.text("GREENLLM_EMBEDDER", "all-minilm")
 EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_port=OLLAMA_PORT)
@@ -106,12 +110,42 @@ CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimu
 FIRST_TOKEN_TIMEOUT_S = env.decimal_number("GREENLLM_FIRST_TOKEN_TIMEOUT_S", 300.0, minimum=0.1)
 GENERATION_TIMEOUT_S = env.decimal_number("GREENLLM_GENERATION_TIMEOUT_S", 1800.0, minimum=1.0)
 
+# how many requests the endpoint sends to one inference server at once from one web process, how many wait in turn and
+# how long, and how long a server that failed three times in a row is left alone
+UPSTREAM_AT_ONCE = env.whole_number("GREENLLM_UPSTREAM_AT_ONCE", 512, minimum=1, maximum=100_000)
+UPSTREAM_WAITING = env.whole_number("GREENLLM_UPSTREAM_WAITING", 256, minimum=0, maximum=100_000)
+UPSTREAM_PATIENCE_S = env.decimal_number("GREENLLM_UPSTREAM_PATIENCE_S", 30.0, minimum=0.1)
+UPSTREAM_REST_S = env.decimal_number("GREENLLM_UPSTREAM_REST_S", 10.0, minimum=0.1)
+
+# about every how many requests of the endpoint one is measured with the meters of this machine; 0: none is
+MEASURE_EVERY = env.whole_number("GREENLLM_MEASURE_EVERY", 0, minimum=0, maximum=1_000_000)
+
 INTENSITY_TIMEOUT_S = env.decimal_number("GREENLLM_INTENSITY_TIMEOUT_S", 10.0, minimum=0.1)
 
 # Who may read pages and ask the router without signing in: nobody, or callers on this very machine.
 ANONYMOUS_ACCESS = env.one_of("GREENLLM_ANONYMOUS_ACCESS", "off", ["off", "loopback"])
+# Whose pages may call the endpoint from a browser: origins as https://host:port, or * for every one; none by default.
+CORS_ORIGINS = env.origins("GREENLLM_CORS_ORIGINS", [])
+OWN_KEYS = env.flag("GREENLLM_OWN_KEYS", default=True)  # whether people may make keys for themselves, or admins alone
 KEEP_PROMPT_TEXT = env.flag("GREENLLM_KEEP_PROMPT_TEXT", default=False)
+KEEP_TEXT_DAYS = env.whole_number("GREENLLM_KEEP_TEXT_DAYS", 90, minimum=1, maximum=36_500)
 KEEP_WITH_CONSENT = env.flag("GREENLLM_KEEP_WITH_CONSENT", default=False)
+# where the prompts go that chat clients send on their own (titles, tags): to the cheapest model, or as any other prompt
+BACKGROUND_PROMPTS = env.one_of("GREENLLM_BACKGROUND_PROMPTS", "cheapest", ["cheapest", "routed"])
+# whether whole answers are kept and given again: to the same request, and to a prompt like it
+CACHE = env.one_of("GREENLLM_CACHE", "off", ["off", "exact", "semantic"])
+CACHE_SHARED = env.flag("GREENLLM_CACHE_SHARED", default=False)
+CACHE_ANY_TEMPERATURE = env.flag("GREENLLM_CACHE_ANY_TEMPERATURE", default=False)
+CACHE_SECONDS = env.decimal_number("GREENLLM_CACHE_SECONDS", 86_400.0, minimum=1.0)
+CACHE_ENTRIES = env.whole_number("GREENLLM_CACHE_ENTRIES", 10_000, minimum=1, maximum=1_000_000)
+CACHE_DISTANCE = env.decimal_number("GREENLLM_CACHE_DISTANCE", 0.01, minimum=0.0)
+# who may scrape /metrics from elsewhere than this machine, and where several web processes count together
+METRICS_TOKEN = env.text("GREENLLM_METRICS_TOKEN", "")
+METRICS_DIR = env.folder("PROMETHEUS_MULTIPROC_DIR")
+# whether requests are told as OpenTelemetry's spans; its exporter reads the other OTEL_ variables itself
+OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+OTEL = env.flag("GREENLLM_OTEL", default=bool(OTLP_ENDPOINT))
+OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "greenllm")
 BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
 STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
+from labeling.answer_tally import AnswerFact as AnswerFact  # noqa: PLC0414 - it is one of the models here
+from labeling.answer_tally import AnswerTally as AnswerTally  # noqa: PLC0414 - and this
 from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 - it is one of the models here
 from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
@@ -153,7 +155,10 @@ class LabelQuerySet(models.QuerySet["Label"]):
 
 
 class Label(models.Model):
-    """One judgement of one answer. Labels are superseded or voided, never changed or deleted."""
+    """One judgement of one answer. Labels are superseded or voided, never changed or deleted.
+
+    Only imported outcomes that are taken back take their own labels with them, where nothing came on top.
+    """
 
     class Source(models.TextChoices):
         PERSON = "person", "A person"
@@ -247,6 +252,7 @@ class Label(models.Model):
         indexes = [
             models.Index(fields=["response", "is_current"], name="label_response_current"),
             models.Index(fields=["labeler", "created_at"], name="label_labeler_created"),
+            models.Index(fields=["-voided_at"], condition=Q(voided_at__isnull=False), name="label_voided"),
         ]
 
     def __str__(self) -> str:

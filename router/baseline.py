@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from router.estimate import Shrinkage, UnusableOutcomes
+from router.estimate import UnusableOutcomes
 from router.index import IndexStoreError, VectorStore
-from router.knowledge import keeper_of
+from router.large_keeping import known_of
 from router.models import PolicyVersion, RoutingDecision
 from router.policy import Candidate, Evidence, NoCandidate
 from router.routing import Route
 
-_WITH_FALLBACK = {PolicyVersion.Policy.GUARDED, PolicyVersion.Policy.FIXED}
+_WITH_FALLBACK = {PolicyVersion.Policy.GUARDED, PolicyVersion.Policy.CASCADE, PolicyVersion.Policy.FIXED}
 _UNKNOWN_BASELINE = (
     "No fixed strong model is known with this decision: no answer of an active model to a known prompt had been "
-    "judged, the index was larger than what is kept in memory, or the decision is older than this figure."
+    "judged, a large index was still being summed up, or the decision is older than this figure."
 )
 
 
@@ -53,7 +51,7 @@ def strong_candidate(*, route: Route, store: VectorStore) -> Evidence | None:
     """Return what is known here of the one model to which everything could go.
 
     It is the policy's fallback where that names one, else the active model that is most often right on the known
-    prompts (ties: the name that sorts first). None where nobody has judged, or the index is too large to be known.
+    prompts (ties: the name that sorts first). None where nobody has judged, or a large index is still being summed up.
     """
     strong_id = _strong_id(route, store)
     found = (one.evidence for one in route.choice.candidates if one.evidence.deployment_id == strong_id)
@@ -68,24 +66,32 @@ def baseline_of(decision: RoutingDecision, candidates: Sequence[Candidate]) -> B
         return Baseline(None, is_fallback=False, saved_gco2e=None, note=_UNKNOWN_BASELINE)
     version = decision.version
     is_fallback = (
-        version is not None and version.policy in _WITH_FALLBACK and version.fallback_id == strong.deployment_id
+        version is not None and decision.policy in _WITH_FALLBACK and version.fallback_id == strong.deployment_id
     )
     saved, note = _saving(by_id.get(decision.chosen_id), strong)
+    if saved is not None and decision.steps:
+        saved, note = _less_discarded(saved, note, decision)
     return Baseline(strong, is_fallback=is_fallback, saved_gco2e=saved, note=note)
 
 
 def _strong_id(route: Route, store: VectorStore) -> int | None:
     version = route.version
-    if version is not None and version.policy in _WITH_FALLBACK and version.fallback_id is not None:
+    if version is not None and route.policy in _WITH_FALLBACK and version.fallback_id is not None:
         return version.fallback_id
     try:
-        knowledge = keeper_of(store).current(route.index)
-        estimator = knowledge.estimator(Shrinkage())
+        return known_of(route.index, store).strongest_id()
     except (IndexStoreError, NoCandidate, UnusableOutcomes):
         return None  # a decision stands without this figure
-    if np.isnan(estimator.model_scores).all():
-        return None
-    return knowledge.columns[estimator.best_model].deployment_id
+
+
+def _less_discarded(saved_gco2e: float, note: str, decision: RoutingDecision) -> tuple[float | None, str]:
+    """Return a saving less what was discarded on the way to the answer, which is charged to it."""
+    discarded, qualities = decision.discarded_sci_gco2e, {step["quality"] for step in decision.steps}
+    if discarded is None:
+        return None, "What was discarded on the way has no known SCI, so that no saving can be told."
+    if qualities != {decision.predicted_quality}:
+        return None, "What was discarded on the way has energy of another quality, so that no saving can be told."
+    return saved_gco2e - discarded, "" if discarded else note
 
 
 def _saving(chosen: Evidence | None, strong: Evidence) -> tuple[float | None, str]:

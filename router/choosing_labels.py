@@ -85,7 +85,9 @@ def live_influence() -> tuple[dict[int, float], int]:
 
     Each live prompt shares 1 among its neighbours, by their cosine.
     """
-    decisions = RoutingDecision.objects.filter(request__isnull=False, prompt__isnull=True).exclude(neighbours=[])
+    decisions = RoutingDecision.objects.filter(
+        request__isnull=False, request__background_task="", prompt__isnull=True
+    ).exclude(neighbours=[])
     near: dict[int, float] = defaultdict(float)
     count = 0
     for neighbours in decisions.order_by("-decided_at", "-pk").values_list("neighbours", flat=True)[:LIVE_DECISIONS]:

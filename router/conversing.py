@@ -2,22 +2,28 @@
 
 import secrets
 from collections.abc import Generator
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from benchmarks.inference.base import ChatMessage, GenerationParameters, TextChunk
-from router.answering import Answer, Caller, Decided, Gateway, Interrupted, is_auto, stream_answer
+from benchmarks.inference.base import ChatMessage
+from router.answering import AUTO_MODEL, Caller, stream_answer
+from router.branches import path_to, tip_id_of, turn_of
+from router.erasing import erase_texts
+from router.exchanging import ConversationEvent, Exchange, dial_of, keep_exchange
+from router.generating import Gateway
 from router.keeping import forget_requests
+from router.manner import Manner
 from router.models import Conversation, ConversationQuerySet, GatewayRequest, Message
+from router.models.conversations import MOST_TITLE_CHARACTERS
+from router.refusing import AnswerStands, refusable_answer, refused_runs
 
 _TITLE_LENGTH = 80
 
 
-class ConversationGone(LookupError):
-    """The conversation was deleted while its answer was on the way."""
+class TitleRefused(ValueError):
+    """A title cannot be taken; the message tells why."""
 
 
 @dataclass(frozen=True)
@@ -32,40 +38,6 @@ class Speaker:
         return Conversation.objects.of(owner_id=self.user_id, visitor=self.visitor)
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A prompt is kept and a model decided; what follows are its pieces."""
-
-    conversation: Conversation
-    question: Message
-    decided: Decided
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The answer is whole, and kept."""
-
-    message: Message
-
-
-ConversationEvent = Begun | TextChunk | Kept
-
-
-@dataclass
-class _Exchange:
-    """What is known so far of one prompt and its answer."""
-
-    conversation: Conversation
-    is_new: bool
-    question: Message | None = None
-    request: GatewayRequest | None = None
-    pieces: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return _storable("".join(self.pieces))
-
-
 def converse(
     *,
     gateway: Gateway,
@@ -73,65 +45,160 @@ def converse(
     conversation: Conversation | None,
     prompt: str,
     picked_model: str,
-    parameters: GenerationParameters,
+    manner: Manner | None = None,
+    edited_id: int | None = None,
     is_keeping_allowed: bool = False,
 ) -> Generator[ConversationEvent, None, None]:
     """Answer a prompt within a conversation, or begin one with it, and keep both.
 
-    The model gets the whole conversation. `auto` chooses for the first prompt and stays on its choice. An answer
-    that was stopped or broke off is kept as far as it came; a prompt that got no word of an answer because of a
-    failure is not kept, so that it can be sent again.
+    The model gets the whole branch. `auto` chooses for the first prompt and stays on its choice, and so does each other
+    setting of the dial. `manner` is kept with the conversation; without one it is as it was. `edited_id` is an own turn
+    of before that the prompt is another version of: a branch begins there, and what was said after it is kept.
 
-    Raises what `stream_answer` raises, and `ConversationGone` when it was deleted meanwhile.
+    Raises what `stream_answer` raises, `NoSuchTurn`, and `ConversationGone` when it was deleted meanwhile.
     """
     gateway.claim()
-    messages = [*_said(conversation), ChatMessage("user", prompt)]
-    exchange = _Exchange(
-        conversation or _new_conversation(speaker, prompt, picked_model, gateway.clock()), conversation is None
+    path = _path(conversation, edited_id)
+    exchange = Exchange(
+        conversation or _new_conversation(speaker, prompt, picked_model, gateway.clock()),
+        is_new=conversation is None,
+        parent=path[-1] if path else None,
     )
+    manner = manner or exchange.conversation.manner
+    exchange.conversation.take_manner(manner)
     events = stream_answer(
         gateway=gateway,
         caller=Caller(GatewayRequest.Surface.PAGE, user_id=speaker.user_id),
         requested_model=picked_model,
-        messages=tuple(messages),
-        parameters=parameters,
-        stay_on_id=exchange.conversation.settled_id,
+        messages=(*manner.opening, *_said(path), ChatMessage("user", prompt)),
+        parameters=manner.parameters,
+        stay_on_id=settled_id(exchange.conversation, picked_model),
         is_keeping_allowed=is_keeping_allowed,
     )
-    try:
-        with closing(events):
-            for event in events:
-                if isinstance(event, Answer):
-                    message = _keep_answer(gateway, exchange, Message.State.COMPLETE)
-                    gateway.release()
-                    yield Kept(message)
-                elif isinstance(event, Decided):
-                    yield _begin(gateway, exchange, event, prompt, picked_model)
-                else:
-                    if not event.is_thinking:
-                        exchange.pieces.append(event.text)
-                    yield event
-    except (GeneratorExit, Interrupted):
-        _keep_rest(gateway, exchange, Message.State.CANCELLED)
-        raise
-    except Exception:
-        _keep_rest(gateway, exchange, Message.State.FAILED)
-        raise
+    yield from keep_exchange(gateway, exchange, events, prompt, picked_model)
+
+
+def answer_anew(
+    *,
+    gateway: Gateway,
+    speaker: Speaker,
+    conversation: Conversation,
+    answer_id: int,
+    manner: Manner | None = None,
+) -> Generator[ConversationEvent, None, None]:
+    """Move a conversation to the next larger model, because its latest answer was not good enough, and answer there.
+
+    Both answers are kept: the refused one is marked, its cost is charged to the new one, and it is not sent to a model
+    again. Where the larger model fails before its first word nothing changes.
+
+    Raises what `stream_answer` raises, `AnswerStands` where that answer cannot be refused, and `ConversationGone`.
+    """
+    gateway.claim()
+    refused = refusable_answer(conversation=conversation, answer_id=answer_id)
+    runs = refused_runs(refused)
+    question = refused.parent
+    if question is None:
+        raise AnswerStands("This answer has no prompt to answer anew.")
+    exchange = Exchange(conversation, is_new=False, question=question, is_question_new=False, refused=refused)
+    manner = manner or conversation.manner
+    conversation.take_manner(manner)
+    events = stream_answer(
+        gateway=gateway,
+        caller=Caller(GatewayRequest.Surface.PAGE, user_id=speaker.user_id),
+        requested_model=AUTO_MODEL,
+        messages=(*manner.opening, *_said(_path_of(conversation, question.pk))),
+        parameters=manner.parameters,
+        instead_of=runs,
+    )
+    yield from keep_exchange(gateway, exchange, events, question.text, AUTO_MODEL)
+
+
+def regenerate(
+    *,
+    gateway: Gateway,
+    speaker: Speaker,
+    conversation: Conversation,
+    answer_id: int,
+    picked_model: str,
+    manner: Manner | None = None,
+) -> Generator[ConversationEvent, None, None]:
+    """Answer the prompt of an answer once more, as another version of it; both are kept, and the new one is shown.
+
+    Where the model fails before its first word nothing changes.
+
+    Raises what `stream_answer` raises, `NoSuchTurn`, and `ConversationGone`.
+    """
+    gateway.claim()
+    question = turn_of(conversation, answer_id, Message.Role.ASSISTANT).parent
+    if question is None:
+        raise AnswerStands("This answer has no prompt to answer once more.")
+    exchange = Exchange(conversation, is_new=False, question=question, is_question_new=False)
+    manner = manner or conversation.manner
+    conversation.take_manner(manner)
+    events = stream_answer(
+        gateway=gateway,
+        caller=Caller(GatewayRequest.Surface.PAGE, user_id=speaker.user_id),
+        requested_model=picked_model,
+        messages=(*manner.opening, *_said(_path_of(conversation, question.pk))),
+        parameters=manner.parameters,
+        stay_on_id=settled_id(conversation, picked_model),
+    )
+    yield from keep_exchange(gateway, exchange, events, question.text, picked_model)
+
+
+def rename_conversation(*, conversation: Conversation, title: str) -> None:
+    """Give a conversation another title.
+
+    Raises:
+        TitleRefused: the title is empty, too long, or holds what cannot be kept.
+    """
+    title = " ".join(title.split())
+    if not title:
+        raise TitleRefused("The title is empty; write something.")
+    if len(title) > MOST_TITLE_CHARACTERS:
+        raise TitleRefused(f"The title has {len(title)} characters; at most {MOST_TITLE_CHARACTERS} are taken.")
+    if "\x00" in title:
+        raise TitleRefused("The title holds a NUL character; remove it.")
+    conversation.title = title
+    conversation.save(update_fields=["title"])
 
 
 def delete_conversation(*, conversation: Conversation) -> None:
-    """Delete a conversation for good, and what was kept of it for labels unless it is known already."""
-    public_ids = conversation.messages.exclude(request=None).values_list("request__public_id", flat=True)
+    """Delete a conversation for good, with every text of it.
+
+    What was kept of it for labels is deleted too unless it is known already; the rows of its requests stay, without
+    their text.
+    """
+    public_ids = list(conversation.messages.exclude(request=None).values_list("request__public_id", flat=True))
     with transaction.atomic():
-        forget_requests(public_ids=list(public_ids))
+        forget_requests(public_ids=public_ids)
+        erase_texts(requests=GatewayRequest.objects.filter(public_id__in=public_ids))
         conversation.delete()
 
 
-def _said(conversation: Conversation | None) -> list[ChatMessage]:
+def _path(conversation: Conversation | None, edited_id: int | None) -> list[Message]:
+    """Return the turns that come before a new prompt."""
     if conversation is None:
         return []
-    rows = conversation.messages.exclude(text="").order_by("pk").values_list("role", "text")
-    return [ChatMessage("user" if role == Message.Role.USER else "assistant", text) for role, text in rows]
+    if edited_id is not None:
+        parent_id = turn_of(conversation, edited_id, Message.Role.USER).parent_id
+        return _path_of(conversation, parent_id) if parent_id else []
+    conversation.tip_id = Conversation.objects.values_list("tip_id", flat=True).filter(pk=conversation.pk).first()
+    return _path_of(conversation, None)
+
+
+def _path_of(conversation: Conversation, tip_id: int | None) -> list[Message]:
+    rows = list(conversation.messages.order_by("pk"))
+    return path_to(rows, tip_id or tip_id_of(conversation, rows))
+
+
+def _said(path: list[Message]) -> list[ChatMessage]:
+    """Return what counts of a branch: without what was refused."""
+    return [
+        ChatMessage("user" if turn.role == Message.Role.USER else "assistant", turn.text)
+        for turn in path
+        if turn.text and turn.refused_at is None
+    ]
 
 
 def _new_conversation(speaker: Speaker, prompt: str, picked_model: str, now: datetime) -> Conversation:
@@ -147,61 +214,6 @@ def _new_conversation(speaker: Speaker, prompt: str, picked_model: str, now: dat
     )
 
 
-def _begin(gateway: Gateway, exchange: _Exchange, decided: Decided, prompt: str, picked_model: str) -> Begun:
-    conversation, now = exchange.conversation, gateway.clock()
-    with transaction.atomic():
-        conversation.picked_model = picked_model
-        conversation.updated_at = now
-        if is_auto(picked_model):
-            conversation.settled = decided.deployment
-        conversation.save()
-        exchange.request = decided.request
-        exchange.question = Message.objects.create(
-            conversation=conversation,
-            parent=conversation.messages.order_by("pk").last(),
-            role=Message.Role.USER,
-            text=prompt,
-            request=decided.request,
-            created_at=now,
-        )
-    return Begun(conversation, exchange.question, decided)
-
-
-def _keep_answer(gateway: Gateway, exchange: _Exchange, state: Message.State) -> Message:
-    gateway.claim()
-    now = gateway.clock()
-    own = Conversation.objects.filter(pk=exchange.conversation.pk)
-    with transaction.atomic():
-        if not own.select_for_update().exists():
-            raise ConversationGone("The conversation was deleted while its answer was on the way.")
-        message = Message.objects.create(
-            conversation=exchange.conversation,
-            parent=exchange.question,
-            role=Message.Role.ASSISTANT,
-            text=exchange.text,
-            state=state,
-            request=exchange.request,
-            created_at=now,
-        )
-        own.update(updated_at=now)
-    return message
-
-
-def _keep_rest(gateway: Gateway, exchange: _Exchange, state: Message.State) -> None:
-    """Keep what there is of an answer that ended early."""
-    if exchange.question is None:
-        return
-    gateway.claim()
-    if exchange.text or state == Message.State.CANCELLED:
-        if not exchange.question.children.exists():
-            with suppress(ConversationGone):
-                _keep_answer(gateway, exchange, state)
-    elif exchange.is_new:
-        exchange.conversation.delete()
-    else:
-        exchange.question.delete()
-
-
-def _storable(text: str) -> str:
-    """Return a model's text without what Postgres cannot hold."""
-    return text.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+def settled_id(conversation: Conversation, picked_model: str) -> int | None:
+    """Return what a setting of the dial stays on: what itself chose, and no other setting."""
+    return conversation.settled_id if dial_of(picked_model) == conversation.settled_by else None

@@ -13,10 +13,14 @@ The same holds for SCI, where each model is first divided by its own mean, so th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from router.totals import Totals, wilson
 
 _Z_95 = 1.959963984540054  # 0.975 quantile of the standard normal distribution
 _LEAST_SIMILARITY = 1e-3
@@ -125,24 +129,64 @@ class Pairs:
 
 
 class Estimator:
-    """Estimates from what is known; the means of categories and models are worked out once."""
+    """Estimates from what is known; the means of categories and models are worked out once.
 
-    def __init__(self, known: Known, shrinkage: Shrinkage | None = None) -> None:
+    Args:
+        known: what is known.
+        shrinkage: how neighbours and priors are weighed.
+        totals: sums over all known prompts, where `known` holds but some of them.
+    """
+
+    def __init__(self, known: Known, shrinkage: Shrinkage | None = None, totals: Totals | None = None) -> None:
         self.known = known
         self.shrinkage = shrinkage or Shrinkage()
         self.neighbour_count = min(self.shrinkage.neighbour_count, len(known.vectors))
+        self.totals = totals or Totals.of(categories=known.categories, scores=known.scores, sci_gco2e=known.sci_gco2e)
         self._vectors = np.ascontiguousarray(known.vectors, dtype=np.float32)
-        self._sci_means = _means(known.sci_gco2e)
+        self._sci_means = self.totals.model_sci
         self._relative_sci = known.sci_gco2e / self._sci_means
-        self.category_scores, self._score_weight = self._priors(known.scores)
-        self._sci_priors, _ = self._priors(self._relative_sci)
+        n1 = self.shrinkage.model_weight
+        self.category_scores, self._score_weight = self.totals.category_scores(n1), self.totals.score_count
+        self._sci_priors = self.totals.category_relative_sci(n1)
         self.category_sci: Floats = self._sci_priors * self._sci_means
-        self.model_scores: Floats = _means(known.scores)
+        self.model_scores: Floats = self.totals.model_scores
+        self._found: tuple[Integers, Floats] | None = None
+
+    def around(self, rows: Integers, cosines: Floats) -> Self:
+        """Return the same for one prompt whose neighbours somebody else has found; the means stay and are shared.
+
+        Args:
+            rows: (k,) of the known prompts nearest to it, nearest first, as many as speak.
+            cosines: (k,) of the prompt with each.
+        """
+        other = copy(self)
+        other._found = (rows, cosines)
+        return other
+
+    def with_neighbours(self, count: int | None) -> Self:
+        """Return the same with another number of neighbours (None: as it is); the means stay and are shared."""
+        if count is None or count == self.shrinkage.neighbour_count:
+            return self
+        other = copy(self)
+        other.shrinkage = replace(self.shrinkage, neighbour_count=count)
+        other.neighbour_count = min(count, len(self.known.vectors))
+        return other
+
+    def without(self, columns: Sequence[int]) -> Self:
+        """Return the same as if nothing were known of some models, so that no policy chooses them."""
+        if not columns:
+            return self
+        other = copy(self)
+        other.totals = self.totals.without(columns)
+        other.model_scores = _blanked(self.model_scores, columns)
+        other.category_scores = _blanked(self.category_scores, columns)
+        other.category_sci = _blanked(self.category_sci, columns)
+        return other
 
     @property
     def best_model(self) -> int:
-        """Return the column of the model with the highest mean score; without any label the first."""
-        return int(np.argmax(np.nan_to_num(self.model_scores, nan=-1.0)))
+        """Return the column of the model that is right most often; without any label the first."""
+        return self.totals.best_model
 
     def estimate(self, vectors: npt.NDArray[np.float32], texts: Sequence[str] | None = None) -> Estimates:  # noqa: ARG002
         """Estimate every model on each of the prompts.
@@ -151,17 +195,74 @@ class Estimator:
             vectors: (q, d) unit embeddings.
             texts: (q,) what was embedded; neighbours need none.
         """
-        parts = [self._estimate(vectors[start : start + _CHUNK]) for start in range(0, max(len(vectors), 1), _CHUNK)]
-        return Estimates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
+        return _joined(
+            [self._estimate(vectors[start : start + _CHUNK]) for start in range(0, max(len(vectors), 1), _CHUNK)]
+        )
 
     def nearest(self, vectors: npt.NDArray[np.float32], count: int) -> tuple[Integers, Floats]:
-        """Return the rows of the nearest known prompts of each prompt and their cosines, (q, count), nearest first."""
-        cosines = (vectors.astype(np.float32, copy=False) @ self._vectors.T).astype(np.float64)
-        count = min(count, cosines.shape[1])
-        rows = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        near = np.take_along_axis(cosines, rows, axis=1)
-        order = np.lexsort((rows, -near), axis=1)
-        return np.take_along_axis(rows, order, axis=1).astype(np.int64), np.take_along_axis(near, order, axis=1)
+        """Return the rows of the nearest known prompts of each prompt and their cosines, (q, count), nearest first.
+
+        Around one prompt (see `around`) they are those that were found, whatever the vector is.
+        """
+        if self._found is not None:
+            rows, cosines = (one[:count] for one in self._found)
+            shape = (len(vectors), len(rows))
+            return np.broadcast_to(rows, shape), np.broadcast_to(cosines, shape)
+        cosines = self._cosines(vectors)
+        return _highest(cosines, min(count, cosines.shape[1]))
+
+    def _cosines(self, vectors: npt.NDArray[np.float32]) -> Floats:
+        return (vectors.astype(np.float32, copy=False) @ self._vectors.T).astype(np.float64)
+
+    def estimate_known(self, groups: Integers, texts: Sequence[str] | None = None) -> Estimates:  # noqa: ARG002
+        """Estimate each of the known prompts as if neither it nor another one of its group were known.
+
+        Both the neighbours and the mean of the prompt's category do without them; the means over all prompts, which
+        one prompt hardly moves, stay.
+
+        Args:
+            groups: (n,) a number for each known prompt; prompts of one text share it.
+            texts: (n,) what was embedded; neighbours need none.
+
+        Raises:
+            UnusableOutcomes: all known prompts are of one group.
+        """
+        count = min(self.neighbour_count, len(groups) - int(np.bincount(groups).max()))
+        if count < 1:
+            raise UnusableOutcomes("groups: without the prompts of one of them nothing is known.")
+        own_priors = [prior[self.known.categories] for prior in (self.category_scores, self._sci_priors)]
+        own_priors = [own + move for own, move in zip(own_priors, self._moves_without(groups), strict=True)]
+        parts = []
+        for start in range(0, len(groups), _CHUNK):
+            asked = slice(start, start + _CHUNK)
+            cosines = self._cosines(self._vectors[asked])
+            cosines[groups[asked, None] == groups[None]] = -np.inf
+            rows, near = _highest(cosines, count)
+            is_own = (self.known.categories[rows] == self.known.categories[asked, None])[:, :, None]
+            priors = (
+                np.where(is_own, own[asked, None], prior[self.known.categories[rows]])
+                for own, prior in zip(own_priors, (self.category_scores, self._sci_priors), strict=True)
+            )
+            parts.append(self._estimates(rows, near, *priors))
+        return _joined(parts)
+
+    def _moves_without(self, groups: Integers) -> tuple[Floats, Floats]:
+        """Return by how much the means of each known prompt's category move without its group, (n, m) each."""
+        categories, n1 = self.known.categories, self.shrinkage.model_weight
+        keys, members = np.unique(groups * (int(categories.max()) + 1) + categories, return_inverse=True)
+        found = []
+        for values, prior, count in (
+            (self.known.scores, self.category_scores, self.totals.score_count),
+            (self._relative_sci, self._sci_priors, self.totals.sci_count),
+        ):
+            is_known = ~np.isnan(values)
+            taken, taken_count = np.zeros((2, len(keys), values.shape[1]))
+            np.add.at(taken, members, np.where(is_known, values, 0.0))
+            np.add.at(taken_count, members, is_known)
+            own, own_count = prior[categories], count[categories]
+            left = np.maximum(own_count - taken_count[members], 0.0) + n1
+            found.append((own * (own_count + n1) - taken[members]) / left - own)
+        return found[0], found[1]
 
     def compare(self, neighbours: Integers, model: int) -> Pairs:
         """Compare every model with one of them on the neighbours of each prompt, (q, k) rows of the known ones."""
@@ -176,11 +277,16 @@ class Estimator:
 
     def _estimate(self, vectors: npt.NDArray[np.float32]) -> Estimates:
         rows, cosines = self.nearest(vectors, self.neighbour_count)
-        weights = np.maximum(cosines, _LEAST_SIMILARITY)
-        weights = weights * (self.neighbour_count / weights.sum(axis=1, keepdims=True))
         categories = self.known.categories[rows]
-        p, p_weight, _ = self._shrunk(self.known.scores[rows], weights, self.category_scores[categories])
-        relative, sci_weight, spread = self._shrunk(self._relative_sci[rows], weights, self._sci_priors[categories])
+        return self._estimates(rows, cosines, self.category_scores[categories], self._sci_priors[categories])
+
+    def _estimates(self, rows: Integers, cosines: Floats, score_priors: Floats, sci_priors: Floats) -> Estimates:
+        """Return estimates by neighbours, (q, k), and by the means of their categories, (q, k, m)."""
+        weights = np.maximum(cosines, _LEAST_SIMILARITY)
+        weights = weights * (rows.shape[1] / weights.sum(axis=1, keepdims=True))
+        categories = self.known.categories[rows]
+        p, p_weight, _ = self._shrunk(self.known.scores[rows], weights, score_priors)
+        relative, sci_weight, spread = self._shrunk(self._relative_sci[rows], weights, sci_priors)
         prior_weight = np.minimum(
             self.shrinkage.category_weight, _weighted_mean(weights, self._score_weight[categories])
         )
@@ -225,43 +331,48 @@ class Estimator:
         spread = np.sqrt((squares + (estimate / 2) ** 2) / (weight + 1))
         return estimate, weight, spread
 
-    def _priors(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return the mean of each model in each category, shrunk to its mean, and the labels behind it: (g, m) each."""
-        means = _means(values)
-        count = int(self.known.categories.max()) + 1
-        known = ~np.isnan(values)
-        totals, weights = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
-        np.add.at(totals, self.known.categories, np.where(known, values, 0.0))
-        np.add.at(weights, self.known.categories, known.astype(np.float64))
-        n1 = self.shrinkage.model_weight
-        return (totals + n1 * means) / (weights + n1), weights
-
 
 _FIELDS = tuple(Estimates.__dataclass_fields__)
 
 
-def _means(values: Floats) -> Floats:
-    """Return the mean of each column over what is known of it; NaN where that is nothing."""
-    known = ~np.isnan(values)
-    counts = known.sum(axis=0)
-    totals = np.where(known, values, 0.0).sum(axis=0)
-    means: Floats = np.divide(totals, counts, out=np.full(values.shape[1], np.nan), where=counts > 0)
-    return means
+def _joined(parts: Sequence[Estimates]) -> Estimates:
+    return Estimates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
+
+
+def _highest(cosines: Floats, count: int) -> tuple[Integers, Floats]:
+    """Return the places of the highest of each row, ties by place, and themselves, (q, count) each."""
+    rows = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    near = np.take_along_axis(cosines, rows, axis=1)
+    order = np.lexsort((rows, -near), axis=1)
+    return np.take_along_axis(rows, order, axis=1).astype(np.int64), np.take_along_axis(near, order, axis=1)
+
+
+def adjusted(estimates: Estimates, *, factors: Floats, added_gco2e: Floats, without: Sequence[int] = ()) -> Estimates:
+    """Return estimates with each model's SCI times a factor plus an addition, (m,) each, and nothing of some models."""
+
+    def cost(values: Floats) -> Floats:
+        return _blanked(values * factors + added_gco2e, without)
+
+    return replace(
+        estimates,
+        p=_blanked(estimates.p, without),
+        p_low=_blanked(estimates.p_low, without),
+        p_high=_blanked(estimates.p_high, without),
+        sci_gco2e=cost(estimates.sci_gco2e),
+        sci_low=cost(estimates.sci_low),
+        sci_high=cost(estimates.sci_high),
+    )
+
+
+def _blanked(values: Floats, columns: Sequence[int]) -> Floats:
+    if not columns:
+        return values
+    blanked = values.copy()
+    blanked[..., list(columns)] = np.nan
+    return blanked
 
 
 def _weighted_mean(weights: Floats, values: Floats) -> Floats:
     mean: Floats = np.einsum("qk,qkm->qm", weights, values)
     mean /= weights.sum(axis=1, keepdims=True)
     return mean
-
-
-def wilson(p: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """Return Wilson's score interval of shares with real-valued sample sizes; NaN stays NaN.
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    """
-    n = np.maximum(n, 1e-9)
-    scale = 1 + _Z_95**2 / n
-    centre = (p + _Z_95**2 / (2 * n)) / scale
-    half = _Z_95 * np.sqrt(np.maximum(p * (1 - p), 0.0) / n + _Z_95**2 / (4 * n * n)) / scale
-    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)

@@ -1,7 +1,7 @@
 """Compare the router with each model alone and with the oracle, on prompts that its index has never seen."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +11,12 @@ from benchmarks.intervals import Interval, mean_interval, share_interval
 from benchmarks.models import Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.embedding import Embedder
+from router.expected_answers import AnswerOutcome, expected_answer, plan_from_json
 from router.index import VectorStore
 from router.indexing import current_index, text_of
-from router.models import PromptIndex, RoutingDecision
+from router.models import PolicyVersion, PromptIndex, RoutingDecision
+from router.overriding import policy_in_force
+from router.policy import PlannedRun
 from router.routing import record_route, route
 
 # the two forms in which a prompt may reach the router, and how a table names them
@@ -25,17 +28,14 @@ ROUTED_AS: dict[str, str] = {
 MEASURED_ROUTER = "router, measured"
 
 
-@dataclass(frozen=True)
-class AnswerOutcome:
-    """What one deployment's measured answer to one prompt cost, and whether it was right."""
+_Routed = tuple[str, AnswerOutcome | None]  # which policy chose, and the chosen model's answer where it has one
 
-    prompt_id: int
-    deployment_id: int
-    model: str
-    energy_j: float | None
-    sci_gco2e: float | None
-    quality: str
-    is_correct: bool | None
+# how a cascade is reckoned, in which no answer is made that could be checked
+BY_RUNS = (
+    "A cascade is reckoned by the runs that it would make, each charged: a checker is taken to accept the shares of "
+    "right and of wrong answers that were measured of it. These are expected values, and the checkers' own energy is "
+    "not in them."
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Comparison:
     index_ids: frozenset[int | None] = frozenset()
     routed_at: datetime | None = None  # the oldest decision of a stored comparison
     measured: MeasuredRouter | None = None
+    reckoned: str = ""  # how the router's rows were, where that is not plain
 
 
 class NothingToCompare(LookupError):
@@ -97,7 +98,8 @@ def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Call
     Each prompt is routed twice, as its bare item and as the whole text of its template, whichever of them the index
     embeds: a live prompt has no template, and an answer for one form says little of the other. Each decision is
     stored with its prompt and form, so that `stored_comparison` can tell the same later without routing. The router's
-    own energy (embedding and search) is not part of its row.
+    own energy (embedding and search) is not part of its row. No answer is made that could be checked, so that a cascade
+    is reckoned by the runs that it is expected to make; measure a study of the router to know what it is worth.
 
     Raises:
         NothingToCompare: the study measured no validation prompts.
@@ -107,17 +109,24 @@ def compare(*, study: Study, embedder: Embedder, store: VectorStore, clock: Call
     prompt_ids = _prompt_ids(study, outcomes)
     embedded_text = current_index(embedder=embedder).embedded_text
     routed = {
-        form: routed_outcomes(outcomes=outcomes, routed_as=form, embedder=embedder, store=store, clock=clock)
+        form: _routed(outcomes=outcomes, routed_as=form, embedder=embedder, store=store, clock=clock)
         for form in ROUTED_AS
     }
     measured = measured_router(study=study, prompt_ids=prompt_ids)
-    return Comparison(study, len(prompt_ids), _rows(outcomes, routed, measured), embedded_text, measured=measured)
+    return Comparison(
+        study,
+        len(prompt_ids),
+        _rows(outcomes, routed, measured),
+        embedded_text,
+        measured=measured,
+        reckoned=_reckoned(policy for given in routed.values() for policy, _ in given),
+    )
 
 
 def stored_comparison(*, study: Study) -> Comparison:
     """Return the comparison by the decisions that `compare` stored last; nothing is routed.
 
-    Four queries, and six more where a study of the router stands beside.
+    Four queries, one more where nothing has been routed, and six more where a study of the router stands beside.
 
     Where not every prompt has been routed in both forms yet, `routed_count` tells how many were, and the router's
     rows are made of those alone.
@@ -131,14 +140,16 @@ def stored_comparison(*, study: Study) -> Comparison:
         RoutingDecision.objects.filter(prompt_id__in=prompt_ids)
         .order_by("prompt_id", "routed_as", "-decided_at", "-pk")
         .distinct("prompt_id", "routed_as")
-        .values_list("prompt_id", "routed_as", "chosen_id", "index_id", "index__embedded_text", "decided_at")
+        .values_list(
+            "prompt_id", "routed_as", "policy", "chosen_id", "index_id", "index__embedded_text", "decided_at", "plan"
+        )
     )
-    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
+    by_prompt = _by_prompt(outcomes)
     routed = {
         form: [
-            by_pair[prompt_id, chosen_id]
-            for prompt_id, routed_as, chosen_id, *_ in decisions
-            if routed_as == form and (prompt_id, chosen_id) in by_pair
+            (policy, _answer(by_prompt[prompt_id], chosen_id, plan_from_json(plan)))
+            for prompt_id, routed_as, policy, chosen_id, *_, plan in decisions
+            if routed_as == form
         ]
         for form in ROUTED_AS
     }
@@ -148,11 +159,12 @@ def stored_comparison(*, study: Study) -> Comparison:
         study,
         len(prompt_ids),
         _rows(outcomes, routed, measured),
-        next((embedded_text or "" for *_, embedded_text, _ in decisions), ""),
+        next((embedded_text or "" for *_, embedded_text, _, _ in decisions), ""),
         routed_count=min(counts[form] for form in ROUTED_AS),
-        index_ids=frozenset(index_id for _, _, _, index_id, _, _ in decisions),
-        routed_at=min((decided_at for *_, decided_at in decisions), default=None),
+        index_ids=frozenset(index_id for *_, index_id, _, _, _ in decisions),
+        routed_at=min((decided_at for *_, decided_at, _ in decisions), default=None),
         measured=measured,
+        reckoned=_reckoned(policy for _, _, policy, *_ in decisions),
     )
 
 
@@ -211,19 +223,24 @@ def _prompt_ids(study: Study, outcomes: Sequence[AnswerOutcome]) -> list[int]:
 
 def _rows(
     outcomes: Sequence[AnswerOutcome],
-    routed: Mapping[str, Sequence[AnswerOutcome]],
+    routed: Mapping[str, Sequence[_Routed]],
     measured: MeasuredRouter | None,
 ) -> tuple[ComparisonRow, ...]:
     """Return the rows of every model, of the router by the answers of its choices in each form, and of the oracle.
 
-    Where the router itself was measured, its own answers have a row as well.
+    A row of the router names the policy that chose, or each of them where one stood in for another. Where the router
+    itself was measured, its own answers have a row as well.
     """
     models = sorted({(outcome.model, outcome.deployment_id) for outcome in outcomes})
     rows = [
         _row(model, "model", [outcome for outcome in outcomes if outcome.deployment_id == deployment_id])
         for model, deployment_id in models
     ]
-    rows += [_row(f"router (nearest), {ROUTED_AS[form]}", "router", chosen) for form, chosen in routed.items()]
+    in_force = "" if all(routed.values()) else policy_in_force()  # names the row of a form that nobody has routed
+    for form, given in routed.items():
+        policies = ", ".join(sorted({policy for policy, _ in given})) or in_force
+        answers = [answer for _, answer in given if answer is not None]
+        rows.append(_row(f"router ({policies}), {ROUTED_AS[form]}", "router", answers))
     if measured is not None:
         rows.append(_row(MEASURED_ROUTER, "measured-router", measured.outcomes))
     rows.append(_row("oracle", "oracle", oracle(outcomes)))
@@ -247,15 +264,46 @@ def routed_outcomes(
     Raises:
         Whatever `router.routing.route` raises.
     """
-    by_pair = {(outcome.prompt_id, outcome.deployment_id): outcome for outcome in outcomes}
-    routed = []
-    for prompt in Prompt.objects.filter(pk__in={outcome.prompt_id for outcome in outcomes}).order_by("pk"):
-        found = route(prompt_text=text_of(prompt, routed_as), embedder=embedder, store=store)
+    routed = _routed(
+        outcomes=outcomes, routed_as=routed_as, embedder=embedder, store=store, clock=clock, is_recorded=is_recorded
+    )
+    return [chosen for _, chosen in routed if chosen is not None]
+
+
+def _routed(
+    *,
+    outcomes: Sequence[AnswerOutcome],
+    routed_as: str,
+    embedder: Embedder,
+    store: VectorStore,
+    clock: Callable[[], datetime],
+    is_recorded: bool = True,
+) -> list[_Routed]:
+    by_prompt = _by_prompt(outcomes)
+    routed: list[_Routed] = []
+    for prompt in Prompt.objects.filter(pk__in=by_prompt).order_by("pk"):
+        found = route(prompt_text=text_of(prompt, routed_as), embedder=embedder, store=store, is_patient=True)
         if is_recorded:
             record_route(route=found, now=clock(), prompt_id=prompt.pk, routed_as=routed_as)
-        if (chosen := by_pair.get((prompt.pk, found.chosen.pk))) is not None:
-            routed.append(chosen)
+        routed.append((found.policy, _answer(by_prompt[prompt.pk], found.chosen.pk, found.choice.plan)))
     return routed
+
+
+def _by_prompt(outcomes: Sequence[AnswerOutcome]) -> dict[int, dict[int, AnswerOutcome]]:
+    """Return the answers to each prompt by their deployment."""
+    found: dict[int, dict[int, AnswerOutcome]] = {}
+    for one in outcomes:
+        found.setdefault(one.prompt_id, {})[one.deployment_id] = one
+    return found
+
+
+def _answer(answers: Mapping[int, AnswerOutcome], chosen_id: int, plan: Sequence[PlannedRun]) -> AnswerOutcome | None:
+    """Return the answer of a chosen model, or what is expected of a cascade."""
+    return expected_answer(plan, answers) if plan else answers.get(chosen_id)
+
+
+def _reckoned(policies: Iterable[str]) -> str:
+    return BY_RUNS if PolicyVersion.Policy.CASCADE.value in policies else ""
 
 
 def outcomes_on_validation(study: Study) -> list[AnswerOutcome]:
@@ -295,8 +343,15 @@ def _row(name: str, kind: str, outcomes: Sequence[AnswerOutcome]) -> ComparisonR
         name=name,
         kind=kind,
         prompt_count=len(outcomes),
-        accuracy=share_interval(sum(judged), len(judged)),
+        accuracy=_accuracy([float(one) for one in judged]),
         energy_j=mean_interval([one.energy_j for one in outcomes if one.energy_j is not None]),
         sci_gco2e=mean_interval([one.sci_gco2e for one in outcomes if one.sci_gco2e is not None]),
         qualities=tuple(sorted({outcome.quality for outcome in outcomes})),
     )
+
+
+def _accuracy(judged: Sequence[float]) -> Interval | None:
+    """Return the share that is right; of answers that are but expected, the mean of their probabilities."""
+    if all(one in (0.0, 1.0) for one in judged):
+        return share_interval(int(sum(judged)), len(judged))
+    return mean_interval(judged)

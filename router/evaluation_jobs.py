@@ -12,6 +12,7 @@ from benchmarks.inference.base import InferenceError
 from benchmarks.models import Study
 from benchmarks.queueing import impatient_connection
 from router.assessing import NothingJudged, outcomes_of_study
+from router.cascading import rates_by_name
 from router.embedding import Embedder
 from router.estimate import UnusableOutcomes
 from router.evaluation.own_cost import OwnCost
@@ -78,10 +79,12 @@ def _report(found: Evaluation) -> dict[str, object]:
     if found.kind == Evaluation.Kind.TUNING:
         asked_for = TuningPlan(**found.plan)
         return propose(
-            outcomes, plan=asked_for, embedder=remembered, own_cost=own_cost, tell=tell
+            outcomes, plan=asked_for, embedder=remembered, own_cost=own_cost, tell=tell, rates_of=rates_by_name
         ).as_json()  # fmt: skip
     plan = Plan.from_json(found.plan)
-    return draw_up(outcomes, plan=plan, embedder=remembered, own_cost=own_cost, tell=tell).as_json()
+    return draw_up(
+        outcomes, plan=plan, embedder=remembered, own_cost=own_cost, tell=tell, rates_of=rates_by_name
+    ).as_json()  # fmt: skip
 
 
 def _own_cost(asked: Embedder, unit: str) -> OwnCost:

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.models import Prompt
-from router.baseline import Baseline, baseline_of, strong_candidate
+from router.baseline import Baseline, baseline_of
 from router.candidates import evidence_on
+from router.circumstances import Sent, route_apart, route_sent
 from router.embedding import Embedder
 from router.index import VectorStore
 from router.models import RoutingDecision
 from router.policy import Candidate, Evidence
-from router.routing import candidates_from_json, record_route, route
+from router.routing import candidates_from_json, record_route
 
 TEXT_LIMIT = 1000  # characters of a known prompt that are told
 
@@ -77,16 +78,26 @@ class Explanation:
         return self.decision.request.public_id if self.decision.request else ""
 
 
-def explain_prompt(
-    *, prompt_text: str, embedder: Embedder, store: VectorStore, now: datetime, sees_results: bool = True
+def explain_sent(
+    *,
+    sent: Sent,
+    embedder: Embedder,
+    store: VectorStore,
+    now: datetime,
+    sees_results: bool = True,
+    is_patient: bool = False,
 ) -> Explanation:
-    """Route a prompt, store the decision, and explain it; nothing is generated.
+    """Route a prompt as a request that brought it, store the decision, and explain it; nothing is generated or booked.
+
+    `is_patient` is that of `router.routing.route`.
 
     Raises:
-        Whatever `router.routing.route` raises.
+        Whatever `router.routing.route` raises, and BudgetClosed.
     """
-    found = route(prompt_text=prompt_text, embedder=embedder, store=store)
-    decision = record_route(route=found, now=now, baseline=strong_candidate(route=found, store=store))
+    routed = route_apart(sent=sent, embedder=embedder, store=store)
+    if routed is None:
+        routed = route_sent(sent=sent, embedder=embedder, store=store, is_patient=is_patient)
+    decision = record_route(route=routed.route, now=now, baseline=routed.baseline)
     [explained] = explanations_of([decision], sees_results=sees_results)
     return explained
 
@@ -117,6 +128,8 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
         "reason": decision.reason,
         "explanation": decision.explanation,
         "predicted_sci_gco2e": decision.predicted_sci_gco2e,
+        "discarded": [] if explained.is_withheld else decision.steps,
+        "discarded_sci_gco2e": decision.discarded_sci_gco2e,
         "sci_count": explained.sci_count,
         "quality": explained.quality,
         "neighbours": [_near_as_json(one) for one in explained.neighbours],

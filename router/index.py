@@ -6,10 +6,12 @@ scanned. Chroma costs about 2 s to import, so that it is imported only where it 
 """
 
 import os
+import shutil
 import threading
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,18 +19,28 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from router.vectors import DimensionMismatch, Matrix, Neighbour, nearest
+from router.vectors import TWIN_DISTANCE, DimensionMismatch, Matrix, Neighbour, nearest, squared_lengths, usual_of
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
 _BATCH = 1000
-_EF_SEARCH = 2000  # with 32 links a node found 50 of 50 nearest among 10,000 random vectors
+_WRITTEN_AT_ONCE = 5000  # Chroma takes 5,461
+_ASKED_AT_ONCE = 100  # vectors in one query
+_TWINS_PASSED = 10  # neighbours looked at to find one that is another text
+# with 32 links a node found 50 of 50 nearest among 10,000 random vectors
+_SMALL = {"ef_search": 2000, "ef_construction": 200, "max_neighbors": 32}
+# what is searched at each decision: half the time to build and to search; written to the disk every 50,000 vectors
+_LARGE = {"ef_search": 300, "ef_construction": 100, "max_neighbors": 16, "sync_threshold": 50_000}
 
 
 class IndexStoreError(RuntimeError):
     """Chroma cannot be used; the message tells why and what to do."""
+
+
+class IndexTooLarge(IndexStoreError):
+    """The index has more prompts than are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,11 @@ class Loaded:
 
     prompt_ids: npt.NDArray[np.int64]
     matrix: Matrix
+
+    @cached_property
+    def lengths(self) -> Matrix:
+        """Return the squared lengths of the vectors, worked out once."""
+        return squared_lengths(self.matrix)
 
 
 class VectorStore:
@@ -50,10 +67,11 @@ class VectorStore:
 
     def __init__(self, *, chroma_url: str, cache_dir: Path, exact_limit: int) -> None:
         self._chroma_url = chroma_url
-        self._cache_dir = cache_dir
+        self.cache_dir = cache_dir
         self._exact_limit = exact_limit
         self._client: ClientAPI | None = None
         self._loaded: tuple[str, Loaded] | None = None
+        self._opened: tuple[str, Collection] | None = None
         self._lock = threading.Lock()
 
     def write(self, collection_name: str, prompt_ids: Sequence[int], matrix: Matrix) -> None:
@@ -69,19 +87,12 @@ class VectorStore:
             collection = client.create_collection(
                 collection_name,
                 embedding_function=None,
-                configuration={
-                    "hnsw": {
-                        "space": "l2",
-                        "ef_search": _EF_SEARCH,
-                        "ef_construction": 200,
-                        "max_neighbors": 32,
-                    }
-                },
+                configuration={"hnsw": {"space": "l2", **(_SMALL if self.is_held(len(prompt_ids)) else _LARGE)}},
             )
-            for start in range(0, len(prompt_ids), _BATCH):
+            for start in range(0, len(prompt_ids), _WRITTEN_AT_ONCE):
                 collection.upsert(
-                    ids=[str(prompt_id) for prompt_id in prompt_ids[start : start + _BATCH]],
-                    embeddings=matrix[start : start + _BATCH],
+                    ids=[str(prompt_id) for prompt_id in prompt_ids[start : start + _WRITTEN_AT_ONCE]],
+                    embeddings=matrix[start : start + _WRITTEN_AT_ONCE],
                 )
             stored = collection.count()
         self._forget(collection_name)
@@ -106,30 +117,67 @@ class VectorStore:
             DimensionMismatch: another embedder made the vector.
             IndexStoreError: Chroma is unreachable and nothing is cached, or it holds not all of the index.
         """
-        if prompt_count <= self._exact_limit:
+        if self.is_held(prompt_count):
             loaded = self._load(collection_name, prompt_count)
-            return nearest(loaded.matrix, loaded.prompt_ids, vector, count)
+            return nearest(loaded.matrix, loaded.prompt_ids, vector, count, lengths=loaded.lengths)
+        return self._query(collection_name, [vector], count)[0]
+
+    def is_held(self, prompt_count: int) -> bool:
+        """Tell whether an index of that size is kept in memory and scanned."""
+        return prompt_count <= self._exact_limit
+
+    def usual_distance(self, collection_name: str, prompt_ids: Sequence[int]) -> float | None:
+        """Return what `router.vectors.usual_distance` does, for an index that is not kept in memory.
+
+        Args:
+            collection_name: the index.
+            prompt_ids: some of its prompts, whose neighbours are looked up.
+
+        Raises:
+            IndexStoreError: Chroma is unreachable.
+        """
+        nearest_other: list[float] = []
+        for start in range(0, len(prompt_ids), _ASKED_AT_ONCE):
+            with _chroma_errors(self._chroma_url):
+                found = self._collection(collection_name).get(
+                    ids=[str(one) for one in prompt_ids[start : start + _ASKED_AT_ONCE]], include=["embeddings"]
+                )
+            rows = found["embeddings"] if found["embeddings"] is not None else []
+            for near in self._query(collection_name, list(rows), _TWINS_PASSED):
+                nearest_other += [one.squared_distance for one in near if one.squared_distance > TWIN_DISTANCE][:1]
+        return usual_of(np.array(nearest_other))
+
+    def _query(self, collection_name: str, vectors: Sequence[npt.NDArray[Any]], count: int) -> list[list[Neighbour]]:
         with _chroma_errors(self._chroma_url):
-            collection = self._open().get_collection(collection_name, embedding_function=None)
-            found = collection.query(
-                query_embeddings=[np.asarray(vector, dtype=np.float32)],
+            found = self._collection(collection_name).query(
+                query_embeddings=[np.asarray(vector, dtype=np.float32) for vector in vectors],
                 n_results=count,
                 include=["distances"],
             )
-        distances = (found["distances"] or [[]])[0]
-        return [Neighbour(int(key), float(far)) for key, far in zip(found["ids"][0], distances, strict=True)]
+        return [
+            [Neighbour(int(key), float(far)) for key, far in zip(keys, distances, strict=True)]
+            for keys, distances in zip(found["ids"], found["distances"] or [], strict=True)
+        ]
+
+    def _collection(self, collection_name: str) -> "Collection":
+        """Return a collection; it is asked for once, which saves a request at each search."""
+        kept = self._opened
+        if kept is None or kept[0] != collection_name:
+            kept = (collection_name, self._open().get_collection(collection_name, embedding_function=None))
+            self._opened = kept
+        return kept[1]
 
     def whole(self, collection_name: str, prompt_count: int) -> Loaded:
         """Return all vectors of an index, kept in memory.
 
         Raises:
-            IndexStoreError: Chroma is unreachable and nothing is cached, it holds not all of the index, or the index is
-                too large to be kept in memory.
+            IndexTooLarge: the index is too large to be kept in memory.
+            IndexStoreError: Chroma is unreachable and nothing is cached, or it holds not all of the index.
         """
-        if prompt_count > self._exact_limit:
-            raise IndexStoreError(
+        if not self.is_held(prompt_count):
+            raise IndexTooLarge(
                 f"The index has {prompt_count} prompts, more than the {self._exact_limit} that are kept in memory; "
-                f"raise GREENLLM_EXACT_SEARCH_LIMIT, or choose the policy nearest."
+                f"raise GREENLLM_EXACT_SEARCH_LIMIT."
             )
         return self._load(collection_name, prompt_count)
 
@@ -148,14 +196,20 @@ class VectorStore:
             )
         return self._client
 
+    def known_dir(self, collection_name: str) -> Path:
+        """Return the folder for what is known of the prompts of an index that is not held in memory."""
+        return self.cache_dir / f"{collection_name}-known"
+
     def _cache_path(self, collection_name: str) -> Path:
-        return self._cache_dir / f"{collection_name}.npz"
+        return self.cache_dir / f"{collection_name}.npz"
 
     def _forget(self, collection_name: str) -> None:
         with self._lock:
             if self._loaded is not None and self._loaded[0] == collection_name:
                 self._loaded = None
+            self._opened = None
             self._cache_path(collection_name).unlink(missing_ok=True)
+            shutil.rmtree(self.known_dir(collection_name), ignore_errors=True)
 
     def _load(self, collection_name: str, prompt_count: int) -> Loaded:
         with self._lock:
@@ -184,7 +238,7 @@ class VectorStore:
             ids, rows = _all_vectors(collection)
         _require_whole(len(ids), prompt_count)
         loaded = Loaded(np.asarray(ids, dtype=np.int64), np.asarray(rows, dtype=np.float32))
-        self._cache_dir.mkdir(parents=True, exist_ok=True)
+        self.cache_dir.mkdir(parents=True, exist_ok=True)
         path = self._cache_path(collection_name)
         scratch = path.with_suffix(f".{os.getpid()}.tmp.npz")
         np.savez(scratch, prompt_ids=loaded.prompt_ids, matrix=loaded.matrix)

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from benchmarks.metering import Metering, measure_activity
 from benchmarks.models import Measurement, Prompt, Study
-from router.embedding import Embedder
+from router.embedding import Embedder, EmbedderMismatch
 from router.index import IndexStoreError, VectorStore
 from router.models import IndexedPrompt, PromptIndex
 from router.vectors import Matrix
@@ -16,10 +16,6 @@ from router.vectors import Matrix
 
 class NoIndex(LookupError):
     """No index has been built yet, or not of these prompts."""
-
-
-class EmbedderMismatch(LookupError):
-    """The embedder of today is not the one that built the index."""
 
 
 def build_index(

@@ -52,8 +52,8 @@ def keep_live_answer(
             sequence=_next(study.responses.all(), "sequence"),
             state=Response.State.FINISHED,
             finished_at=now,
-            text=_storable(generation.text),
-            thinking_text=_storable(generation.thinking or ""),
+            text=storable_text(generation.text),
+            thinking_text=storable_text(generation.thinking or ""),
             answered_by=decision.chosen.language_model.name[:200],
             gateway_request_public_id=request.public_id,
         )
@@ -107,7 +107,7 @@ def _next(rows: QuerySet[_Row], field: str) -> int:
     return int(rows.aggregate(highest=Max(field))["highest"] or 0) + 1
 
 
-def _storable(text: str) -> str:
+def storable_text(text: str) -> str:
     """Return a model's text without what Postgres cannot hold."""
     return text.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 

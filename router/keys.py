@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from router.models import ApiKey
 
@@ -20,10 +21,15 @@ class NewKey:
     secret: str
 
 
-def create_key(*, owner_id: int, name: str) -> NewKey:
-    """Make a key of 256 random bits for a person; the secret cannot be read again later."""
+def create_key(*, owner_id: int, name: str, **terms: Any) -> NewKey:
+    """Make a key of 256 random bits for a person; the secret cannot be read again later.
+
+    `terms` are fields of the row that say what the key may be used for; without them, for everything.
+    """
     secret = _PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey.objects.create(owner_id=owner_id, name=name, prefix=secret[:_SHOWN_LENGTH], digest=_digest(secret))
+    key = ApiKey.objects.create(
+        owner_id=owner_id, name=name, prefix=secret[:_SHOWN_LENGTH], digest=_digest(secret), **terms
+    )
     return NewKey(key, secret)
 
 
@@ -46,6 +52,15 @@ def revoke_key(*, key: ApiKey, now: datetime) -> None:
     """Refuse a key from now on."""
     key.revoked_at = now
     key.save(update_fields=["revoked_at"])
+
+
+def agree_to_keeping(*, key: ApiKey, is_agreed: bool) -> None:
+    """Set whether prompts that are sent with a key may be kept where a request allows it; only its owner can agree.
+
+    What was kept while it was agreed stays.
+    """
+    key.is_keeping_agreed = is_agreed
+    key.save(update_fields=["is_keeping_agreed"])
 
 
 def _digest(secret: str) -> str:

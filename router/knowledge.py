@@ -8,8 +8,9 @@ routing follows at once; above that the decision goes by what is known, and the 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,12 +18,14 @@ import numpy as np
 from django.db import connection, connections
 from django.db.models import QuerySet
 
-from benchmarks.models import Category, Deployment, Prompt, Response, Study
-from labeling.verdicts import UNDECIDED, verdicts_of
-from router.estimate import Estimator, Integers, Known, Shrinkage
+from benchmarks.models import Category, Deployment, Prompt
+from router.candidates import Outcomes, best_quality, outcomes_on
+from router.estimate import Estimator, Floats, Integers, Known
 from router.index import VectorStore
+from router.lately import lately
 from router.models import PromptIndex
-from router.policy import QUALITIES_IN_ORDER, NoCandidate
+from router.policy import NoCandidate, usual_quality
+from router.vectors import Neighbour, usual_distance
 
 AT_ONCE_S = 0.5  # what takes longer to read is read beside the decision
 _STAMP = """
@@ -48,25 +51,49 @@ class Column:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Everything known of one index: a row for each prompt, a column for each active deployment."""
+    """Everything known of one index: a row for each prompt, a column for each active deployment.
+
+    `novelty` is the squared L2 distance above which a prompt is of a kind that the index does not know; None where
+    there is nothing to derive it from.
+    """
 
     stamp: tuple[Any, ...]
     prompt_ids: Integers
     categories: tuple[str, ...]
     columns: tuple[Column, ...]
-    known: Known | None
-    _estimators: dict[Shrinkage, Estimator]
+    by_neighbours: Estimator | None
+    novelty: float | None
 
-    def estimator(self, shrinkage: Shrinkage) -> Estimator:
-        """Return the estimator of that shrinkage; its means are worked out once.
+    @property
+    def known(self) -> Known | None:
+        """Return the table that the estimates are made of; None without an active deployment."""
+        return None if self.by_neighbours is None else self.by_neighbours.known
+
+    def rows_of(self, neighbours: Sequence[Neighbour]) -> Integers:
+        """Return the rows of prompts that a search of this index has found."""
+        wanted = np.array([one.prompt_id for one in neighbours], dtype=np.int64)
+        return self._in_order[np.searchsorted(self.prompt_ids, wanted, sorter=self._in_order)]
+
+    @cached_property
+    def _in_order(self) -> Integers:
+        return np.argsort(self.prompt_ids)
+
+    def estimator(self) -> Estimator:
+        """Return what estimates by neighbours; its means were worked out when it was read.
 
         Raises:
             NoCandidate: no deployment is active, so that nothing is known.
         """
-        if self.known is None:
+        if self.by_neighbours is None:
             raise NoCandidate("The federation has no active model; add one with manage.py add_model and measure it.")
-        found = self._estimators.get(shrinkage)
-        return found or self._estimators.setdefault(shrinkage, Estimator(self.known, shrinkage))
+        return self.by_neighbours
+
+    def strongest_id(self) -> int | None:
+        """Return the deployment of the model that is right most often; None where nobody judged."""
+        found = self.by_neighbours
+        if found is None or np.isnan(found.model_scores).all():
+            return None
+        return self.columns[found.best_model].deployment_id
 
 
 class KnowledgeKeeper:
@@ -76,6 +103,7 @@ class KnowledgeKeeper:
         self._store, self._clock = store, clock
         self._kept: Knowledge | None = None
         self._spent_s = 0.0
+        self._novelty: tuple[str, float | None] | None = None  # of which collection; its vectors never change
         self._lock = threading.Lock()
 
     def current(self, index: PromptIndex) -> Knowledge:
@@ -84,7 +112,7 @@ class KnowledgeKeeper:
         Raises:
             IndexStoreError: the vectors cannot be read.
         """
-        stamp = _stamp(index)
+        stamp = lately(("knowledge", index.pk), lambda: stamp_of(index))
         kept = self._kept
         if kept is not None and kept.stamp == stamp:
             return kept
@@ -98,9 +126,15 @@ class KnowledgeKeeper:
 
     def _read(self, index: PromptIndex, stamp: tuple[Any, ...]) -> Knowledge:
         began = self._clock()
-        self._kept = _read(index, self._store, stamp)
+        self._kept = _read(index, self._store, stamp, self._novelty_of(index))
         self._spent_s = self._clock() - began
         return self._kept
+
+    def _novelty_of(self, index: PromptIndex) -> float | None:
+        if self._novelty is None or self._novelty[0] != index.collection_name:
+            matrix = self._store.whole(index.collection_name, index.prompt_count).matrix
+            self._novelty = (index.collection_name, usual_distance(matrix))
+        return self._novelty[1]
 
     def _read_beside(self, index: PromptIndex, stamp: tuple[Any, ...]) -> None:
         if not self._lock.acquire(blocking=False):
@@ -124,7 +158,8 @@ def keeper_of(store: VectorStore) -> KnowledgeKeeper:
     return _keepers.setdefault(store, KnowledgeKeeper(store=store))
 
 
-def _stamp(index: PromptIndex) -> tuple[Any, ...]:
+def stamp_of(index: PromptIndex) -> tuple[Any, ...]:
+    """Return what changes whenever something that is known does; its last part are the active deployments."""
     with connection.cursor() as cursor:
         cursor.execute(_STAMP)
         *changing, active = cursor.fetchone()
@@ -138,11 +173,16 @@ def knowledge_with(index: PromptIndex, store: VectorStore, deployment_ids: Itera
         IndexStoreError: the vectors cannot be read.
     """
     found = Deployment.objects.chat().filter(pk__in=deployment_ids, server__is_router=False)
-    return _read(index, store, (index.pk,), found)
+    novelty = usual_distance(store.whole(index.collection_name, index.prompt_count).matrix)
+    return _read(index, store, (index.pk,), novelty, found)
 
 
 def _read(
-    index: PromptIndex, store: VectorStore, stamp: tuple[Any, ...], among: QuerySet[Deployment] | None = None
+    index: PromptIndex,
+    store: VectorStore,
+    stamp: tuple[Any, ...],
+    novelty: float | None,
+    among: QuerySet[Deployment] | None = None,
 ) -> Knowledge:
     loaded = store.whole(index.collection_name, index.prompt_count)
     prompt_ids = [int(prompt_id) for prompt_id in loaded.prompt_ids]
@@ -150,12 +190,10 @@ def _read(
     category_of = dict(Prompt.objects.filter(pk__in=prompt_ids).values_list("pk", "category_id"))
     category_ids = sorted(set(category_of.values()))
     names = dict(Category.objects.filter(pk__in=category_ids).values_list("pk", "name"))
-    if among is None:
-        among = Deployment.objects.active().filter(pk__in=stamp[-1])
-    active = list(among.select_related("language_model").order_by("language_model__name", "pk"))
-    scores, counts = _scores(row_of, [deployment.language_model_id for deployment in active])
-    costs, qualities = _costs(row_of, [deployment.pk for deployment in active])
-    usual = _usual(qualities)
+    outcomes = outcomes_on(prompt_ids, among=among)
+    scores, counts = _scores(row_of, outcomes)
+    costs, qualities = _costs(row_of, outcomes)
+    usual = usual_quality(qualities)
     for column, quality in enumerate(qualities):
         if quality != usual:
             costs[:, column] = np.nan  # figures of unlike kind are not ranked against each other
@@ -165,73 +203,48 @@ def _read(
         categories=tuple(names[category_id] for category_id in category_ids),
         columns=tuple(
             Column(deployment.pk, deployment.language_model.name, quality, quality == usual)
-            for deployment, quality in zip(active, qualities, strict=True)
+            for deployment, quality in zip(outcomes.deployments, qualities, strict=True)
         ),
-        known=Known(
-            vectors=loaded.matrix,
-            categories=np.array([category_ids.index(category_of[key]) for key in prompt_ids], dtype=np.int64),
-            scores=scores,
-            label_counts=counts,
-            sci_gco2e=costs,
+        by_neighbours=Estimator(
+            Known(
+                vectors=loaded.matrix,
+                categories=np.array([category_ids.index(category_of[key]) for key in prompt_ids], dtype=np.int64),
+                scores=scores,
+                label_counts=counts,
+                sci_gco2e=costs,
+            )
         )
-        if active
+        if outcomes.deployments
         else None,
-        _estimators={},
+        novelty=novelty,
     )
 
 
-def _scores(row_of: dict[int, int], model_ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def _scores(row_of: dict[int, int], outcomes: Outcomes) -> tuple[Floats, Integers]:
     """Return the share of right verdicts and their number; verdicts belong to the model, not to the machine."""
-    rows = list(
-        Response.objects.finished()
-        .filter(prompt_id__in=row_of, deployment__language_model_id__in=set(model_ids))
-        .exclude(study__kind=Study.Kind.ROUTER)
-        .values_list("pk", "prompt_id", "deployment__language_model_id")
-    )
-    verdicts = verdicts_of(row[0] for row in rows)
-    tally: dict[tuple[int, int], list[bool]] = defaultdict(list)
-    for response_id, prompt_id, model_id in rows:
-        is_correct = verdicts.get(response_id, UNDECIDED).is_correct
-        if is_correct is not None:
-            tally[prompt_id, model_id].append(is_correct)
-    scores = np.full((len(row_of), len(model_ids)), np.nan)
+    scores = np.full((len(row_of), len(outcomes.deployments)), np.nan)
     counts = np.zeros(scores.shape, dtype=np.int64)
     columns: dict[int, list[int]] = defaultdict(list)
-    for column, model_id in enumerate(model_ids):
-        columns[model_id].append(column)
-    for (prompt_id, model_id), given in tally.items():
-        for column in columns[model_id]:
-            scores[row_of[prompt_id], column] = sum(given) / len(given)
-            counts[row_of[prompt_id], column] = len(given)
+    for column, deployment in enumerate(outcomes.deployments):
+        columns[deployment.language_model_id].append(column)
+    for (prompt_id, model_id), tally in outcomes.tallies.items():
+        if tally.judged:
+            scores[row_of[prompt_id], columns[model_id]] = tally.right / tally.judged
+            counts[row_of[prompt_id], columns[model_id]] = tally.judged
     return scores, counts
 
 
-def _costs(row_of: dict[int, int], deployment_ids: list[int]) -> tuple[np.ndarray, list[str]]:
+def _costs(row_of: dict[int, int], outcomes: Outcomes) -> tuple[Floats, list[str]]:
     """Return each deployment's mean SCI on each prompt, of the best quality that it has, and that quality."""
-    sums: dict[tuple[str, int, int], list[float]] = defaultdict(list)
-    for prompt_id, deployment_id, sci, quality in (
-        Response.objects.finished()
-        .filter(prompt_id__in=row_of, deployment_id__in=deployment_ids, measurement__sci_gco2e__gt=0)
-        .exclude(study__kind=Study.Kind.ROUTER)
-        .values_list("prompt_id", "deployment_id", "measurement__sci_gco2e", "measurement__quality")
-    ):
-        if sci is not None:  # the filter asks for it; the type does not know
-            sums[quality, prompt_id, deployment_id].append(sci)
-    has = {(quality, deployment_id) for quality, _, deployment_id in sums}
-    qualities = [
-        next((quality for quality in QUALITIES_IN_ORDER if (quality, deployment_id) in has), "missing")
-        for deployment_id in deployment_ids
-    ]
-    costs = np.full((len(row_of), len(deployment_ids)), np.nan)
-    column_of = {deployment_id: column for column, deployment_id in enumerate(deployment_ids)}
-    for (quality, prompt_id, deployment_id), given in sums.items():
-        column = column_of[deployment_id]
-        if quality == qualities[column]:
-            costs[row_of[prompt_id], column] = sum(given) / len(given)
+    column_of = {deployment.pk: column for column, deployment in enumerate(outcomes.deployments)}
+    has: dict[int, set[str]] = defaultdict(set)
+    for (_, deployment_id), given in outcomes.costs.items():
+        has[deployment_id] |= set(given)
+    qualities = [best_quality(has[deployment.pk]) for deployment in outcomes.deployments]
+    costs = np.full((len(row_of), len(column_of)), np.nan)
+    for (prompt_id, deployment_id), given in outcomes.costs.items():
+        column = column_of.get(deployment_id)  # another deployment of an active model is not active itself
+        cost = None if column is None else given.get(qualities[column])
+        if cost is not None and cost.total_gco2e > 0:
+            costs[row_of[prompt_id], column] = cost.mean_gco2e
     return costs, qualities
-
-
-def _usual(qualities: list[str]) -> str:
-    """Return the quality of most deployments; of equals the better one."""
-    in_order = [quality for quality in QUALITIES_IN_ORDER if quality in qualities]
-    return max(in_order, key=qualities.count, default="missing")

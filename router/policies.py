@@ -14,7 +14,7 @@ import numpy as np
 from router.estimate import Estimates, Estimator, Floats, Integers, Shrinkage, UnusableOutcomes
 
 RIGHT = 0.5  # a score below it counts as wrong
-NAMES = ("nearest", "category", "knn", "guarded", "floor", "fixed")
+NAMES = ("nearest", "category", "knn", "guarded", "floor", "cascade", "fixed")
 
 
 class Policy(Protocol):
@@ -93,6 +93,7 @@ class Guarded:
         fallback: column of the fallback model; None: the model with the highest mean score.
         caution: z, in standard errors.
         tolerance: delta, in accuracy.
+        sci_price: what saved SCI makes up for, in accuracy per gCO2e; a carbon budget that runs short asks for one.
         least_pairs: neighbours that both models must be judged on.
         novelty: squared L2 distance of unit embeddings; None: no prompt is new.
     """
@@ -100,6 +101,7 @@ class Guarded:
     fallback: int | None = None
     caution: float = 0.5
     tolerance: float = 0.0
+    sci_price: float = 0.0
     least_pairs: int = 8
     novelty: float | None = None
     shrinkage: Shrinkage = field(default_factory=lambda: Shrinkage(neighbour_count=50))
@@ -111,7 +113,8 @@ class Guarded:
         cost = estimates.sci_gco2e
         least = min(self.least_pairs, estimator.neighbour_count)
         with np.errstate(invalid="ignore"):
-            is_allowed = (pairs.difference - self.caution * pairs.error >= -self.tolerance) & (pairs.count >= least)
+            allowed_loss = self.tolerance + self.sci_price * np.maximum(np.nan_to_num(cost[:, [fallback]] - cost), 0.0)
+            is_allowed = (pairs.difference - self.caution * pairs.error >= -allowed_loss) & (pairs.count >= least)
             is_allowed &= cost < cost[:, [fallback]]
         if self.novelty is not None:
             is_allowed &= (estimates.squared_distance <= self.novelty)[:, None]

@@ -6,16 +6,25 @@ Where no model did, the paper says nothing; here the cheapest one is chosen, and
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.units import grams_to_milligrams
 
 # better kinds of energy first; figures of unlike kind are not ranked against each other
 QUALITIES_IN_ORDER = ("measured", "component", "estimated", "simulated")
+MISSING = "missing"
 
 
 class NoCandidate(LookupError):
     """No model can be chosen; the message tells why and what to do."""
+
+
+class NobodyJudged(NoCandidate):
+    """No answer of an active model to a known prompt has a verdict."""
+
+
+class NoLargerModel(NoCandidate):
+    """An answer was refused, and no model is left that costs more and is no less likely to be right."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,38 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """What was measured of a checker with one model's answers, as shares: those that it accepts, of these the right
+    ones, and of all answers the right ones (None: not known).
+    """
+
+    acceptance: float
+    precision: float
+    right_share: float | None
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One model that a cascade asks; its answer stands where the checker accepts it, the last one's without any."""
+
+    deployment_id: int
+    checker: str = ""
+    second_id: int | None = None  # whose answer the checker compares with, or who judges
+    trust: Trust | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
 class Choice:
-    """Which deployment a policy chose, and every candidate with its reason."""
+    """Which deployment a policy chose, and every candidate with its reason.
+
+    `plan` is who is asked in turn by a cascade, the chosen deployment first; empty where one model is asked.
+    """
 
     chosen: Evidence
     reason: str
     explanation: str
     candidates: tuple[Candidate, ...]
+    plan: tuple[PlannedRun, ...] = ()
 
 
 def choose_nearest(evidence: Sequence[Evidence]) -> Choice:
@@ -71,7 +105,7 @@ def choose_nearest(evidence: Sequence[Evidence]) -> Choice:
         raise NoCandidate("The federation has no active model; add one with manage.py add_model and measure it.")
     right = [one for one in evidence if one.sci_gco2e is not None and one.is_correct]
     pool = right or [one for one in evidence if one.sci_gco2e is not None]
-    ranked_quality = _quality_to_rank([one.quality for one in pool])
+    ranked_quality = usual_quality([one.quality for one in pool])
     rankable = [(one.sci_gco2e, one.model, one.deployment_id, one) for one in pool if one.quality == ranked_quality]
     if not rankable:
         raise NoCandidate(
@@ -101,21 +135,28 @@ def choose_nearest(evidence: Sequence[Evidence]) -> Choice:
     return Choice(chosen, reason, explanation, candidates)
 
 
+def usual_quality(qualities: Sequence[str]) -> str:
+    """Return the kind of energy that most have; of equals the better one, missing where there is none."""
+    counts = Counter(qualities)
+    in_order = [quality for quality in QUALITIES_IN_ORDER if quality in counts]
+    return max(in_order, key=lambda quality: counts[quality], default=MISSING)  # max keeps the first of equals
+
+
 def stay_with(choice: Choice, deployment_id: int) -> Choice:
     """Keep a conversation on the deployment that it began with, whatever its latest prompt alone would choose.
 
     Where that one is the choice anyhow, or is not active any more, the choice stays as it is.
     """
     kept = next((one.evidence for one in choice.candidates if one.evidence.deployment_id == deployment_id), None)
-    if kept is None or kept is choice.chosen:
+    if kept is None or (kept is choice.chosen and not choice.plan):
         return choice
     explanation = (
-        f"The conversation stays on {kept.model}, to which its first prompt went. Alone, this prompt would go to "
+        f"The conversation stays on {kept.model}, to which it was sent before. Alone, this prompt would go to "
         f"{choice.chosen.model}: {choice.explanation}"
     )
     reasons = {
-        kept.deployment_id: "The conversation stays on it.",
         choice.chosen.deployment_id: "It would be chosen if this prompt began a conversation.",
+        kept.deployment_id: "The conversation stays on it.",
     }
     candidates = tuple(
         Candidate(one.evidence, one.evidence is kept, reasons.get(one.evidence.deployment_id, one.reason))
@@ -126,12 +167,6 @@ def stay_with(choice: Choice, deployment_id: int) -> Choice:
 
 def _amount(one: Evidence) -> str:
     return f"{grams_to_milligrams(one.sci_gco2e or 0.0):.3g} mgCO2e"
-
-
-def _quality_to_rank(qualities: Sequence[str]) -> str:
-    counts = Counter(qualities)
-    in_order = [quality for quality in QUALITIES_IN_ORDER if quality in counts]
-    return max(in_order, key=lambda quality: counts[quality], default="")  # max keeps the first of equals
 
 
 def _why_not(one: Evidence, chosen: Evidence, ranked_quality: str) -> str:

@@ -8,13 +8,16 @@ import numpy as np
 
 from benchmarks.intervals import Interval, mean_interval, share_interval
 from benchmarks.models import Deployment
+from router.cascade import Cascade
 from router.embedding import Embedder
 from router.estimate import Estimator, Floats, Integers, Known
+from router.expecting import Choices, choices_of, worth_of
 from router.index import VectorStore
 from router.indexing import current_index
 from router.knowledge import Knowledge, knowledge_with
 from router.left_out import LeftOutEstimator
 from router.models import PolicyVersion, PromptIndex, RoutingDecision
+from router.overriding import settle
 from router.policies import RIGHT, Fixed, Nearest, Policy
 from router.policy import NoCandidate
 from router.vectors import Matrix
@@ -23,6 +26,11 @@ from router.weighing import policy_of
 MOST_KNOWN = 2000  # known prompts that are routed again; of more, as many are drawn by lot
 MOST_LIVE = 100  # decisions, each of which is embedded anew
 _SEED = 0
+# how a cascade is reckoned, in which nobody is asked and no checker reads an answer
+BY_RUNS = (
+    "The cascade is reckoned by the runs that it would make, each charged: a checker is taken to accept the shares of "
+    "right and of wrong answers that were measured of it. A prompt goes to the model that is asked first."
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,11 @@ class Preview:
     known: Change
     note: str
 
+    @property
+    def reckoned(self) -> str:
+        """Return in words how the policy was reckoned, where that is not plain."""
+        return BY_RUNS if self.policy == Cascade.name else ""
+
 
 class _World:
     """A federation as it is or would be: what is known of it, and the policy in force over it."""
@@ -90,20 +103,17 @@ class _World:
     @property
     def known(self) -> Known:
         """Return what is known; a model is active."""
-        if self.knowledge.known is None:
-            raise NoCandidate("No model is active.")
-        return self.knowledge.known
+        return self.knowledge.estimator().known
 
 
 def policy_in_force(version: PolicyVersion | None, knowledge: Knowledge) -> Policy:
-    """Return the rule that decides: the latest version's, else the paper's.
+    """Return the rule that decides: the latest version's, else that of the policy which counts without any.
 
     Raises:
         NoCandidate: the version's fallback is not among the deployments.
     """
-    if version is None or version.policy == PolicyVersion.Policy.NEAREST:
-        return Nearest()
-    return policy_of(version, knowledge)
+    counting = settle(version=version).effective
+    return Nearest() if counting.policy == PolicyVersion.Policy.NEAREST else policy_of(counting, knowledge)
 
 
 def preview(*, deployment: Deployment, store: VectorStore) -> Preview:
@@ -121,7 +131,7 @@ def preview(*, deployment: Deployment, store: VectorStore) -> Preview:
     return Preview(
         deployment=deployment,
         is_leaving=is_leaving,
-        policy=PolicyVersion.Policy.NEAREST.value if version is None else version.policy,
+        policy=settle(version=version).effective.policy,
         version_id=None if version is None else version.pk,
         known_total=index.prompt_count,
         known=_change(before, after, outcomes, _done_by, rows),
@@ -150,11 +160,8 @@ def preview_live(*, deployment: Deployment, store: VectorStore, embedder: Embedd
 def latest_texts() -> list[str]:
     """Return the prompts of the latest live decisions of the router whose text is kept, the latest first."""
     pinned = [RoutingDecision.Reason.PINNED, RoutingDecision.Reason.CONVERSATION]
-    kept = (
-        RoutingDecision.objects.filter(request__isnull=False)
-        .exclude(request__prompt_text="")
-        .exclude(reason__in=pinned)
-    )
+    asked = RoutingDecision.objects.filter(request__isnull=False, request__background_task="")
+    kept = asked.exclude(request__prompt_text="").exclude(reason__in=pinned)
     return list(kept.order_by("-decided_at", "-pk").values_list("request__prompt_text", flat=True)[:MOST_LIVE])
 
 
@@ -179,8 +186,8 @@ def _drawn(prompt_count: int) -> Integers:
     return np.sort(np.random.default_rng(_SEED).choice(prompt_count, MOST_KNOWN, replace=False))
 
 
-_Chosen = Integers | str  # the column for each prompt, or why none can be chosen
-_Worth = Callable[[_World, Integers, Integers], tuple[Floats, Floats]]
+_Chosen = Choices | str  # what each prompt goes to, or why nothing can be chosen
+_Worth = Callable[[_World, Choices, Integers], tuple[Floats, Floats]]
 
 
 def _chosen_of_known(world: _World, rows: Integers) -> _Chosen:
@@ -205,7 +212,7 @@ def _chosen_of_new(world: _World, vectors: Matrix) -> _Chosen:
 def _chosen(policy: Policy, estimator: Estimator, vectors: Matrix) -> _Chosen:
     if np.isnan(estimator.model_scores).all() and not isinstance(policy, Fixed | Nearest):
         return "Nobody has judged an answer of these models to a known prompt."
-    return policy.choose(estimator, estimator.estimate(vectors))
+    return choices_of(policy, estimator, estimator.estimate(vectors))
 
 
 def _change(before: _World, after: _World, outcomes: Sequence[_Chosen], worth: _Worth, rows: Integers) -> Change:
@@ -220,20 +227,24 @@ def _change(before: _World, after: _World, outcomes: Sequence[_Chosen], worth: _
     return Change(len(rows), sum(one.count for one in moves), moves, sides[0], sides[1], problems)
 
 
-def _done_by(world: _World, chosen: Integers, rows: Integers) -> tuple[Floats, Floats]:
-    """Return what the chosen models did on known prompts: right (1) or wrong (0), and SCI; NaN where unknown."""
+def _done_by(world: _World, chosen: Choices, rows: Integers) -> tuple[Floats, Floats]:
+    """Return what the chosen models did on known prompts: right (1) or wrong (0), and SCI; NaN where unknown.
+
+    Of a cascade, what the runs that it would make are expected to be.
+    """
     known = world.known
-    scores = known.scores[rows, chosen]
-    return np.where(np.isnan(scores), np.nan, scores >= RIGHT), known.sci_gco2e[rows, chosen]
+    scores = known.scores[rows]
+    worth = worth_of(chosen, np.where(np.isnan(scores), np.nan, scores >= RIGHT), known.sci_gco2e[rows])
+    return worth.right, worth.costs
 
 
 def _expected_of(vectors: Matrix) -> _Worth:
     """Return a function that gives what the chosen models are expected to do on new prompts."""
 
-    def expected(world: _World, chosen: Integers, rows: Integers) -> tuple[Floats, Floats]:
-        known = world.known
-        estimates = Estimator(known).estimate(vectors)
-        return estimates.p[rows, chosen], estimates.sci_gco2e[rows, chosen]
+    def expected(world: _World, chosen: Choices, rows: Integers) -> tuple[Floats, Floats]:
+        estimates = Estimator(world.known).estimate(vectors)
+        worth = worth_of(chosen, estimates.p[rows], estimates.sci_gco2e[rows], is_truth=False)
+        return worth.right, worth.costs
 
     return expected
 
@@ -253,7 +264,9 @@ def _moves(before: _World, after: _World, chosen_before: _Chosen, chosen_after: 
         return ()
     ids = [[column.deployment_id for column in world.knowledge.columns] for world in (before, after)]
     counts = Counter(
-        (int(old), int(new)) for old, new in zip(chosen_before, chosen_after, strict=True) if ids[0][old] != ids[1][new]
+        (int(old), int(new))
+        for old, new in zip(chosen_before.first, chosen_after.first, strict=True)
+        if ids[0][old] != ids[1][new]
     )
     return tuple(
         Move(before.names[old], after.names[new], count)

@@ -1,52 +1,133 @@
 """Choose a deployment for one prompt by a version of a policy, from all that is known, and say why each other lost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.units import grams_to_milligrams
-from router.estimate import Estimates, Estimator, Pairs, Shrinkage
+from router.adjusting import Adjusted, Adjusting
+from router.cascade import Cascade, Plan, Rates
+from router.cascading import is_asked, measured_rates, planned_runs, told_none, told_plan
+from router.checking import OF_CONVERSATIONS
+from router.estimate import Estimates, Estimator, Pairs, Shrinkage, adjusted
 from router.knowledge import Column, Knowledge
 from router.models import PolicyVersion, RoutingDecision
 from router.policies import ByCategory, Fixed, Floor, Guarded, Knn, Policy
-from router.policy import Candidate, Choice, Evidence, NoCandidate
+from router.policy import Candidate, Choice, Evidence, NobodyJudged, NoCandidate
 
 _Reason = RoutingDecision.Reason
 _FEW, _MANY = 20, 50  # neighbours
+_NOBODY_JUDGED = (
+    "Nobody has judged an answer of an active model to a prompt of the index; label some, or choose the policy nearest "
+    "or fixed."
+)
 
 
-def weigh(*, version: PolicyVersion, knowledge: Knowledge, vector: npt.NDArray[np.float32]) -> Choice:
+class Readable(Enum):
+    """What checkers can make of the answer to a request."""
+
+    ALONE = "alone"  # it begins the conversation
+    IN_CONVERSATION = "in conversation"  # answers went before, which few of them can read
+    NOT = "not"  # it is no text alone
+
+
+def weigh(
+    *,
+    version: PolicyVersion,
+    knowledge: Knowledge,
+    estimator: Estimator,
+    vector: npt.NDArray[np.float32],
+    text: str,
+    adjusting: Adjusting,
+    readable: Readable = Readable.ALONE,
+) -> Choice:
     """Choose by any policy but `nearest`.
 
+    Args:
+        version: the policy and its parameters.
+        knowledge: what is known.
+        estimator: made of it: by neighbours, or by regression.
+        vector: the unit embedding of the prompt.
+        text: the prompt, as it was embedded.
+        adjusting: what the request makes of each candidate's cost, and which cannot hold it.
+        readable: what checkers can make of an answer; where nothing, a cascade goes to its last model.
+
     Raises:
-        NoCandidate: there is no active deployment, nobody has judged any, or the fallback is not active.
+        PromptTooLong: no model that may be chosen can hold the request.
+        NobodyJudged: no answer of an active model to a prompt of the index has a verdict.
+        NoCandidate: the fallback is not active.
     """
-    policy = policy_of(version, knowledge)
-    estimator = knowledge.estimator(policy.shrinkage)
+    outgrown = [number for number, one in enumerate(knowledge.columns) if one.deployment_id in adjusting.too_long]
+    if len(outgrown) == len(knowledge.columns):
+        raise adjusting.refusal()
+    policy = policy_of(version, knowledge, adjusting, readable)
+    estimator = estimator.without(outgrown)
     if np.isnan(estimator.model_scores).all() and not isinstance(policy, Fixed):
-        raise NoCandidate(
-            "Nobody has judged an answer of an active model to a prompt of the index; label some, or choose the policy "
-            "nearest or fixed."
-        )
-    estimates = estimator.estimate(vector[None])
-    chosen = int(policy.choose(estimator, estimates)[0])
-    scale = _Scale(policy, estimator, estimates, knowledge, chosen)
-    evidence = [scale.evidence(column) for column in range(len(knowledge.columns))]
-    candidates = tuple(
-        Candidate(one, column == chosen, scale.why if column == chosen else scale.why_not(column))
-        for column, one in sorted(
-            enumerate(evidence), key=lambda pair: (pair[1].sci_gco2e is None, pair[1].sci_gco2e or 0)
-        )
+        raise NobodyJudged(_NOBODY_JUDGED)
+    estimator = estimator.with_neighbours(policy.shrinkage.neighbour_count)
+    estimates = estimator.estimate(vector[None], [text])
+    costs = _costs(version, knowledge, adjusting, estimates)
+    estimates = adjusted(
+        estimates,
+        factors=np.array([one.factor for one in costs]),
+        added_gco2e=np.array([one.added_gco2e for one in costs]),
+        without=outgrown,
     )
-    return Choice(evidence[chosen], scale.reason, scale.explanation, candidates)
+    chosen = int(policy.choose(estimator, estimates)[0])
+    plan = policy.plan(estimator, estimates) if isinstance(policy, Cascade) and readable is not Readable.NOT else None
+    if plan is not None and plan.checked:
+        chosen = plan.checked[0].column
+    scale = _Scale(policy, estimator, estimates, knowledge, chosen, plan=plan, readable=readable)
+    candidates = _candidates(scale, knowledge, adjusting, chosen, costs)
+    runs = planned_runs(plan, knowledge) if plan is not None else ()
+    return Choice(scale.evidence(chosen), scale.reason, scale.explanation, candidates, runs)
 
 
-def policy_of(version: PolicyVersion, knowledge: Knowledge) -> Policy:
-    """Return the rule of a version over what is known.
+def _costs(version: PolicyVersion, knowledge: Knowledge, adjusting: Adjusting, estimates: Estimates) -> list[Adjusted]:
+    """Return what becomes of the SCI of each column in the request at hand."""
+    costs = adjusting.costs(
+        neighbour_ids=[int(one) for one in knowledge.prompt_ids[estimates.neighbours[0]]],
+        is_intensity_live=version.is_intensity_live,
+        prompts_per_load=version.prompts_per_load,
+    )
+    return [costs.get(one.deployment_id, Adjusted()) for one in knowledge.columns]
+
+
+def _candidates(
+    scale: "_Scale", knowledge: Knowledge, adjusting: Adjusting, chosen: int, costs: Sequence[Adjusted]
+) -> tuple[Candidate, ...]:
+    """Return every deployment with why it was chosen or not, the cheapest first."""
+    found = []
+    for column, info in enumerate(knowledge.columns):
+        reason = adjusting.too_long.get(info.deployment_id)
+        if reason is None:
+            reason = (scale.why if column == chosen else scale.why_not(column)) + costs[column].words
+        found.append(Candidate(scale.evidence(column), column == chosen, reason))
+    return tuple(sorted(found, key=lambda one: (one.evidence.sci_gco2e is None, one.evidence.sci_gco2e or 0)))
+
+
+def neighbour_count_of(version: PolicyVersion) -> int:
+    """Return how many neighbours speak by a version of a policy."""
+    usual = _MANY if version.policy == PolicyVersion.Policy.GUARDED else _FEW
+    return version.neighbour_count or usual
+
+
+def policy_of(
+    version: PolicyVersion,
+    knowledge: Knowledge,
+    adjusting: Adjusting | None = None,
+    readable: Readable = Readable.ALONE,
+) -> Policy:
+    """Return the rule of a version over what is known, for one request or (`adjusting` is None) for prompts alone.
+
+    `nearest`, which goes without what is known, is no such rule.
 
     Raises:
         NoCandidate: its fallback is not among the deployments.
+        PromptTooLong: the only model that it allows cannot hold the request.
     """
     column_of = {column.deployment_id: number for number, column in enumerate(knowledge.columns)}
     fallback = None
@@ -57,21 +138,37 @@ def policy_of(version: PolicyVersion, knowledge: Knowledge) -> Policy:
                 f"The fallback of policy version {version.pk} is not active; make a version with another one in the "
                 f"admin."
             )
-    few, many = (Shrinkage(neighbour_count=version.neighbour_count or usual) for usual in (_FEW, _MANY))
+        if adjusting is not None and version.fallback_id in adjusting.too_long:
+            if version.policy == PolicyVersion.Policy.FIXED:
+                raise adjusting.refusal(version.fallback_id)
+            fallback = None  # the best of those that can hold the request
+    price = 0.0 if adjusting is None else adjusting.conditions.sci_price
+    shrinkage = Shrinkage(neighbour_count=neighbour_count_of(version))
+    novelty = knowledge.novelty if version.novelty is None else version.novelty
     match version.policy:
         case PolicyVersion.Policy.CATEGORY:
-            return ByCategory(sci_price=version.sci_price, shrinkage=few)
+            return ByCategory(sci_price=version.sci_price + price, shrinkage=shrinkage)
         case PolicyVersion.Policy.KNN:
-            return Knn(sci_price=version.sci_price, shrinkage=few)
+            return Knn(sci_price=version.sci_price + price, shrinkage=shrinkage)
         case PolicyVersion.Policy.FLOOR:
-            return Floor(accuracy=version.accuracy_floor, shrinkage=few)
+            return Floor(accuracy=version.accuracy_floor, shrinkage=shrinkage)
         case PolicyVersion.Policy.FIXED:
             return Fixed(model=fallback or 0)
+        case PolicyVersion.Policy.CASCADE:
+            return Cascade(
+                rates=_readable_rates(knowledge, readable), fallback=fallback, caution=version.caution,
+                tolerance=version.tolerance, sci_price=price, novelty=novelty, shrinkage=shrinkage,
+            )  # fmt: skip
         case _:
             return Guarded(
-                fallback=fallback, caution=version.caution, tolerance=version.tolerance, novelty=version.novelty,
-                shrinkage=many,
+                fallback=fallback, caution=version.caution, tolerance=version.tolerance, sci_price=price,
+                novelty=novelty, shrinkage=shrinkage,
             )  # fmt: skip
+
+
+def _readable_rates(knowledge: Knowledge, readable: Readable) -> list[Rates]:
+    rates = measured_rates(knowledge)
+    return [one for one in rates if one.checker in OF_CONVERSATIONS] if readable is Readable.IN_CONVERSATION else rates
 
 
 @dataclass(frozen=True)
@@ -88,11 +185,22 @@ class _Scale:
     """Words for a choice that a policy has made."""
 
     def __init__(
-        self, policy: Policy, estimator: Estimator, estimates: Estimates, knowledge: Knowledge, chosen: int
+        self,
+        policy: Policy,
+        estimator: Estimator,
+        estimates: Estimates,
+        knowledge: Knowledge,
+        chosen: int,
+        *,
+        plan: Plan | None,
+        readable: Readable,
     ) -> None:
+        self._plan, self._readable = plan, readable
         self._policy, self._estimates, self._knowledge, self._chosen = policy, estimates, knowledge, chosen
         self._fallback = estimator.best_model
         self._pairs: Pairs | None = None
+        if isinstance(policy, Cascade):
+            self._fallback = policy.last(estimator)
         if isinstance(policy, Guarded):
             self._fallback = estimator.best_model if policy.fallback is None else policy.fallback
             self._pairs = estimator.compare(estimates.neighbours, self._fallback)
@@ -126,6 +234,8 @@ class _Scale:
                 return (_Reason.FLOOR if (self._weights(self._chosen).p or 0.0) >= floor else _Reason.BELOW_FLOOR).value
             case Fixed():
                 return _Reason.FIXED.value
+        if self._plan is not None and self._plan.checked:
+            return _Reason.CASCADE.value
         if self._chosen != self._fallback:
             return _Reason.AS_GOOD.value
         return (_Reason.NOVEL if self._is_novel else _Reason.FALLBACK).value
@@ -147,8 +257,19 @@ class _Scale:
             case _Reason.AS_GOOD.value:
                 return f"It is the cheapest of those that {self._compared(self._chosen)}."
             case _Reason.NOVEL.value:
-                return "The prompt is farther from every known one than the limit, so it goes to the fallback."
+                return f"{self._unknown}, so it goes to the fallback."
+            case _Reason.CASCADE.value if self._plan is not None:
+                return told_plan(self._plan, self._knowledge)
+        if isinstance(self._policy, Cascade):
+            return f"It is the last model of the cascade. {self._why_direct(self._policy)}"
         return "It is the fallback, and no cheaper model is shown to be as good on prompts like this."
+
+    def _why_direct(self, policy: Cascade) -> str:
+        if self._plan is None:
+            return "Answers are not checked here."
+        told = told_none(self._knowledge, policy.rates, int(self._estimates.category[0]))
+        is_later = self._readable is Readable.IN_CONVERSATION
+        return f"Of later turns, {', '.join(sorted(OF_CONVERSATIONS))} alone can tell. {told}" if is_later else told
 
     @property
     def explanation(self) -> str:
@@ -163,6 +284,8 @@ class _Scale:
         info, weights, chosen = self._knowledge.columns[column], self._weights(column), self._weights(self._chosen)
         if isinstance(self._policy, Fixed):
             return "Every prompt goes to another model."
+        if self._plan is not None and self._plan.checked and is_asked(self._plan, column):
+            return "It has its part in the cascade, after the first model or beside one."
         if not info.is_ranked and info.quality != "missing":
             return f"Its energy is {info.quality}, that of most others is not: they are not ranked together."
         if weights.sci is None:
@@ -171,6 +294,8 @@ class _Scale:
             return "Nobody has judged it."
         if isinstance(self._policy, Guarded):
             return self._why_not_guarded(column, weights.sci, chosen.sci)
+        if isinstance(self._policy, Cascade):
+            return "The cascade does not ask it: no measured checker makes that worth it, or it costs no less."
         if isinstance(self._policy, Floor) and weights.p < self._policy.accuracy:
             return f"Its probability of being right, {100 * weights.p:.0f} %, is below the floor."
         if isinstance(self._policy, Floor):
@@ -181,7 +306,7 @@ class _Scale:
 
     def _why_not_guarded(self, column: int, sci: float, chosen_sci: float | None) -> str:
         if self._is_novel:
-            return "The prompt is of an unknown kind, for which only the fallback is used."
+            return f"{self._unknown}, for which only the fallback is used."
         if column == self._fallback:
             return f"It is the fallback; it costs {_amount(sci)}."
         if chosen_sci is not None and sci >= chosen_sci:
@@ -200,8 +325,16 @@ class _Scale:
 
     @property
     def _is_novel(self) -> bool:
-        limit = self._policy.novelty if isinstance(self._policy, Guarded) else None
+        limit = self._policy.novelty if isinstance(self._policy, Guarded | Cascade) else None
         return limit is not None and float(self._estimates.squared_distance[0]) > limit
+
+    @property
+    def _unknown(self) -> str:
+        limit = self._policy.novelty if isinstance(self._policy, Guarded | Cascade) else None
+        return (
+            f"The router does not know this kind of prompt (squared distance {self._estimates.squared_distance[0]:.2f} "
+            f"to the nearest known one, limit {limit:.2f})"
+        )
 
     @property
     def _category(self) -> str:

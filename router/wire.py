@@ -4,14 +4,37 @@ Source: the public OpenAI OpenAPI document. Unknown fields of a request are igno
 answer and cannot be honoured is refused by name.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.inference.base import ChatMessage, ChatRole, Generation, GenerationParameters
+from benchmarks.inference.demands import TOOL_CHOICE, TOOLS, VISION, Demands, Image
+from router.wires.beyond_text import read_image_part, read_response_format
+from router.wires.fields import (
+    MAX_BODY_BYTES,
+    CacheWish,
+    WireError,
+    read_cache,
+    read_decimal,
+    read_flag,
+    read_model,
+    read_object,
+    read_stops,
+    read_text,
+    read_whole,
+    refuse_unless,
+    storable,
+)
+from router.wires.tools import read_openai_calls, read_tool_demands, with_ids
+from router.wishes import Wish, WishRefused, read_wish
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
+__all__ = [
+    "MAX_BODY_BYTES", "ChatRequest", "RouteRequest", "WireError", "chat_completion", "completion_id", "finish_reason",
+    "model_entry", "model_list", "parse_chat_request", "parse_route_request", "read_parameters", "read_request_wish",
+    "reads_usage", "require_prompt", "usage",
+]  # fmt: skip
+
 _ROLES: dict[str, ChatRole] = {
     "system": "system",
     "developer": "system",
@@ -22,42 +45,16 @@ _ROLES: dict[str, ChatRole] = {
 # fields that change the answer, with the values that ask for nothing special
 _REFUSED_UNLESS: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
     "functions": (None, []),
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
-    "response_format": (None, {"type": "text"}),
     "audio": (None,),
     "modalities": (None, ["text"]),
 }
-_FINISH_REASONS = {"stop": "stop", "length": "length"}
-
-
-class WireError(ValueError):
-    """A request that cannot be served as it is: what goes into the error's four fields, and the HTTP status."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        kind: str = "invalid_request_error",
-        code: str | None = None,
-        param: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
-        self.code = code
-        self.param = param
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the body that OpenAI's clients read."""
-        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+_FINISH_REASONS = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 
 
 @dataclass(frozen=True)
@@ -70,14 +67,49 @@ class ChatRequest:
     is_streamed: bool = False
     is_keeping_allowed: bool = False  # OpenAI's `store`: whether prompt and answer may be kept to improve routing
     is_usage_included: bool = False  # in a chunk of its own, before the end of a stream
+    wish: Wish | None = None  # how the router shall choose
+    is_unloading: bool = False  # Ollama's `keep_alive` of 0 without a message
+    cache: CacheWish = field(default_factory=CacheWish)
+    demands: Demands = field(default_factory=Demands)  # beyond text
+
+    @property
+    def is_load_only(self) -> bool:
+        """Tell whether nothing is asked: to Ollama's clients that means that the model shall be loaded."""
+        return not self.messages
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """Return what the model must be able to do beyond text, with the field that asks for it."""
+        offered = self.demands.tools and self.demands.tool_choice != "none"
+        return {
+            **({VISION: "images"} if any(message.images for message in self.messages) else {}),
+            **({TOOLS: "tools"} if offered else {}),
+            **({TOOL_CHOICE: "tool_choice"} if self.demands.is_tool_choice_forced else {}),
+        }
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether text is all there is, so that the text of a prompt tells all that was asked."""
+        return self.demands == Demands() and not any(
+            message.images or message.tool_calls or message.role == "tool" for message in self.messages
+        )
 
 
 @dataclass(frozen=True)
 class RouteRequest:
-    """One prompt of which only the route is asked."""
+    """One request of which only the route is asked: of `chat` everything that decides, without how it is answered."""
 
-    model: str
-    prompt_text: str
+    chat: ChatRequest
+
+    @property
+    def model(self) -> str:
+        """Return what was asked for."""
+        return self.chat.model
+
+    @property
+    def prompt_text(self) -> str:
+        """Return the latest message of the user."""
+        return [message.content for message in self.chat.messages if message.role == "user"][-1]
 
 
 def parse_chat_request(body: bytes) -> ChatRequest:
@@ -86,33 +118,30 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     Raises:
         WireError: it is not JSON, a field is wrong or missing, or one is not supported; the error names it.
     """
-    record = _json_object(body)
-    for field, harmless in _REFUSED_UNLESS.items():
-        if record.get(field) not in harmless:
-            raise WireError(
-                f"'{field}' is not supported here; leave it out.", code="unsupported_parameter", param=field
-            )
-    model = record.get("model")
-    if not isinstance(model, str) or not model.strip():
-        raise WireError("'model' is missing; use 'auto' or a name of GET /v1/models.", param="model")
-    is_streamed = _flag(record.get("stream"), "stream")
+    record = read_object(body)
+    refuse_unless(record, _REFUSED_UNLESS)
+    model = read_model(record.get("model"), "/v1/models")
+    is_streamed = read_flag(record.get("stream"), "stream")
     return ChatRequest(
-        _storable(model.strip(), "model"),
+        model,
         _messages(record.get("messages")),
-        _parameters(record),
+        read_parameters(record),
         is_streamed=is_streamed,
-        is_keeping_allowed=_flag(record.get("store"), "store"),
-        is_usage_included=_is_usage_included(record.get("stream_options")) and is_streamed,
+        is_keeping_allowed=read_flag(record.get("store"), "store"),
+        is_usage_included=reads_usage(record.get("stream_options")) and is_streamed,
+        wish=read_request_wish(record.get("greenllm")),
+        cache=read_cache(record.get("cache")),
+        demands=_read_demands(record),
     )
 
 
 def parse_route_request(body: bytes) -> RouteRequest:
-    """Read the body of a request for the route of a prompt alone.
+    """Read the body of a request for the route alone: a prompt, or a chat completion with what decides about it.
 
     Raises:
         WireError: it is not JSON, or a field is wrong or missing; the error names it.
     """
-    record = _json_object(body)
+    record = read_object(body)
     model = record.get("model")
     if model is None:
         model = "auto"
@@ -122,51 +151,66 @@ def parse_route_request(body: bytes) -> RouteRequest:
     if prompt is not None and messages is not None:
         raise WireError("'prompt' and 'messages' are both there; send one of them.", param="prompt")
     if messages is not None:
-        asked = [message.content for message in _messages(messages) if message.role == "user"]
-        return RouteRequest(model.strip(), asked[-1])
+        return _route_request(model, _messages(messages), record)
     if prompt is None:
         raise WireError("'prompt' is missing; send a text, or 'messages' as for /v1/chat/completions.", param="prompt")
     if not isinstance(prompt, str):
         raise WireError("'prompt' must be a text.", param="prompt")
     if not prompt.strip():
         raise WireError("The prompt is empty: give 'prompt' some text.", param="prompt")
-    return RouteRequest(model.strip(), _storable(prompt, "prompt"))
+    return _route_request(model, (ChatMessage("user", storable(prompt, "prompt")),), record)
 
 
-def _is_usage_included(raw: object) -> bool:
+def _route_request(model: str, messages: tuple[ChatMessage, ...], record: Mapping[str, Any]) -> RouteRequest:
+    chat = ChatRequest(
+        model.strip(),
+        messages,
+        GenerationParameters(num_predict=_read_limit(record)),
+        wish=read_request_wish(record.get("greenllm")),
+        demands=_read_demands(record),
+    )
+    return RouteRequest(chat)
+
+
+def _read_demands(record: Mapping[str, Any]) -> Demands:
+    return replace(read_tool_demands(record), answer_format=read_response_format(record.get("response_format")))
+
+
+def _read_limit(record: Mapping[str, Any]) -> int | None:
+    limit = "max_tokens" if record.get("max_completion_tokens") is None else "max_completion_tokens"
+    return read_whole(record.get(limit), limit, 1, 1_000_000)
+
+
+def read_request_wish(raw: object) -> Wish:
+    """Read what a request wants of the router; a wrong field is named by the error."""
+    try:
+        return read_wish(raw)
+    except WishRefused as error:
+        raise WireError(str(error), param=error.param) from error
+
+
+def reads_usage(raw: object) -> bool:
+    """Tell from `stream_options` whether a stream shall tell its usage."""
     if raw is None:
         return False
     if not isinstance(raw, Mapping):
         raise WireError("'stream_options' must be an object.", param="stream_options")
-    return _flag(raw.get("include_usage"), "stream_options.include_usage")
-
-
-def _flag(raw: object, param: str) -> bool:
-    if raw is not None and not isinstance(raw, bool):
-        raise WireError(f"'{param}' must be true or false.", param=param)
-    return bool(raw)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_BODY_BYTES:
-        raise WireError(f"The body is larger than {MAX_BODY_BYTES} bytes.", status=413)
-    try:
-        record = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"The body is not JSON ({error}).") from error
-    if not isinstance(record, dict):
-        raise WireError("The body must be a JSON object.")
-    return record
+    return read_flag(raw.get("include_usage"), "stream_options.include_usage")
 
 
 def _messages(raw: object) -> tuple[ChatMessage, ...]:
     if not isinstance(raw, list) or not raw:
         raise WireError("'messages' must be a list with at least one message.", param="messages")
     messages = tuple(_message(one, f"messages[{number}]") for number, one in enumerate(raw))
-    asked = [message.content for message in messages if message.role == "user"]
-    if not asked or not asked[-1].strip():
+    require_prompt(messages)
+    return with_ids(messages)
+
+
+def require_prompt(messages: Sequence[ChatMessage]) -> None:
+    """Refuse a conversation whose latest message of the user has neither text nor image."""
+    asked = [message for message in messages if message.role == "user"]
+    if not asked or not (asked[-1].content.strip() or asked[-1].images):
         raise WireError("The prompt is empty: give the last user message some text.", param="messages")
-    return messages
 
 
 def _message(raw: object, param: str) -> ChatMessage:
@@ -176,81 +220,66 @@ def _message(raw: object, param: str) -> ChatMessage:
     role = _ROLES.get(given) if isinstance(given, str) else None
     if role is None:
         raise WireError(f"{param}.role must be one of {', '.join(_ROLES)}.", param=f"{param}.role")
-    return ChatMessage(role, _content(raw.get("content"), f"{param}.content"))
-
-
-def _content(raw: object, param: str) -> str:
-    if raw is None:
-        return ""
-    if isinstance(raw, str):
-        return _storable(raw, param)
-    if not isinstance(raw, list):
-        raise WireError(f"{param} must be text or a list of parts.", param=param)
-    texts = []
-    for part in raw:
-        if not isinstance(part, Mapping) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise WireError(
-                f"{param} has a part that is not text; only text is supported here.",
-                code="unsupported_parameter",
-                param=param,
-            )
-        texts.append(_storable(part["text"], param))
-    return "".join(texts)
-
-
-def _storable(text: str, param: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise WireError(f"{param} holds half of a surrogate pair, which is no text.", param=param) from error
-    if "\x00" in text:
-        raise WireError(f"{param} holds a NUL character.", param=param)
-    return text
-
-
-def _parameters(record: Mapping[str, Any]) -> GenerationParameters:
-    limit = "max_tokens" if record.get("max_completion_tokens") is None else "max_completion_tokens"
-    return GenerationParameters(
-        seed=_whole(record.get("seed"), "seed", -(2**63), 2**63 - 1),
-        temperature=_decimal(record.get("temperature"), "temperature", 0.0, 2.0),
-        num_predict=_whole(record.get(limit), limit, 1, 1_000_000),
-        top_p=_decimal(record.get("top_p"), "top_p", 0.0, 1.0),
-        stop=_stop(record.get("stop")),
+    text, images = _content(raw.get("content"), f"{param}.content")
+    return ChatMessage(
+        role,
+        text,
+        images,
+        tool_calls=read_openai_calls(raw.get("tool_calls"), f"{param}.tool_calls") if role == "assistant" else (),
+        tool_call_id=read_text(raw.get("tool_call_id"), f"{param}.tool_call_id") if role == "tool" else "",
     )
 
 
-def _whole(raw: object, param: str, low: int, high: int) -> int | None:
+def _content(raw: object, param: str) -> tuple[str, tuple[Image, ...]]:
     if raw is None:
-        return None
-    if isinstance(raw, bool) or not isinstance(raw, int) or not low <= raw <= high:
-        raise WireError(f"'{param}' must be a whole number from {low} to {high}.", param=param)
-    return raw
+        return "", ()
+    if isinstance(raw, str):
+        return storable(raw, param), ()
+    if not isinstance(raw, list):
+        raise WireError(f"{param} must be text or a list of parts.", param=param)
+    texts, images = [], []
+    for number, part in enumerate(raw):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind == "image_url":
+            images.append(read_image_part(part, f"{param}[{number}]"))
+        elif kind == "text" and isinstance(part.get("text"), str):
+            texts.append(storable(part["text"], param))
+        else:
+            raise WireError(
+                f"{param} has a part that is neither text nor image, which is not supported here.",
+                code="unsupported_parameter",
+                param=param,
+            )
+    return "".join(texts), tuple(images)
 
 
-def _decimal(raw: object, param: str, low: float, high: float) -> float | None:
-    if raw is None:
-        return None
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not low <= raw <= high:
-        raise WireError(f"'{param}' must be a number from {low:g} to {high:g}.", param=param)
-    return float(raw)
-
-
-def _stop(raw: object) -> tuple[str, ...]:
-    if raw is None:
-        return ()
-    stops = [raw] if isinstance(raw, str) else raw
-    if not isinstance(stops, list) or len(stops) > 4 or not all(isinstance(one, str) and one for one in stops):
-        raise WireError("'stop' must be a text or a list of up to four texts.", param="stop")
-    return tuple(_storable(one, "stop") for one in stops)
+def read_parameters(record: Mapping[str, Any]) -> GenerationParameters:
+    """Read how to generate from the fields that both kinds of completions have."""
+    return GenerationParameters(
+        seed=read_whole(record.get("seed"), "seed", -(2**63), 2**63 - 1),
+        temperature=read_decimal(record.get("temperature"), "temperature", 0.0, 2.0),
+        num_predict=_read_limit(record),
+        top_p=read_decimal(record.get("top_p"), "top_p", 0.0, 1.0),
+        stop=read_stops(record.get("stop")),
+    )
 
 
 def chat_completion(
-    *, request_id: str, created: int, model: str, generation: Generation, greenllm: Mapping[str, Any]
+    *,
+    request_id: str,
+    created: int,
+    model: str,
+    generation: Generation,
+    greenllm: Mapping[str, Any],
+    gco2e: float | None = None,
 ) -> dict[str, Any]:
-    """Return the body of an answer; `greenllm` is our own part (choice and carbon)."""
+    """Return the body of an answer; `greenllm` is our own part (choice and carbon), left out where it is empty."""
     message: dict[str, Any] = {"role": "assistant", "content": generation.text, "refusal": None}
     if generation.thinking:
         message["reasoning_content"] = generation.thinking
+    if generation.tool_calls:
+        message["content"] = generation.text or None
+        message["tool_calls"] = [call.on_openai() for call in generation.tool_calls]
     return {
         "id": completion_id(request_id),
         "object": "chat.completion",
@@ -264,8 +293,8 @@ def chat_completion(
                 "finish_reason": finish_reason(generation),
             }
         ],
-        "usage": usage(generation),
-        "greenllm": dict(greenllm),
+        "usage": usage(generation, gco2e),
+        **({"greenllm": dict(greenllm)} if greenllm else {}),
     }
 
 
@@ -275,18 +304,24 @@ def completion_id(request_id: str) -> str:
 
 
 def finish_reason(generation: Generation) -> str:
-    """Return why an answer ended, in OpenAI's words."""
+    """Return why an answer ended, in OpenAI's words; Ollama's servers say `stop` too where a tool is called."""
+    if generation.tool_calls and generation.done_reason != "length":
+        return "tool_calls"
     return _FINISH_REASONS.get(generation.done_reason or "stop", "stop")
 
 
-def usage(generation: Generation) -> dict[str, int]:
-    """Return the token counts; OpenAI's clients need a number, so that one that was not reported is 0."""
+def usage(generation: Generation, gco2e: float | None = None) -> dict[str, int | float]:
+    """Return the token counts, and `gco2e` where it is known, because that reaches users of every client.
+
+    OpenAI's clients need numbers of tokens, so that one that was not reported is 0.
+    """
     prompt_tokens = generation.prompt_token_count or 0
     output_tokens = generation.output_token_count or 0
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": output_tokens,
         "total_tokens": prompt_tokens + output_tokens,
+        **({} if gco2e is None else {"gco2e": gco2e}),
     }
 
 

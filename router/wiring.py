@@ -1,6 +1,6 @@
 """Put the router's parts together from the settings; only interfaces use this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
 from django.conf import settings
@@ -9,11 +9,18 @@ from django.utils import timezone
 from benchmarks.federating import Timeouts, connect, find_embedder
 from benchmarks.inference.base import InferenceClient
 from benchmarks.inference.interruption import Interruption
-from benchmarks.models import InferenceServer
-from router.answering import Gateway
+from benchmarks.models import Deployment, InferenceServer
+from labeling.wiring import sandbox
+from router.checking import Checker, all_checkers
 from router.connections import DatabasePlace
-from router.embedding import Embedder
+from router.embedding import Embedder, WeightsWatch
+from router.generating import Gateway
+from router.in_memory import LoadedModels
 from router.index import VectorStore
+from router.told_abilities import ToldAbilities
+
+_BRIEF_S = 2.0  # for the questions what a server has in memory, and what its models can
+_watch = WeightsWatch()
 
 
 def timeouts() -> Timeouts:
@@ -36,14 +43,48 @@ def vector_store() -> VectorStore:
     )
 
 
+def own_embedder() -> Deployment:
+    """Return the deployment of the embedder that the settings name.
+
+    Raises:
+        NoEmbedder: it has not been added to the federation.
+    """
+    return find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
+
+
 def embedder(*, interruption: Interruption | None = None) -> Embedder:
     """Return the embedder that the settings name.
 
     Raises:
         NoEmbedder: it has not been added to the federation.
     """
-    deployment = find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
-    return Embedder(deployment.language_model, connect_server(deployment.server, interruption=interruption))
+    return embedder_on(own_embedder(), interruption=interruption)
+
+
+def embedder_on(deployment: Deployment, *, interruption: Interruption | None = None) -> Embedder:
+    """Return the embedder of a deployment with its server."""
+    return Embedder(deployment.language_model, connect_server(deployment.server, interruption=interruption), _watch)
+
+
+@lru_cache(maxsize=1)
+def loaded_models() -> LoadedModels:
+    """Return this process's knowledge of what the servers have in memory."""
+    return LoadedModels(connect=_connect_briefly)
+
+
+@lru_cache(maxsize=1)
+def told_abilities() -> ToldAbilities:
+    """Return this process's knowledge of what models can beyond text."""
+    return ToldAbilities(connect=_connect_briefly)
+
+
+def _connect_briefly(server: InferenceServer) -> InferenceClient:
+    return connect(server=server, timeouts=Timeouts(_BRIEF_S, _BRIEF_S, _BRIEF_S))
+
+
+def checkers() -> Mapping[str, Checker]:
+    """Return every checker by name, with this machine's sandbox."""
+    return all_checkers(find_sandbox=sandbox)
 
 
 def keep_connection() -> None:
@@ -59,7 +100,9 @@ def gateway(*, release: Callable[[], None] = keep_connection) -> Gateway:
         clock=timezone.now,
         is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
         keeps_with_consent=settings.KEEP_WITH_CONSENT,
+        checkers=checkers(),
         release=release,
+        loaded=loaded_models().of,
     )
 
 
@@ -72,7 +115,9 @@ def interruptible_gateway(interruption: Interruption, place: DatabasePlace) -> G
         clock=timezone.now,
         is_prompt_text_kept=settings.KEEP_PROMPT_TEXT,
         keeps_with_consent=settings.KEEP_WITH_CONSENT,
+        checkers=checkers(),
         release=place.release,
+        loaded=loaded_models().of,
         claim=place.claim,
         is_interrupted=lambda: interruption.is_set,
     )

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.asgi import get_asgi_application
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from greenllm.models import User
+from router.gateway.application import Application
 from tests.environment import free_port
 
 CHROMIUM_ARGUMENTS = [
@@ -104,13 +107,24 @@ def session_of(user: User) -> str:
     return str(session.session_key)
 
 
+@cache
+def _application() -> Application:
+    """Make the application of `greenllm.asgi` with static files, whoever imported that before without them."""
+    import greenllm.asgi  # noqa: F401  sets up the connections
+
+    settings.SERVESTATIC_USE_FINDERS = True
+    try:
+        return Application(get_asgi_application())
+    finally:
+        settings.SERVESTATIC_USE_FINDERS = False
+
+
 @contextmanager
-def served(application: str = "greenllm.asgi:application") -> Iterator[str]:
+def served() -> Iterator[str]:
     """Serve the application by uvicorn in a thread of this process; give its address."""
     port = free_port()
-    settings.SERVESTATIC_USE_FINDERS = True  # read when the application is made
     server = uvicorn.Server(
-        uvicorn.Config(application, host="127.0.0.1", port=port, log_level="error", lifespan="off", ws="none")
+        uvicorn.Config(_application(), host="127.0.0.1", port=port, log_level="error", lifespan="on", ws="none")
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -122,7 +136,6 @@ def served(application: str = "greenllm.asgi:application") -> Iterator[str]:
     try:
         yield address
     finally:
-        settings.SERVESTATIC_USE_FINDERS = False
         server.should_exit = True
         thread.join(10)
 

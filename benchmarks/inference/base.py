@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
+from benchmarks.inference.demands import Demands, Image, ToolCall, ToolCallPiece
 from benchmarks.inference.errors import (
     AccessRefused,
     EmptyPrompt,
@@ -29,6 +30,7 @@ __all__ = [
     "AccessRefused",
     "ApiKey",
     "ChatMessage",
+    "ChatPiece",
     "ChatRole",
     "Embeddings",
     "EmptyPrompt",
@@ -120,15 +122,25 @@ class ChatMessage:
 
     role: ChatRole
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()  # of an assistant
+    tool_call_id: str = ""  # of a tool: which call it answers
+    tool_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Which model shall answer what, and how."""
+    """Which model shall answer what, and how.
+
+    `is_margin_wanted` asks for log probabilities where the server gives them; where it does not, and where tools are
+    offered, the answer comes without. A study that must have them sets the parameter `top_logprobs` instead.
+    """
 
     model: str
     messages: tuple[ChatMessage, ...]
     parameters: GenerationParameters = field(default_factory=GenerationParameters)
+    demands: Demands = field(default_factory=Demands)
+    is_margin_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +159,7 @@ class Generation:
     piece of text or thinking, so it holds the model's loading; None when the answer is empty. All other
     figures are the server's own. A GreenLLM router tells which model answered and the id of its request.
     `wire_byte_count` is what went over the wire both ways (HTTP, without what TLS and TCP add), where counted.
+    `mean_margin_nats` is how sure the model was of its tokens (`benchmarks.inference.margins`), where it was asked for.
     """
 
     text: str
@@ -162,9 +175,12 @@ class Generation:
     answered_by: str | None = None
     gateway_request_id: str | None = None
     wire_byte_count: int | None = field(default=None, compare=False)
+    tool_calls: tuple[ToolCall, ...] = ()
+    mean_margin_nats: float | None = None
 
 
 StreamPiece = TextChunk | Generation
+ChatPiece = StreamPiece | ToolCallPiece  # where tools were offered
 
 
 @dataclass(frozen=True, slots=True)

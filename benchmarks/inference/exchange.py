@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 import httpx
 
 from benchmarks.inference.budget import TimeBudget
+from benchmarks.inference.demands import ToolCall
 from benchmarks.inference.errors import (
     AccessRefused,
     FirstTokenTimedOut,
@@ -21,6 +22,7 @@ from benchmarks.inference.errors import (
     StreamBroken,
     UnsupportedParameter,
 )
+from benchmarks.inference.margins import Margins
 from benchmarks.inference.prompt_length import too_long_by_message
 
 Line = TypeVar("Line")
@@ -62,6 +64,8 @@ class Exchange(ABC):
     has_answer: bool = False
     text_parts: list[str] = field(default_factory=list)
     thinking_parts: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    margins: Margins = field(default_factory=Margins)
 
     @property
     def text(self) -> str:

@@ -19,14 +19,31 @@ from benchmarks.inference.base import (
     PullProgress,
     ServerHealth,
     StreamPiece,
-    TextChunk,
 )
 from benchmarks.inference.budget import BudgetedTransport, TimeBudget, TimeLimits
+from benchmarks.inference.chatting import ChatWire
+from benchmarks.inference.demands import TOOL_CHOICE, TOOLS, VISION
 from benchmarks.inference.errors import PullFailed, RequestRefused, StreamBroken
 from benchmarks.inference.interruption import Interruption
+from benchmarks.inference.margins import TOP_LOGPROBS, WANTED
+from benchmarks.inference.ollama_chatting import OllamaChat
 from benchmarks.inference.ollama_exchange import OllamaExchange
-from benchmarks.inference.ollama_wire import OllamaConnection, finished, listed_model, shown_model, with_tag
-from benchmarks.inference.options import options_that_depend_on_version, require_supported, wire_options
+from benchmarks.inference.ollama_wire import (
+    OllamaConnection,
+    chat_body,
+    finished,
+    listed_model,
+    pieces_of,
+    shown_model,
+    with_tag,
+)
+from benchmarks.inference.options import (
+    gives_margins,
+    options_that_depend_on_version,
+    require_supported,
+    wire_options,
+    without_margins,
+)
 from benchmarks.inference.prompt_length import require_whole_prompt_read, require_words_fit, usable_context
 from benchmarks.inference.questions import (
     checked_base_url,
@@ -69,6 +86,7 @@ class OllamaClient:
         self._api_key = api_key
         self._keep_alive_s = keep_alive_s
         self._context_lengths: dict[str, int | None] = {}
+        self._version: str | None = None
 
     def health(self) -> ServerHealth:
         """Ask the server for its version; see `InferenceClient.health`."""
@@ -89,9 +107,16 @@ class OllamaClient:
         self._context_lengths[name] = description.context_length
         return description
 
+    def abilities(self, name: str) -> dict[str, bool]:
+        """Tell what a model can beyond text; see `AbleClient.abilities`. Servers before 0.6.4 tell next to nothing."""
+        exchange = self._exchange(self._limits.of_question(), model=name)
+        told = self._ask(exchange, lambda connection: connection.show(name)).capabilities
+        known = {ability: ability in told for ability in (TOOLS, VISION)} if told else {}
+        return {**known, TOOL_CHOICE: False}
+
     def load(self, name: str, parameters: GenerationParameters) -> LoadResult:
         """Bring the model into memory; the duration is the client's. See `InferenceClient.load`."""
-        options = self._checked_options(parameters)
+        options = without_margins(self._checked_options(parameters))
         exchange = self._exchange(self._limits.of_work(), model=name, activity=f"Loading '{name}'")
         try:
             self._ask(
@@ -114,12 +139,20 @@ class OllamaClient:
 
     def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
         """Generate one answer piece by piece; see `InferenceClient.stream`."""
-        require_question(request.messages)
-        options = self._checked_options(request.parameters)
-        require_words_fit(request.messages, request.parameters.num_ctx)
-        context = usable_context(request.parameters.num_ctx, self._context_length(request.model))
-        require_words_fit(request.messages, context)
+        options, context = self._checked(request)
         return self._pieces(request, options, context)
+
+    def prepare(self, request: GenerationRequest) -> ChatWire:
+        """Give an answer's wire without its transport; see `PreparingClient.prepare`."""
+        options, context = self._checked(request)
+        body = chat_body(request, options, keep_alive_s=self._keep_alive_s)
+        exchange = self._exchange_of_answer(request, context)
+        return OllamaChat(exchange, self.base_url, key_headers(self._api_key, self.base_url), body, request.messages)
+
+    def is_ready_for(self, request: GenerationRequest) -> bool:
+        """Say whether `prepare` asks the server nothing; see `PreparingClient.is_ready_for`."""
+        is_known = request.model in self._context_lengths and not (request.is_margin_wanted and self._version is None)
+        return is_known and not options_that_depend_on_version(wire_options(request.parameters))
 
     def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
         """Turn texts into vectors; see `InferenceClient.embed`."""
@@ -165,34 +198,47 @@ class OllamaClient:
     def _pieces(
         self, request: GenerationRequest, options: Mapping[str, ParameterValue], context: int | None
     ) -> Generator[StreamPiece, None, None]:
-        exchange = self._exchange(
-            self._limits.of_answer(),
-            model=request.model,
-            activity=f"The answer of '{request.model}'",
-            context=context,
-        )
+        exchange = self._exchange_of_answer(request, context)
         with self._connect(exchange.budget) as connection:
             lines = connection.chat_uncut(request, options, keep_alive_s=self._keep_alive_s)
             for line in exchange.lines(lines):
-                if thinking := line.message.thinking:
-                    exchange.budget.note_token()
-                    exchange.thinking_parts.append(thinking)
-                    yield TextChunk(thinking, is_thinking=True)
-                if text := line.message.content:
-                    exchange.budget.note_token()
-                    exchange.text_parts.append(text)
-                    yield TextChunk(text)
+                yield from pieces_of(exchange, line)
                 if line.done:
                     require_whole_prompt_read(request.messages, line.prompt_eval_count, context)
                     yield finished(exchange, line)
                     return
         raise StreamBroken("it ended without its last line", partial_text=exchange.text)
 
+    def _checked(self, request: GenerationRequest) -> tuple[dict[str, ParameterValue], int | None]:
+        """Check what can be checked before anything is sent; give the options and the context."""
+        require_question(request.messages)
+        options = self._checked_options(request.parameters)
+        if request.is_margin_wanted and not request.demands.tools and self._gives_margins():
+            options = {TOP_LOGPROBS: WANTED, **options}
+        require_words_fit(request.messages, request.parameters.num_ctx)
+        context = usable_context(request.parameters.num_ctx, self._context_length(request.model))
+        require_words_fit(request.messages, context)
+        return options, context
+
+    def _exchange_of_answer(self, request: GenerationRequest, context: int | None) -> OllamaExchange:
+        return self._exchange(
+            self._limits.of_answer(),
+            model=request.model,
+            activity=f"The answer of '{request.model}'",
+            context=context,
+        )
+
     def _checked_options(self, parameters: GenerationParameters) -> dict[str, ParameterValue]:
         options = wire_options(parameters)
         version = self.health().version if options_that_depend_on_version(options) else None
         require_supported(options, version)
         return options
+
+    def _gives_margins(self) -> bool:
+        """Say whether the server tells log probabilities; it is asked once for its version."""
+        if self._version is None:
+            self._version = self.health().version
+        return gives_margins(self._version)
 
     def _context_length(self, model: str) -> int | None:
         if model not in self._context_lengths:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,12 +21,22 @@ from benchmarks.inference.base import (
     StreamPiece,
 )
 from benchmarks.inference.budget import BudgetedTransport, TimeBudget, TimeLimits
+from benchmarks.inference.chatting import ChatWire
 from benchmarks.inference.errors import ModelMissing, RequestRefused, StreamBroken
 from benchmarks.inference.interruption import Interruption
-from benchmarks.inference.openai_catalog import Catalog, completed, context_of_slot, read_catalog, version_of
+from benchmarks.inference.margins import TOP_LOGPROBS, WANTED
+from benchmarks.inference.openai_catalog import (
+    Catalog,
+    abilities_of,
+    completed,
+    context_of_slot,
+    read_catalog,
+    version_of,
+)
+from benchmarks.inference.openai_chatting import OpenAIChat
 from benchmarks.inference.openai_exchange import OpenAIExchange
-from benchmarks.inference.openai_parameters import Flavour, wire_parameters
-from benchmarks.inference.openai_wire import AnswerReader, EmbeddingAnswer, Fields, OpenAIConnection
+from benchmarks.inference.openai_parameters import PARAMETERS, Flavour, wire_parameters
+from benchmarks.inference.openai_wire import AnswerReader, EmbeddingAnswer, Fields, OpenAIConnection, chat_body
 from benchmarks.inference.prompt_length import require_whole_prompt_read, require_words_fit
 from benchmarks.inference.questions import (
     checked_base_url,
@@ -90,6 +100,12 @@ class OpenAIClient:
         exchange = self._exchange(self._limits.of_question(), model=name)
         return self._ask(exchange, lambda connection: completed(connection, catalog, model))
 
+    def abilities(self, name: str) -> Mapping[str, bool]:
+        """Tell what a model can beyond text; see `AbleClient.abilities`. Only llama.cpp and LM Studio tell."""
+        catalog, model = self._find(name)
+        exchange = self._exchange(self._limits.of_question(), model=name)
+        return self._ask(exchange, lambda connection: abilities_of(connection, catalog, model))
+
     def load(self, name: str, parameters: GenerationParameters) -> LoadResult:
         """Generate one token, which needs the model in memory: only some of these servers have a call for it.
 
@@ -110,12 +126,23 @@ class OpenAIClient:
 
     def stream(self, request: GenerationRequest) -> Generator[StreamPiece, None, None]:
         """Generate one answer piece by piece; see `InferenceClient.stream`."""
-        require_question(request.messages)
-        catalog, model = self._find(request.model)
-        fields = wire_parameters(request.parameters, catalog.flavour)
-        context = self._context_length(catalog, model)
-        require_words_fit(request.messages, context)
+        fields, context = self._checked(request)
         return self._pieces(request, fields, context)
+
+    def prepare(self, request: GenerationRequest) -> ChatWire:
+        """Give an answer's wire without its transport; see `PreparingClient.prepare`."""
+        fields, context = self._checked(request)
+        exchange = self._exchange_of_answer(request, context)
+        headers = key_headers(self._api_key, self.base_url)
+        return OpenAIChat(exchange, self.base_url, headers, chat_body(request, fields), request.messages)
+
+    def is_ready_for(self, request: GenerationRequest) -> bool:
+        """Say whether `prepare` asks the server nothing; see `PreparingClient.is_ready_for`."""
+        catalog = self._catalog
+        model = None if catalog is None else catalog.models.get(request.model)
+        if catalog is None or model is None:
+            return False
+        return model.context_length is not None or catalog.flavour is not Flavour.LLAMA_CPP
 
     def embed(self, name: str, texts: Sequence[str]) -> Embeddings:
         """Turn texts into vectors; see `InferenceClient.embed`."""
@@ -175,21 +202,35 @@ class OpenAIClient:
     def _pieces(
         self, request: GenerationRequest, fields: Fields, context: int | None
     ) -> Generator[StreamPiece, None, None]:
-        exchange = self._exchange(
-            self._limits.of_answer(),
-            model=request.model,
-            activity=f"The answer of '{request.model}'",
-            context=context,
-        )
+        exchange = self._exchange_of_answer(request, context)
         reader = AnswerReader(exchange)
         with self._connect(exchange.budget) as connection:
             for chunk in exchange.lines(connection.chat(request, fields)):
-                yield from reader.take(chunk)
+                yield from reader.texts(chunk)
         if reader.done_reason is None:
             raise StreamBroken("it ended without its last line", partial_text=exchange.text)
         yield from reader.rest()
         require_whole_prompt_read(request.messages, reader.prompt_token_count, context)
         yield reader.generation()
+
+    def _checked(self, request: GenerationRequest) -> tuple[Fields, int | None]:
+        """Check what can be checked before anything is sent; give the fields and the context."""
+        require_question(request.messages)
+        catalog, model = self._find(request.model)
+        fields: Fields = wire_parameters(request.parameters, catalog.flavour)
+        if request.is_margin_wanted and TOP_LOGPROBS in PARAMETERS[catalog.flavour] and not request.demands.tools:
+            fields = {TOP_LOGPROBS: WANTED, **fields}
+        context = self._context_length(catalog, model)
+        require_words_fit(request.messages, context)
+        return fields, context
+
+    def _exchange_of_answer(self, request: GenerationRequest, context: int | None) -> OpenAIExchange:
+        return self._exchange(
+            self._limits.of_answer(),
+            model=request.model,
+            activity=f"The answer of '{request.model}'",
+            context=context,
+        )
 
     def _find(self, name: str) -> tuple[Catalog, ModelDescription]:
         """Give the catalogue and the model in it; one that is not there may be new, so the list is read anew."""

@@ -8,6 +8,7 @@ import openai
 from pydantic import BaseModel
 
 from benchmarks.inference.base import ROUTING, ModelDescription
+from benchmarks.inference.demands import TOOL_CHOICE, TOOLS, VISION
 from benchmarks.inference.openai_parameters import Flavour
 from benchmarks.inference.openai_wire import EmbeddingAnswer, OpenAIConnection
 
@@ -16,6 +17,7 @@ _LLAMA_CPP_HEADER = "llama.cpp"
 _VLLM_OWNER = "vllm"
 _GREENLLM_OWNER = "greenllm"
 _CAPABILITY_OF_TYPE = {"llm": "completion", "vlm": "completion", "embeddings": "embedding"}
+_SEEING = "vlm"
 _PARAMETERS_PER_UNIT = (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1_000))
 
 
@@ -70,11 +72,25 @@ class ContextSetting(BaseModel):
     n_ctx: int | None = None
 
 
+class Modalities(BaseModel):
+    """What a model of llama.cpp takes in beside text."""
+
+    vision: bool = False
+
+
+class TemplateAbilities(BaseModel):
+    """What the chat template of a model of llama.cpp knows."""
+
+    supports_tools: bool | None = None
+
+
 class ServerProperties(BaseModel):
-    """What llama.cpp's `/props` says."""
+    """What llama.cpp's `/props` says; older servers leave modalities and abilities out."""
 
     build_info: str | None = None
     default_generation_settings: ContextSetting | None = None
+    modalities: Modalities | None = None
+    chat_template_caps: TemplateAbilities | None = None
 
 
 class VersionAnswer(BaseModel):
@@ -137,9 +153,28 @@ def completed(connection: OpenAIConnection, catalog: Catalog, model: ModelDescri
 
 def context_of_slot(connection: OpenAIConnection, name: str) -> int | None:
     """Ask a llama.cpp server how long a conversation can be, in tokens; None where it does not tell."""
-    answer = connection.ask(f"/props?model={quote(name, safe='')}&autoload=false")
-    settings = ServerProperties.model_validate(answer.json()).default_generation_settings
+    settings = _properties(connection, name).default_generation_settings
     return settings.n_ctx if settings else None
+
+
+def abilities_of(connection: OpenAIConnection, catalog: Catalog, model: ModelDescription) -> dict[str, bool]:
+    """Tell what a model can beyond text, as far as its server does; LM Studio teaches every model to call tools.
+
+    A llama.cpp router is not asked, because that would load the model.
+    """
+    if catalog.flavour is Flavour.LM_STUDIO:
+        return {TOOLS: True, TOOL_CHOICE: True, VISION: VISION in model.capabilities}
+    if catalog.flavour is not Flavour.LLAMA_CPP or catalog.is_router:
+        return {}
+    told = _properties(connection, model.name)
+    known = {} if told.modalities is None else {VISION: told.modalities.vision}
+    can_call = told.chat_template_caps.supports_tools if told.chat_template_caps else None
+    return known if can_call is None else {**known, TOOLS: can_call, TOOL_CHOICE: can_call}
+
+
+def _properties(connection: OpenAIConnection, name: str) -> ServerProperties:
+    answer = connection.ask(f"/props?model={quote(name, safe='')}&autoload=false")
+    return ServerProperties.model_validate(answer.json())
 
 
 def version_of(connection: OpenAIConnection, flavour: Flavour) -> str:
@@ -197,7 +232,7 @@ def _of_studio(model: StudioModel) -> ModelDescription:
         parameter_size="",
         quantization=model.quantization or "",
         context_length=model.loaded_context_length or model.max_context_length,
-        capabilities=(capability,) if capability else (),
+        capabilities=(*((capability,) if capability else ()), *((VISION,) if model.type == _SEEING else ())),
     )
 
 

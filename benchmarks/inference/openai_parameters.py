@@ -45,14 +45,17 @@ PARAMETERS: Mapping[Flavour, frozenset[str]] = {
         "repeat_last_n",
         "repeat_penalty",
         "top_k",
+        "top_logprobs",
         "top_n_sigma",
         "typical_p",
         "xtc_probability",
         "xtc_threshold",
     },
-    Flavour.VLLM: _OF_THE_WIRE | {"ignore_eos", "length_penalty", "min_p", "min_tokens", "repetition_penalty", "top_k"},
+    Flavour.VLLM: _OF_THE_WIRE
+    | {"ignore_eos", "length_penalty", "min_p", "min_tokens", "repetition_penalty", "top_k"}
+    | {"top_logprobs"},
     Flavour.LM_STUDIO: _OF_THE_WIRE | {"repeat_penalty", "top_k"},
-    Flavour.OTHER: _OF_THE_WIRE,
+    Flavour.OTHER: _OF_THE_WIRE | {"top_logprobs"},
 }
 
 _NO_REPEAT_PENALTY = 1.0

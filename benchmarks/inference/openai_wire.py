@@ -4,6 +4,8 @@ import base64
 import binascii
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from secrets import token_hex
 from typing import Self
 
 import httpx
@@ -11,7 +13,9 @@ import openai
 from openai import Omit, Stream
 from pydantic import BaseModel, ValidationInfo, field_validator
 
-from benchmarks.inference.base import Generation, GenerationRequest, ParameterValue, TextChunk
+from benchmarks.inference.base import ChatMessage, Generation, GenerationRequest, ParameterValue, TextChunk
+from benchmarks.inference.demands import ToolCall, ToolCallPiece
+from benchmarks.inference.margins import TOP_LOGPROBS
 from benchmarks.inference.openai_exchange import OpenAIExchange
 from benchmarks.inference.openai_thinking import ThinkingSplitter
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
@@ -21,12 +25,46 @@ _BYTES_PER_NUMBER = 4
 Fields = Mapping[str, ParameterValue | list[str]]
 
 
+class CalledFunction(BaseModel):
+    """A piece of the function that is called."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPart(BaseModel):
+    """A piece of a call of a tool."""
+
+    index: int = 0
+    id: str | None = None
+    function: CalledFunction = CalledFunction()
+
+
 class Delta(BaseModel):
     """A piece of an answer; reasoning has two names in the field."""
 
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[CallPart] | None = None
+
+
+class LikelyToken(BaseModel):
+    """A token that could have come at a place."""
+
+    logprob: float | None = None
+
+
+class TokenPlace(BaseModel):
+    """The likeliest tokens at one place of the answer."""
+
+    top_logprobs: list[LikelyToken] | None = None
+
+
+class Likelihoods(BaseModel):
+    """The places that an event tells of."""
+
+    content: list[TokenPlace] | None = None
 
 
 class Choice(BaseModel):
@@ -34,6 +72,7 @@ class Choice(BaseModel):
 
     delta: Delta
     finish_reason: str | None = None
+    logprobs: Likelihoods | None = None
 
 
 class Usage(BaseModel):
@@ -140,13 +179,7 @@ class OpenAIConnection:
 
         Raises `ValueError` for an event that is none of the wire.
         """
-        body = {
-            "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **fields,
-        }
+        body = chat_body(request, fields)
         events = self._client.post(
             f"{self._root_url}/v1/chat/completions",
             cast_to=object,
@@ -159,6 +192,33 @@ class OpenAIConnection:
             yield Chunk.model_validate(event)
 
 
+def chat_body(request: GenerationRequest, fields: Fields) -> dict[str, object]:
+    """Give the body of `/v1/chat/completions` that streams an answer with its counts in the last event."""
+    return {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **request.demands.on_openai(),
+        **({"logprobs": True} if TOP_LOGPROBS in fields else {}),
+        **fields,
+    }
+
+
+def _message(message: ChatMessage) -> dict[str, object]:
+    fields: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.images:
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        pictures = [{"type": "image_url", "image_url": {"url": image.url}} for image in message.images]
+        fields["content"] = [*text, *pictures]
+    if message.tool_calls:
+        fields["content"] = message.content or None
+        fields["tool_calls"] = [call.on_openai() for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
 class AnswerReader:
     """Puts an answer together from its events."""
 
@@ -168,6 +228,7 @@ class AnswerReader:
         self._usage = Usage()
         self._timings = Timings()
         self._routed = RoutedPart()
+        self._calls: dict[int, ToolCall] = {}
         self.done_reason: str | None = None
 
     @property
@@ -175,18 +236,24 @@ class AnswerReader:
         """Give how many tokens the server says it read."""
         return self._usage.prompt_tokens
 
-    def take(self, chunk: Chunk) -> Iterator[TextChunk]:
-        """Give the pieces of text and thinking of one event."""
+    def texts(self, chunk: Chunk) -> Iterator[TextChunk]:
+        """Give the pieces of text and thinking of one event, where no tool was offered."""
+        return (piece for piece in self.take(chunk) if isinstance(piece, TextChunk))
+
+    def take(self, chunk: Chunk) -> Iterator[TextChunk | ToolCallPiece]:
+        """Give the pieces of text, thinking and calls of one event."""
         self._usage = chunk.usage or self._usage
         self._timings = chunk.timings or self._timings
         self._routed = chunk.greenllm or self._routed
         for choice in chunk.choices[:1]:
             self.done_reason = choice.finish_reason or self.done_reason
+            self._note_margins(choice)
             if thought := choice.delta.reasoning_content or choice.delta.reasoning:
                 yield self._noted(TextChunk(thought, is_thinking=True))
             if content := choice.delta.content:
                 self._exchange.budget.note_token()
                 yield from map(self._noted, self._splitter.take(content))
+            yield from map(self._called, choice.delta.tool_calls or ())
 
     def rest(self) -> Iterator[TextChunk]:
         """Give the pieces that were held back, once the answer is at its end."""
@@ -208,7 +275,29 @@ class AnswerReader:
             answered_by=self._routed.model,
             gateway_request_id=self._routed.request_id,
             wire_byte_count=self._exchange.budget.byte_count,
+            tool_calls=tuple(self._calls.values()),
+            mean_margin_nats=self._exchange.margins.mean_nats,
         )
+
+    def _note_margins(self, choice: Choice) -> None:
+        """Note how sure the model was; what it only thinks is not the answer."""
+        is_thought = (choice.delta.reasoning_content or choice.delta.reasoning) and not choice.delta.content
+        if choice.logprobs is not None and not is_thought:
+            places = choice.logprobs.content or ()
+            self._exchange.margins.take([one.logprob for one in place.top_logprobs or ()] for place in places)
+
+    def _called(self, part: CallPart) -> ToolCallPiece:
+        self._exchange.budget.note_token()
+        arguments = part.function.arguments or ""
+        known = self._calls.get(part.index)
+        if known is not None:
+            self._calls[part.index] = replace(known, arguments=known.arguments + arguments)
+            return ToolCallPiece(part.index, "", "", arguments)
+        if not part.function.name:
+            raise ValueError("a call of a tool without a name")
+        made = ToolCall(part.id or f"call_{token_hex(4)}", part.function.name, arguments)
+        self._calls[part.index] = made
+        return ToolCallPiece(part.index, made.id, made.name, arguments)
 
     def _noted(self, chunk: TextChunk) -> TextChunk:
         self._exchange.budget.note_token()

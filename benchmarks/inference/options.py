@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from benchmarks.inference.base import GenerationParameters, ParameterValue
 from benchmarks.inference.errors import UnsupportedParameter
+from benchmarks.inference.margins import TOP_LOGPROBS
 
 Version = tuple[int, int, int]
 
@@ -50,6 +51,9 @@ LATEST_VERSION_WITH_OPTION: Mapping[str, Version] = {
     "vocab_only": (0, 6, 8),
 }
 
+# The first version that has the field; it stands beside the options in a request.
+FIRST_VERSION_WITH_OPTION: Mapping[str, Version] = {TOP_LOGPROBS: (0, 12, 11)}
+
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-rc\d+)?$")
 _UNSTAMPED_BUILD: Version = (0, 0, 0)
 
@@ -75,7 +79,7 @@ def wire_options(parameters: GenerationParameters) -> dict[str, ParameterValue]:
 
 def options_that_depend_on_version(names: Mapping[str, ParameterValue]) -> bool:
     """Say whether the server's version must be known to judge these options."""
-    return any(name in LATEST_VERSION_WITH_OPTION for name in names)
+    return any(name in LATEST_VERSION_WITH_OPTION or name in FIRST_VERSION_WITH_OPTION for name in names)
 
 
 def require_supported(options: Mapping[str, ParameterValue], version: str | None) -> None:
@@ -91,9 +95,21 @@ def require_supported(options: Mapping[str, ParameterValue], version: str | None
         for name in options
         if name not in OPTIONS_OF_EVERY_VERSION
         and not (release is not None and release <= LATEST_VERSION_WITH_OPTION.get(name, _UNSTAMPED_BUILD))
+        and not (name in FIRST_VERSION_WITH_OPTION and (release is None or release >= FIRST_VERSION_WITH_OPTION[name]))
     }
     if refused:
         raise UnsupportedParameter(refused, f"Ollama {version}" if version else "Ollama")
+
+
+def gives_margins(version: str | None) -> bool:
+    """Say whether a server of this version tells log probabilities; a build that says no release is one of today."""
+    release = _parse_release(version)
+    return release is None or release >= FIRST_VERSION_WITH_OPTION[TOP_LOGPROBS]
+
+
+def without_margins(options: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+    """Give the options that stand among the options of a request."""
+    return {name: value for name, value in options.items() if name not in FIRST_VERSION_WITH_OPTION}
 
 
 def _parse_release(version: str | None) -> Version | None:

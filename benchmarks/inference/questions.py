@@ -37,7 +37,8 @@ def require_question(messages: Sequence[ChatMessage]) -> None:
     """
     if not messages:
         raise EmptyPrompt("there is no message")
-    if not messages[-1].content.strip():
+    latest = messages[-1]
+    if not (latest.content.strip() or latest.images or latest.role == "tool"):
         raise EmptyPrompt("the latest message is blank")
 
 

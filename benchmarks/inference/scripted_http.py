@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import ClassVar
 
+from benchmarks.inference.demands import TOOLS
 from benchmarks.inference.scripted_service import SIMULATED_VERSION, StagedHandler
 from benchmarks.inference.scripted_shapes import (
     Json,
@@ -73,6 +74,8 @@ class ScriptedHandler(StagedHandler):
             self.send_json(shown(model))
         elif self.path == "/api/embed":
             self._embed(model, body)
+        elif body.get("tools") and TOOLS not in model.capabilities:
+            self.refuse(HTTPStatus.BAD_REQUEST, f'"{model.name}" does not support tools')
         else:
             self._generate(model, read_question(self.path, body), is_unload=body.get("keep_alive") == 0)
 

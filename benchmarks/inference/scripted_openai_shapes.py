@@ -5,9 +5,17 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.inference.demands import TOOLS, VISION, ToolCallPiece
 from benchmarks.inference.openai_parameters import Flavour
 from benchmarks.inference.scripted_service import SIMULATED_VERSION
-from benchmarks.inference.scripted_shapes import MADE_UP_NS_PER_TOKEN, Json, as_items, word_vector, words_of
+from benchmarks.inference.scripted_shapes import (
+    MADE_UP_NS_PER_TOKEN,
+    Json,
+    as_items,
+    logprobs_asked,
+    word_vector,
+    words_of,
+)
 from benchmarks.inference.scripting import ScriptedAnswer, ScriptedModel
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
@@ -28,6 +36,7 @@ class ChatQuestion:
     is_streamed: bool
     wants_usage: bool
     is_routed: bool = False
+    top_logprobs: int | None = None
 
     @property
     def token_count(self) -> int:
@@ -61,11 +70,12 @@ def read_chat(flavour: Flavour, model: ScriptedModel, body: Json, *, chosen: str
     return ChatQuestion(
         flavour=flavour,
         model=chosen if chosen and model.name == "auto" else model.name,
-        texts=tuple(str(message.get("content") or "") for message in messages),
+        texts=tuple(_text_of(message.get("content")) for message in messages),
         max_tokens=limit if isinstance(limit, int) else None,
         is_streamed=body.get("stream") is True,
         wants_usage=isinstance(stream_options, dict) and stream_options.get("include_usage") is True,
         is_routed=bool(chosen),
+        top_logprobs=None if flavour is Flavour.LM_STUDIO else logprobs_asked(body),
     )
 
 
@@ -77,7 +87,11 @@ def chat_chunks(question: ChatQuestion, answer: ScriptedAnswer, *, prompt_token_
         yield question.chunk([_choice({thought: token})], {})
     sent = _sent_tokens(question, answer)
     for token in sent:
-        yield question.chunk([_choice({"content": token})], {})
+        likely = answer.likely_tokens(token, count=question.top_logprobs)
+        told = {"logprobs": {"content": likely}} if likely else {}
+        yield question.chunk([{**_choice({"content": token}), **told}], {})
+    for delta in _call_deltas(answer):
+        yield question.chunk([_choice({"tool_calls": [delta]})], {})
     yield question.chunk([_choice({}, _reason(answer, sent))], {})
     if question.wants_usage and answer.reports_figures:
         routed = {"greenllm": {"request_id": "simulated-request", "model": question.model}}
@@ -89,7 +103,8 @@ def whole_chat(question: ChatQuestion, answer: ScriptedAnswer, *, prompt_token_c
     """Make an answer that is not streamed."""
     sent = _sent_tokens(question, answer)
     figures = _figures(question.flavour, prompt_token_count, len(sent)) if answer.reports_figures else {}
-    return question.whole({"content": "".join(sent)}, _reason(answer, sent), figures)
+    called = {"tool_calls": [call.on_openai() for call in answer.tool_calls]} if answer.tool_calls else {}
+    return question.whole({"content": "".join(sent), **called}, _reason(answer, sent), figures)
 
 
 def listed(
@@ -123,7 +138,7 @@ def studio_listed(model: ScriptedModel, *, is_loaded: bool) -> Json:
     entry: dict[str, object] = {
         "id": model.name,
         "object": "model",
-        "type": "llm" if "completion" in model.capabilities else "embeddings",
+        "type": _studio_type(model),
         "arch": model.family,
         "quantization": model.quantization,
         "state": "loaded" if is_loaded else "not-loaded",
@@ -136,7 +151,12 @@ def studio_listed(model: ScriptedModel, *, is_loaded: bool) -> Json:
 
 def properties(model: ScriptedModel) -> Json:
     """Make the answer of llama.cpp's `/props`."""
-    return {"default_generation_settings": {"n_ctx": model.context_length}, "build_info": SIMULATED_VERSION}
+    return {
+        "default_generation_settings": {"n_ctx": model.context_length},
+        "build_info": SIMULATED_VERSION,
+        "modalities": {"vision": VISION in model.capabilities, "audio": False},
+        "chat_template_caps": {"supports_tools": TOOLS in model.capabilities},
+    }
 
 
 def embedded_texts(model: ScriptedModel, texts: Sequence[str], *, as_base64: bool) -> Json:
@@ -174,6 +194,12 @@ def too_long(flavour: Flavour, prompt_tokens: int, context: int) -> str:
     }[flavour]
 
 
+def _studio_type(model: ScriptedModel) -> str:
+    if "completion" not in model.capabilities:
+        return "embeddings"
+    return "vlm" if VISION in model.capabilities else "llm"
+
+
 def _choice(delta: Json, finish_reason: str | None = None) -> Json:
     return {"index": 0, "delta": delta, "finish_reason": finish_reason}
 
@@ -183,7 +209,24 @@ def _sent_tokens(question: ChatQuestion, answer: ScriptedAnswer) -> list[str]:
 
 
 def _reason(answer: ScriptedAnswer, sent: Sequence[str]) -> str:
-    return "length" if len(sent) < len(words_of(answer.text)) else answer.done_reason
+    if len(sent) < len(words_of(answer.text)):
+        return "length"
+    return "tool_calls" if answer.tool_calls else answer.done_reason
+
+
+def _text_of(content: object) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return str(content or "")
+
+
+def _call_deltas(answer: ScriptedAnswer) -> Iterator[Json]:
+    """Make the pieces of the calls: id and name, then the arguments in two pieces."""
+    for index, call in enumerate(answer.tool_calls):
+        middle = len(call.arguments) // 2
+        yield ToolCallPiece(index, call.id, call.name, "").delta
+        for part in (call.arguments[:middle], call.arguments[middle:]):
+            yield ToolCallPiece(index, "", "", part).delta
 
 
 def _figures(flavour: Flavour, prompt_tokens: int, output_tokens: int) -> Json:

@@ -36,6 +36,8 @@ _FAULTS_IN_STREAM = {
 class StagedServer(ThreadingHTTPServer):
     """A threading HTTP server that knows its stage and waits for its threads when it closes."""
 
+    request_queue_size = 128  # with the usual 5 a burst of connections is reset
+
     daemon_threads = False
 
     def __init__(self, address: tuple[str, int], handler: "type[StagedHandler]", stage: Stage) -> None:

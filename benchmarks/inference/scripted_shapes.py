@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from benchmarks.inference.demands import ToolCall
 from benchmarks.inference.scripting import ScriptedAnswer, ScriptedModel
 from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
@@ -25,6 +26,7 @@ class Question:
     texts: tuple[str, ...]
     options: Json
     is_streamed: bool
+    top_logprobs: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -49,6 +51,11 @@ class Question:
             content = {"message": {"role": "assistant", "content": text, **thought}}
         return {"model": self.model, "created_at": CREATED_AT, **content, "done": False}
 
+    def called(self, calls: Sequence[ToolCall], text: str = "") -> Json:
+        """Make the line with calls of tools."""
+        told = [call.on_ollama(index) for index, call in enumerate(calls)]
+        return {**self.line(text), "message": {"role": "assistant", "content": text, "tool_calls": told}}
+
     def last_line(self, done_reason: str, figures: Json = MappingProxyType({})) -> Json:
         """Make the line that ends the answer."""
         return {**self.line(""), "done": True, "done_reason": done_reason, **figures}
@@ -70,7 +77,14 @@ def read_question(path: str, body: Json) -> Question:
         texts=tuple(texts),
         options=read_options(body),
         is_streamed=body.get("stream") is not False,
+        top_logprobs=logprobs_asked(body),
     )
+
+
+def logprobs_asked(body: Json) -> int | None:
+    """Give how many of the likeliest tokens a request wants to know of; None where it wants no log probabilities."""
+    count = body.get("top_logprobs")
+    return None if not body.get("logprobs") else count if isinstance(count, int) else 0
 
 
 def read_options(body: Json) -> Json:
@@ -92,7 +106,10 @@ def answer_lines(
         yield question.line("", thinking=token)
     sent = question.sent_tokens(answer)
     for token in sent:
-        yield question.line(token)
+        likely = answer.likely_tokens(token, count=question.top_logprobs)
+        yield {**question.line(token), "logprobs": likely} if likely else question.line(token)
+    if answer.tool_calls:
+        yield question.called(answer.tool_calls)
     is_cut = len(sent) < len(words_of(answer.text))
     figures = _figures(prompt_token_count, len(sent), is_load=is_load) if answer.reports_figures else {}
     yield question.last_line("length" if is_cut else answer.done_reason, figures)
@@ -101,7 +118,10 @@ def answer_lines(
 def joined_answer(question: Question, lines: Sequence[Json], answer: ScriptedAnswer) -> Json:
     """Make the one answer of a request that wants no stream."""
     figures = {name: value for name, value in lines[-1].items() if name not in {"message", "response"}}
-    return {**question.line("".join(question.sent_tokens(answer)), thinking=answer.thinking), **figures}
+    text = "".join(question.sent_tokens(answer))
+    if answer.tool_calls:
+        return {**question.called(answer.tool_calls, text), **figures}
+    return {**question.line(text, thinking=answer.thinking), **figures}
 
 
 def tags_item(model: ScriptedModel) -> Json:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from benchmarks.inference.demands import ToolCall
+
 
 class FaultKind(StrEnum):
     """What can go wrong in a scripted request to generate, embed or pull."""
@@ -63,7 +65,8 @@ class ScriptedModel:
 class ScriptedAnswer:
     """What to answer; every word is sent as one token, `seconds_per_token` apart.
 
-    `gate` holds everything after the first token back until it is set.
+    `gate` holds everything after the first token back until it is set. `margin_nats` is by how much each token of the
+    text beats the next best, told to whoever asks for log probabilities; None: the server knows none.
     """
 
     text: str
@@ -72,6 +75,15 @@ class ScriptedAnswer:
     seconds_per_token: float = 0.0
     reports_figures: bool = True
     gate: threading.Event | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    margin_nats: float | None = None
+
+    def likely_tokens(self, token: str, *, count: int | None) -> list[dict[str, object]]:
+        """Give what a server tells of one token with so many of the likeliest (None: nothing is asked for)."""
+        if count is None or self.margin_nats is None:
+            return []
+        likely = [{"token": token, "logprob": -0.5}, {"token": "?", "logprob": -0.5 - self.margin_nats}]
+        return [{"token": token, "logprob": -0.5, "top_logprobs": likely[:count]}]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,14 @@ class SamplerBusy(SamplerGone):
 
 
 class ReadingsMissing(Exception):
-    """The sampler has no complete set of readings for the time asked for; the message says why."""
+    """The sampler has no complete set of readings for the time asked for; the message says why.
+
+    `readings` are those that came, none where they would be of no use.
+    """
+
+    def __init__(self, message: str, readings: Sequence[Reading] = ()) -> None:
+        super().__init__(message)
+        self.readings = tuple(readings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class SamplerProcess:
         self._sleep = sleep
         self._child: subprocess.Popen[str] | None = None
         self._process: psutil.Process | None = None
+        self._is_borrowed = False
         self._channel_names: list[str] = []
         self._facts: dict[str, dict[str, Fact]] = {}
 
@@ -114,6 +122,19 @@ class SamplerProcess:
             self.stop()
             raise
 
+    def borrow(self) -> bool:
+        """Ask the sampler of this name that another process runs; tell whether there is one. `stop` lets it run on."""
+        try:
+            identities = [header.identity for header in self._headers()]
+            self._process = psutil.Process(identities[0].pid)
+        except (RingError, IndexError, psutil.NoSuchProcess):
+            return False
+        self._channel_names = [one.channel.name for one in identities]
+        self._is_borrowed = self.is_alive()
+        if not self._is_borrowed:
+            self._process = None
+        return self._is_borrowed
+
     def is_alive(self) -> bool:
         """Tell whether the sampler runs and every one of its channels has shown a sign of life lately."""
         if not self._is_running():
@@ -135,6 +156,9 @@ class SamplerProcess:
 
     def stop(self) -> None:
         """End the sampler, by force when it does not end by itself, and remove its rings."""
+        if self._is_borrowed:
+            self._process, self._is_borrowed = None, False
+            return
         if self._process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self._process.terminate()
@@ -173,7 +197,7 @@ class SamplerProcess:
             if not is_running:
                 raise SamplerGone(f"the sampler ended before it had read {channel} to the end")
             if self._clock() - called_at_ns >= _patience_ns(header, timeout_s):
-                raise ReadingsMissing(_lateness(header, span, stop_ns))
+                raise ReadingsMissing(_lateness(header, span, stop_ns), readings)
             self._sleep(_pause_ns(header, self._clock()) / NANOSECONDS_PER_SECOND)
 
     def _look(self, channel: str, start_ns: int, stop_ns: int) -> tuple[RingHeader, RecordSpan]:

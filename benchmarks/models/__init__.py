@@ -10,6 +10,7 @@ from benchmarks.models.catalog import (
     Prompt,
 )
 from benchmarks.models.energy import ChannelReading, EnergyTrace, Measurement
+from benchmarks.models.energy_fit import EnergyFit
 from benchmarks.models.evaluation import ModelEvaluation
 from benchmarks.models.feed import IntensityFeed
 from benchmarks.models.machine import CarbonIntensity, Machine
@@ -30,6 +31,7 @@ __all__ = [
     "ChannelReading",
     "Dataset",
     "Deployment",
+    "EnergyFit",
     "EnergyTrace",
     "InferenceServer",
     "IntensityFeed",

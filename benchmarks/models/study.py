@@ -267,6 +267,11 @@ class Response(GenerationFigures):
         help_text="Of the further answers generated back to back, how many have another text than the one kept.",
     )
     thinking_text = models.TextField(blank=True)
+    mean_margin_nats = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="By how much tokens were likelier than the next best, on average; empty: the server did not tell.",
+    )
     answered_by = models.CharField(
         max_length=200, blank=True, help_text="Of a router's answer: the model that the router chose."
     )
@@ -328,6 +333,9 @@ class ResponseAttempt(models.Model):
         "hottest sensor at the start (°C)", null=True, blank=True, help_text="Empty: no sensor could be read."
     )
     cooldown_note = models.TextField(blank=True, help_text="Why measuring went on after the wait.")
+    load_wait_s = models.FloatField(
+        "wait for the model to be in memory (s)", null=True, blank=True, help_text="Before the start mark."
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -344,6 +352,9 @@ class ResponseAttempt(models.Model):
             models.CheckConstraint(
                 condition=Q(cooldown_s__isnull=True) | Q(cooldown_s__gte=0),
                 name="response_attempt_cooldown_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(load_wait_s__isnull=True) | Q(load_wait_s__gte=0), name="response_attempt_load_not_negative"
             ),
         ]
 

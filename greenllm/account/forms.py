@@ -1,4 +1,4 @@
-"""What is asked on the pages of people and keys."""
+"""What is asked on the pages of people."""
 
 from typing import ClassVar
 
@@ -6,16 +6,6 @@ from django import forms
 
 from greenllm.models import User
 from greenllm.roles import Role
-
-
-class KeyForm(forms.Form):
-    """What a new key is for."""
-
-    name = forms.CharField(
-        label="What the key is for",
-        max_length=100,
-        error_messages={"required": "Say what the key is for, so that you know later which one to revoke."},
-    )
 
 
 class RolesForm(forms.Form):

@@ -1,14 +1,19 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from greenllm.account import people, views
+from greenllm.account import keys, people, views
 
 app_name = "account"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("password/", views.ChangePassword.as_view(), name="change-password"),
     path("keys/add/", views.add_key, name="add-key"),
-    path("keys/<int:key_id>/revoke/", views.remove_key, name="revoke-key"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/give/", keys.give_key, name="give-key"),
+    path("keys/<int:key_id>/", keys.key_page, name="key"),
+    path("keys/<int:key_id>/change/", keys.change_key, name="change-key"),
+    path("keys/<int:key_id>/keeping/", keys.keeping, name="keeping"),
+    path("keys/<int:key_id>/revoke/", keys.remove_key, name="revoke-key"),
     path("set-password/<uidb64>/<token>/", views.SetPassword.as_view(), name="set-password"),
     path("people/", people.people, name="people"),
     path("people/add/", people.invite, name="invite"),

@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from django.contrib import messages
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import PasswordChangeView, PasswordResetConfirmView
 from django.contrib.messages.views import SuccessMessageMixin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
 from django.urls import reverse_lazy
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from greenllm.account.forms import KeyForm
 from greenllm.account.inviting import link_tokens
+from greenllm.account.key_forms import NewKeyForm
+from greenllm.doors import may
 from greenllm.models import User
-from greenllm.roles import Role
-from router.keys import NewKey, create_key, revoke_key
+from greenllm.roles import CHANGE_PEOPLE, Role
+from router.key_terms import create_key_with
+from router.keys import NewKey
 from router.models import ApiKey
 
 _BACKEND = "greenllm.roles.RoleBackend"
@@ -29,7 +31,7 @@ _SHOWN_KEYS = 100
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
     """Show a person's own account."""
-    return _own_page(request, KeyForm())
+    return _own_page(request, NewKeyForm())
 
 
 @require_POST
@@ -37,24 +39,13 @@ def overview(request: HttpRequest) -> HttpResponse:
 @login_required
 def add_key(request: HttpRequest) -> HttpResponse:
     """Make a key and show it this once; nothing keeps it, so that the answer is the page and no redirect."""
-    form = KeyForm(request.POST)
+    if not _may_make(request):
+        raise PermissionDenied
+    form = NewKeyForm(request.POST)
     if not form.is_valid():
         return _own_page(request, form, status=400)
-    made = create_key(owner_id=_person(request).pk, name=form.cleaned_data["name"])
-    return _own_page(request, KeyForm(), made=made)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@login_required
-def remove_key(request: HttpRequest, key_id: int) -> HttpResponse:
-    """Ask whether a key shall be revoked, and revoke it; only one's own."""
-    key = get_object_or_404(ApiKey, pk=key_id, owner=_person(request), revoked_at=None)
-    if request.method != "POST":
-        return render(request, "account/revoke.html", {"key": key})
-    revoke_key(key=key, now=timezone.now())
-    messages.success(request, f"The key {key.name} ({key.prefix}…) is revoked.")
-    return redirect("account:overview")
+    made = create_key_with(owner_id=_person(request).pk, name=form.cleaned_data["name"], terms=form.terms())
+    return _own_page(request, NewKeyForm(), made=made)
 
 
 class ChangePassword(SuccessMessageMixin[Any], PasswordChangeView):
@@ -81,7 +72,7 @@ class SetPassword(SuccessMessageMixin[Any], PasswordResetConfirmView):
         return person if isinstance(person, User) and person.is_active else None
 
 
-def _own_page(request: HttpRequest, form: KeyForm, *, made: NewKey | None = None, status: int = 200) -> HttpResponse:
+def _own_page(request: HttpRequest, form: NewKeyForm, *, made: NewKey | None = None, status: int = 200) -> HttpResponse:
     person = _person(request)
     names = set(person.groups.values_list("name", flat=True))
     context = {
@@ -89,9 +80,15 @@ def _own_page(request: HttpRequest, form: KeyForm, *, made: NewKey | None = None
         "keys": list(ApiKey.objects.filter(owner=person).order_by("-created_at", "-pk")[:_SHOWN_KEYS]),
         "form": form,
         "made": made,
+        "may_make": _may_make(request),
         "base_url": request.build_absolute_uri("/v1"),
     }
     return render(request, "account/overview.html", context, status=status)
+
+
+def _may_make(request: HttpRequest) -> bool:
+    """Tell whether a person may make a key: everybody may, or only admins where the setting says so."""
+    return settings.OWN_KEYS or may(request, CHANGE_PEOPLE)
 
 
 def _person(request: HttpRequest) -> User:

@@ -98,7 +98,7 @@ def saving_lines(found: BreakEven) -> list[str]:
     """Say what the router saves per prompt against the model alone, and at which accuracy."""
     lines = [
         f"Baseline: {found.baseline} alone, {found.baseline_right} of {found.judged_count} judged answers right; the "
-        f"router's choices {found.router_right} of {found.judged_count}."
+        f"router's choices {found.router_right:g} of {found.judged_count}."
     ]
     if found.saving_gco2e is not None:
         saving = _interval(found.saving_gco2e, grams_to_milligrams(1.0))

@@ -10,7 +10,8 @@ from benchmarks.intervals import Interval
 from benchmarks.models import Measurement, Response, Study
 from benchmarks.paired import difference_interval
 from router.embedding import Embedder
-from router.evaluating import AnswerOutcome, outcomes_on_validation, routed_outcomes
+from router.evaluating import outcomes_on_validation, routed_outcomes
+from router.expected_answers import AnswerOutcome
 from router.index import VectorStore
 from router.models import PromptIndex
 
@@ -48,7 +49,7 @@ class BreakEven:
     own: OwnCarbon
     baseline: str
     baseline_right: int
-    router_right: int
+    router_right: float  # of a cascade, the expected number
     judged_count: int
     baseline_sci_gco2e: float | None
     router_sci_gco2e: float | None
@@ -135,7 +136,7 @@ def reckon(
         own=own,
         baseline=next(iter(alone.values())).model,
         baseline_right=sum(bool(a.is_correct) for a, _ in judged),
-        router_right=sum(bool(r.is_correct) for _, r in judged),
+        router_right=sum(float(r.is_correct or 0.0) for _, r in judged),
         judged_count=len(judged),
         baseline_sci_gco2e=sum(a for a, _ in pairs) / len(pairs) if pairs else None,
         router_sci_gco2e=sum(r for _, r in pairs) / len(pairs) if pairs else None,

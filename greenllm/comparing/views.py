@@ -16,8 +16,9 @@ from greenllm.comparing.breaking_even import BreakEven, NoBaseline, break_even, 
 from greenllm.comparing.studies import NothingToPair, StudyComparison, compare_studies
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
+from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex
+from router.indexing import NoIndex
 from router.policy import NoCandidate
 from router.vectors import DimensionMismatch, UnusableEmbedding
 from router.wiring import embedder, vector_store

@@ -17,9 +17,10 @@ from greenllm.dashboards.sheets import Sheet, as_csv
 from greenllm.doors import may, people_with, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 from router import wiring
+from router.embedding import EmbedderMismatch
 from router.evaluating import Comparison, NothingToCompare, compare, stored_comparison
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex
+from router.indexing import NoIndex
 from router.models import PromptIndex
 from router.policy import NoCandidate
 from router.vectors import DimensionMismatch, UnusableEmbedding

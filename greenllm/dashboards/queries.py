@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 from django.db.models import F
 
-from benchmarks.intervals import Interval, mean_interval, share_interval
+from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
 from benchmarks.models import Prompt, Response, Study
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
+from labeling.models import AnswerTally, Verdict
 from labeling.verdicts import UNDECIDED, verdicts_of
 
 _LISTED_STUDIES = 200
@@ -28,20 +29,20 @@ class Cell:
     response_count: int
     correct_count: int
     judged_count: int
-    scis_gco2e: tuple[float, ...]
-    scis_of_correct_gco2e: tuple[float, ...]
+    scis_gco2e: Masses
+    scis_of_correct_gco2e: Masses
     qualities: tuple[str, ...]
     sources: tuple[str, ...]
 
     @property
     def scored_count(self) -> int:
         """Return how many answers have an SCI."""
-        return len(self.scis_gco2e)
+        return self.scis_gco2e.n
 
     @property
     def sum_sci_gco2e(self) -> float | None:
         """Return the sum of SCI over all answers that have one, right or wrong."""
-        return sum(self.scis_gco2e) if self.scis_gco2e else None
+        return self.scis_gco2e.total if self.scis_gco2e.n else None
 
     @property
     def is_judged_by_graders(self) -> bool:
@@ -56,12 +57,12 @@ class Cell:
     @cached_property  # an interval of a mean takes a millisecond, and few pages show all of them
     def mean_sci(self) -> Interval | None:
         """Return the mean SCI over all answers, right or wrong."""
-        return mean_interval(self.scis_gco2e)
+        return self.scis_gco2e.mean
 
     @cached_property
     def mean_sci_of_correct(self) -> Interval | None:
         """Return the mean SCI over the correct answers."""
-        return mean_interval(self.scis_of_correct_gco2e)
+        return self.scis_of_correct_gco2e.mean
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,10 @@ def studies_to_show() -> list[Study]:
 
 
 def study_tables(study: Study) -> StudyTables:
-    """Return the paper's tables over the training prompts of a study, from what is finished so far. Three queries."""
+    """Return the paper's tables over the training prompts of a study, from what is finished so far. Three queries.
+
+    Those of more than 5,000 answers are made of what is counted of them, with normal intervals of means.
+    """
     rows = list(
         Response.objects.finished()
         .filter(study=study)
@@ -141,18 +145,49 @@ def study_tables(study: Study) -> StudyTables:
             "deployment__language_model__name",
             "measurement__sci_gco2e",
             "measurement__quality",
-        )
+        )[: LARGEST_BOOTSTRAP + 1]
     )
+    if len(rows) > LARGEST_BOOTSTRAP:
+        return _tables(study, counted_cells(study))
     verdicts = verdicts_of(row[0] for row in rows)
     answers: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
     for response_id, category, model, sci, quality in rows:
         verdict = verdicts.get(response_id, UNDECIDED)
         answers[category, model].append(_Answer(sci, quality or "missing", verdict.is_correct, verdict.source))
+    return _tables(study, {key: _cell(*key, given) for key, given in answers.items()})
+
+
+def _tables(study: Study, cells: dict[tuple[str, str], Cell]) -> StudyTables:
     targets = study.targets.order_by("position").values_list("deployment__language_model__name", flat=True)
     return StudyTables(
-        categories=tuple(sorted({category for category, _ in answers})),
-        models=tuple(dict.fromkeys([*targets, *sorted({model for _, model in answers})])),
-        cells={key: _cell(*key, given) for key, given in answers.items()},
+        categories=tuple(sorted({category for category, _ in cells})),
+        models=tuple(dict.fromkeys([*targets, *sorted({model for _, model in cells})])),
+        cells=cells,
+    )
+
+
+def counted_cells(study: Study) -> dict[tuple[str, str], Cell]:
+    """Return the cells of a study from what is counted of its answers, in three queries."""
+    counted = answers_counted(AnswerTally.objects.filter(study_id=study.pk).exclude(role=Prompt.Role.VALIDATION))
+    found: dict[tuple[str, str], list[CountedAnswers]] = defaultdict(list)
+    for one in counted:
+        found[one.category, one.model].append(one)
+    return {key: _counted_cell(*key, given) for key, given in found.items()}
+
+
+def _counted_cell(category: str, model: str, given: Sequence[CountedAnswers]) -> Cell:
+    right = [one for one in given if one.verdict == Verdict.CORRECT]
+    judged = [one for one in given if one.verdict in {Verdict.CORRECT, Verdict.INCORRECT}]
+    return Cell(
+        category=category,
+        model=model,
+        response_count=sum(one.answer_count for one in given),
+        correct_count=sum(one.answer_count for one in right),
+        judged_count=sum(one.answer_count for one in judged),
+        scis_gco2e=Masses.together([one.sci for one in given]),
+        scis_of_correct_gco2e=Masses.together([one.sci for one in right]),
+        qualities=tuple(sorted({one.quality for one in given})),
+        sources=tuple(sorted({one.verdict_source for one in judged})),
     )
 
 
@@ -165,8 +200,8 @@ def _cell(category: str, model: str, answers: Sequence[_Answer]) -> Cell:
         response_count=len(answers),
         correct_count=len(right),
         judged_count=len(judged),
-        scis_gco2e=tuple(one.sci_gco2e for one in answers if one.sci_gco2e is not None),
-        scis_of_correct_gco2e=tuple(one.sci_gco2e for one in right if one.sci_gco2e is not None),
+        scis_gco2e=Masses.of(one.sci_gco2e for one in answers),
+        scis_of_correct_gco2e=Masses.of(one.sci_gco2e for one in right),
         qualities=tuple(sorted({one.quality for one in answers})),
         sources=tuple(sorted({one.source for one in judged})),
     )
@@ -179,8 +214,8 @@ def _pooled(category: str, model: str, cells: Sequence[Cell]) -> Cell:
         response_count=sum(one.response_count for one in cells),
         correct_count=sum(one.correct_count for one in cells),
         judged_count=sum(one.judged_count for one in cells),
-        scis_gco2e=tuple(chain.from_iterable(one.scis_gco2e for one in cells)),
-        scis_of_correct_gco2e=tuple(chain.from_iterable(one.scis_of_correct_gco2e for one in cells)),
+        scis_gco2e=Masses.together([one.scis_gco2e for one in cells]),
+        scis_of_correct_gco2e=Masses.together([one.scis_of_correct_gco2e for one in cells]),
         qualities=tuple(sorted({quality for one in cells for quality in one.qualities})),
         sources=tuple(sorted({source for one in cells for source in one.sources})),
     )

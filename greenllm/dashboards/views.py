@@ -19,8 +19,9 @@ from greenllm.doors import may_read
 from greenllm.roles import VIEW_RESULTS
 from router.answering import AUTO_MODEL, Caller, answer
 from router.api.doors import is_anonymous_allowed
+from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex
+from router.indexing import NoIndex
 from router.models import GatewayRequest, PromptIndex
 from router.policy import NoCandidate
 from router.vectors import DimensionMismatch, UnusableEmbedding

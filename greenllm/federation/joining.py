@@ -20,8 +20,9 @@ from greenllm.doors import may, people_with, readers_with
 from greenllm.roles import CHANGE_FEDERATION, JUDGE_ANSWERS, VIEW_RESULTS
 from router import wiring
 from router.admitting import Standing, standing_of
+from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex
+from router.indexing import NoIndex
 from router.joining import CannotEvaluate, open_evaluation, request_evaluation, take_back
 from router.lifecycle_jobs import enqueue_advance, enqueue_try
 from router.models import PromptIndex

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 
 from django.db.models import Case, Count, F, IntegerField, Q, When
 
-from benchmarks.intervals import Interval, mean_interval, share_interval
+from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
 from benchmarks.models import Deployment, InferenceServer, Response, Study
-from labeling.verdicts import UNDECIDED, Decision, verdicts_of
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
+from greenllm.studies.queries import verdict_name
+from labeling.models import AnswerTally, Verdict
+from labeling.verdicts import UNDECIDED, verdicts_of
 from router.models import PromptIndex, RoutingDecision
 from router.policy import QUALITIES_IN_ORDER
 
@@ -47,20 +50,10 @@ class ModelRow:
         return self.routed_count / self.routed_total if self.routed_total else None
 
 
-@dataclass(frozen=True)
-class _Answer:
-    language_model_id: int
-    deployment_id: int
-    category: str
-    sci_gco2e: float | None
-    quality: str
-    verdict: Decision
-
-
 def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[ModelRow]:
     """Return the figures of deployments and their share of the last week's routed requests. Three queries."""
     answers = _answers({deployment.language_model_id for deployment in deployments})
-    by_model: dict[int, list[_Answer]] = defaultdict(list)
+    by_model: dict[int, list[CountedAnswers]] = defaultdict(list)
     for answer in answers:
         by_model[answer.language_model_id].append(answer)
     routed = _routed_since(now - timedelta(days=ROUTED_DAYS))
@@ -108,13 +101,14 @@ def index_in_use() -> PromptIndex | None:
 
 
 def _routed_since(moment: datetime) -> Counter[int]:
-    """Count what the router chose for requests; what the caller named, or only asked about, is not counted."""
-    decided = RoutingDecision.objects.filter(decided_at__gte=moment, request__isnull=False)
+    """Count what the router chose for prompts of people; what was named or only asked about does not count."""
+    decided = RoutingDecision.objects.filter(decided_at__gte=moment, request__background_task="")
     unpinned = decided.exclude(reason=RoutingDecision.Reason.PINNED)
     return Counter(dict(unpinned.values_list("chosen_id").annotate(n=Count("pk")).order_by()))
 
 
-def _answers(language_model_ids: Iterable[int]) -> list[_Answer]:
+def _answers(language_model_ids: Iterable[int]) -> list[CountedAnswers]:
+    """Return the finished answers of models, each on its own; of more than 5,000, as they are counted."""
     rows = list(
         Response.objects.finished()
         .filter(deployment__language_model_id__in=list(language_model_ids))
@@ -126,22 +120,31 @@ def _answers(language_model_ids: Iterable[int]) -> list[_Answer]:
             "prompt__category__name",
             "measurement__sci_gco2e",
             "measurement__quality",
-        )
+        )[: LARGEST_BOOTSTRAP + 1]
     )
+    if len(rows) > LARGEST_BOOTSTRAP:
+        own = Deployment.objects.filter(language_model_id__in=list(language_model_ids)).values_list("pk", flat=True)
+        return answers_counted(AnswerTally.objects.filter(deployment_id__in=list(own)))
     verdicts = verdicts_of(row[0] for row in rows)
-    return [_Answer(*row[1:5], row[5] or "missing", verdicts.get(row[0], UNDECIDED)) for row in rows]
+    return [
+        CountedAnswers(
+            category, deployment_id, model_id, "", quality or "missing",
+            verdict_name(verdicts.get(pk, UNDECIDED)), verdicts.get(pk, UNDECIDED).source, 1, Masses.of([sci]),
+        )
+        for pk, model_id, deployment_id, category, sci, quality in rows
+    ]  # fmt: skip
 
 
-def _figures(answers: Sequence[_Answer], deployment_id: int) -> Figures:
-    judged = [answer.verdict for answer in answers if answer.verdict.is_correct is not None]
+def _figures(answers: Sequence[CountedAnswers], deployment_id: int) -> Figures:
+    right = sum(one.answer_count for one in answers if one.verdict == Verdict.CORRECT)
+    judged = [one for one in answers if one.verdict in {Verdict.CORRECT, Verdict.INCORRECT}]
     own = [answer for answer in answers if answer.deployment_id == deployment_id]
-    scored = [answer for answer in own if answer.sci_gco2e is not None]
+    scored = [answer for answer in own if answer.sci.n]
     quality = next((one for one in QUALITIES_IN_ORDER if any(answer.quality == one for answer in scored)), "missing")
-    costs = [one.sci_gco2e for one in scored if one.quality == quality and one.sci_gco2e is not None]
     return Figures(
-        answer_count=len(own),
-        accuracy=share_interval(sum(bool(verdict.is_correct) for verdict in judged), len(judged)),
-        sources=tuple(sorted({verdict.source for verdict in judged})),
-        sci_gco2e=mean_interval(costs),
+        answer_count=sum(one.answer_count for one in own),
+        accuracy=share_interval(right, sum(one.answer_count for one in judged)),
+        sources=tuple(sorted({one.verdict_source for one in judged})),
+        sci_gco2e=Masses.together([one.sci for one in scored if one.quality == quality]).mean,
         quality=quality,
     )

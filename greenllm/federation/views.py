@@ -1,6 +1,10 @@
 """The federation: every model and server, and how they are right now."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from django.conf import settings
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -13,6 +17,8 @@ from benchmarks.inference.ollama_wire import with_tag
 from benchmarks.models import Deployment, InferenceServer, LanguageModel
 from benchmarks.probing import ServerState, probe_servers
 from greenllm.doors import may, readers_with
+from greenllm.federation.apart import background_since, cached_since
+from greenllm.federation.fits import latest_fit, shown_fit
 from greenllm.federation.joining import Joining, joining_of
 from greenllm.federation.queries import (
     ROUTED_DAYS,
@@ -25,6 +31,7 @@ from greenllm.federation.queries import (
 )
 from greenllm.roles import CHANGE_FEDERATION, VIEW_RESULTS
 
+_PAGE_SIZE = 50  # models on one page of the overview
 _ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by the time to connect
 
 
@@ -33,11 +40,14 @@ _ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by t
 @readers_with(VIEW_RESULTS)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show every model and server; the browser asks for the servers' health afterwards, or here with `?ask=1`."""
-    deployments = deployments_in_order()
-    servers = servers_with_counts()
+    deployments, now = deployments_in_order(), timezone.now()
+    servers, page = servers_with_counts(), _page_of(request, deployments)
     context: dict[str, object] = {
-        "rows": model_rows(deployments, now=timezone.now()),
+        "page": page,
+        "rows": model_rows(list(page.object_list), now=now),
         "routed_days": ROUTED_DAYS,
+        "background": background_since(now - timedelta(days=ROUTED_DAYS)),
+        "cached": cached_since(now - timedelta(days=ROUTED_DAYS)),
         "index": index_in_use(),
         "embedder": _embedder_in(deployments),
         "embedder_name": settings.EMBEDDER_NAME,
@@ -55,9 +65,13 @@ def overview(request: HttpRequest) -> HttpResponse:
 def health(request: HttpRequest) -> HttpResponse:
     """Return the servers with their health, and what each model's server says of it."""
     servers = servers_with_counts()
-    deployments = deployments_in_order()
+    deployments = list(_page_of(request, deployments_in_order()).object_list)  # no others have a place on the page
     context = _health_context(servers, deployments, _states(servers))
     return render(request, "federation/_health.html", context)
+
+
+def _page_of(request: HttpRequest, deployments: Sequence[Deployment]) -> Page[Deployment]:
+    return Paginator(deployments, _PAGE_SIZE).get_page(request.GET.get("page"))
 
 
 @require_safe
@@ -65,7 +79,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @readers_with(VIEW_RESULTS)
 def model(request: HttpRequest, deployment_id: int) -> HttpResponse:
     """Show one model on one server: what it is, what it was asked, and what came of it."""
-    found = Deployment.objects.select_related("language_model", "server__machine")
+    found = Deployment.objects.select_related("language_model", "server__machine").annotate(latest_fit_id=latest_fit())
     deployment = get_object_or_404(found, pk=deployment_id)
     return render(
         request,
@@ -76,6 +90,7 @@ def model(request: HttpRequest, deployment_id: int) -> HttpResponse:
             "routed_days": ROUTED_DAYS,
             "figures": figures_by_category(deployment),
             "studies": studies_of(deployment),
+            "shown_fit": shown_fit(deployment, deployment.latest_fit_id),  # type: ignore[attr-defined]  # annotated above
             "is_chat": deployment.language_model.purpose == LanguageModel.Purpose.CHAT,
             "may_change": may(request, CHANGE_FEDERATION),
             "joining": _joining(deployment),

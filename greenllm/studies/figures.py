@@ -9,6 +9,9 @@ from benchmarks.units import mean_power_mw, milliwatts_to_watts, nanoseconds_to_
 from greenllm.charts import PALETTE, Chart
 
 MAX_STEPS = 4_000  # per channel: more than a screen has points, few enough to draw at once
+_BAND_COLORS = {"load": PALETTE[3], "prefill": PALETTE[4], "decode": PALETTE[5]}
+_NAME_HEIGHT_PX = 14
+_NARROWEST_NAMED = 0.02  # of the answer's time
 _BRIDGED_PERIODS = 3  # as integration does: a longer time without a reading is a gap
 
 
@@ -76,20 +79,29 @@ def _merged(steps: Sequence[Step]) -> Step:
 def phases(
     *, reserved_ns: int, load_ns: int | None, prompt_eval_ns: int | None, eval_ns: int | None
 ) -> tuple[Phase, ...]:
-    """Return prefill and decode as the server's durations place them after the start mark.
+    """Return load, prefill and decode one after the other from the start mark on, as long as the server said.
 
-    The model was loaded before the mark; what the server still calls loading comes first and belongs to neither.
-    Durations that are missing, or longer than the answer took, give no phases.
+    The model was in memory before the mark; what the server still calls loading is a phase of its own where there is
+    any. Durations that are missing, or longer than the answer took, give no phases. The server tells no moments, so
+    that each phase may lie later, by up to what `unplaced_s` returns.
     """
     if prompt_eval_ns is None or eval_ns is None:
         return ()
-    prefill_ns = load_ns or 0
-    decode_ns = prefill_ns + prompt_eval_ns
-    end_ns = decode_ns + eval_ns
-    if end_ns > reserved_ns:
+    lengths_ns = {"load": load_ns or 0, "prefill": prompt_eval_ns, "decode": eval_ns}
+    if sum(lengths_ns.values()) > reserved_ns:
         return ()
-    prefill_s, decode_s, end_s = (nanoseconds_to_seconds(moment) for moment in (prefill_ns, decode_ns, end_ns))
-    return (Phase("prefill", prefill_s, decode_s), Phase("decode", decode_s, end_s))
+    found, start_ns = [], 0
+    for name, length_ns in lengths_ns.items():
+        if length_ns or name != "load":
+            end_ns = start_ns + length_ns
+            found.append(Phase(name, nanoseconds_to_seconds(start_ns), nanoseconds_to_seconds(end_ns)))
+            start_ns = end_ns
+    return tuple(found)
+
+
+def unplaced_s(parts: Sequence[Phase], *, reserved_ns: int) -> float:
+    """Return for how long (s) of an answer the server's durations do not tell what it did."""
+    return nanoseconds_to_seconds(reserved_ns) - sum(part.duration_s for part in parts)
 
 
 def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: Sequence[Phase], title: str) -> Chart:
@@ -109,7 +121,7 @@ def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: 
                 "xaxis": {"title": {"text": "Seconds since the start mark"}},
                 "yaxis": {"title": {"text": "Power (W)"}, "rangemode": "tozero"},
                 "shapes": [*_marks(stop_s), *_bands(parts)],
-                "annotations": [_name_of(part) for part in parts],
+                "annotations": _names(parts, stop_s),
                 "showlegend": True,
             },
         },
@@ -167,18 +179,22 @@ def _bands(parts: Sequence[Phase]) -> list[dict[str, Any]]:
     return [
         {
             "type": "rect", "xref": "x", "yref": "paper", "x0": part.start_s, "x1": part.end_s, "y0": 0, "y1": 1,
-            "fillcolor": color, "opacity": 0.12, "line": {"width": 0}, "layer": "below",
+            "fillcolor": _BAND_COLORS[part.name], "opacity": 0.14, "line": {"width": 0}, "layer": "below",
         }
-        for part, color in zip(parts, (PALETTE[4], PALETTE[5]), strict=False)
+        for part in parts
     ]  # fmt: skip
 
 
-def _name_of(part: Phase) -> dict[str, Any]:
-    middle_s = (part.start_s + part.end_s) / 2
-    return {
-        "xref": "x", "yref": "paper", "x": middle_s, "y": 1, "yanchor": "bottom",
-        "text": part.name, "showarrow": False,
-    }  # fmt: skip
+def _names(parts: Sequence[Phase], stop_s: float) -> list[dict[str, Any]]:
+    """Return the names within their bands, each a line lower; a band that is too narrow to be seen has none."""
+    wide = [part for part in parts if part.duration_s >= _NARROWEST_NAMED * stop_s]
+    return [
+        {
+            "xref": "x", "yref": "paper", "x": (part.start_s + part.end_s) / 2, "y": 1, "yanchor": "top",
+            "yshift": -place * _NAME_HEIGHT_PX, "text": part.name, "showarrow": False,
+        }
+        for place, part in enumerate(wide)
+    ]  # fmt: skip
 
 
 def _description(curves: Sequence[Curve], stop_s: float, parts: Sequence[Phase]) -> str:

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from benchmarks.models import (
     Measurement,
+    Prompt,
     Response,
     ResponseAttempt,
     Study,
@@ -17,7 +18,7 @@ from benchmarks.models import (
 )
 from benchmarks.pacing import Pace
 from benchmarks.studying import Progress
-from labeling.models import Verdict
+from labeling.models import AnswerTally, Verdict
 from labeling.verdicts import UNDECIDED, Decision, verdicts_of
 
 FAILURES_SHOWN = 20
@@ -70,10 +71,11 @@ def study_rows(studies: Iterable[Study]) -> list[StudyRow]:
     """Return the rows of the studies of one page, in two queries however many there are."""
     rows = {study.pk: StudyRow(study) for study in studies}
     counted = (
-        Response.objects.filter(study__in=rows)
-        .values_list("study_id", "state", "measurement__quality")
-        .annotate(count=Count("pk"))
-        .order_by("study_id", "measurement__quality")
+        AnswerTally.objects.filter(study_id__in=list(rows))
+        .values_list("study_id", "state", "quality")
+        .annotate(count=Sum("answer_count"))
+        .filter(count__gt=0)
+        .order_by("study_id", "quality")
     )
     for study_id, state, quality, count in counted:
         row = rows[study_id]
@@ -124,7 +126,7 @@ def time_left_s(progress: Progress, pace: Pace | None) -> float | None:
 
 
 def filtered_responses(
-    study: Study, *, model: str = "", category: str = "", state: str = "", verdict: str = ""
+    study: Study, *, model: str = "", category: str = "", state: str = "", verdict: str = "", prompts: str = ""
 ) -> QuerySet[Response]:
     """Return the responses of a study that a reader asked for, in the order of measuring.
 
@@ -140,6 +142,9 @@ def filtered_responses(
     ):
         if value:
             found = found.filter(**{name: value})
+    is_validation = Q(prompt__role=Prompt.Role.VALIDATION)
+    if prompts:
+        found = found.filter(is_validation if prompts == "validation" else ~is_validation)
     if verdict:
         finished = list(found.filter(state=Response.State.FINISHED).values_list("pk", flat=True))
         verdicts = verdicts_of(finished)

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from greenllm.studies import creating, response_views, spreads, steering, sweeps, views, watching
+from greenllm.studies import (
+    creating,
+    judged,
+    response_views,
+    samples,
+    spreads,
+    steering,
+    sweeps,
+    views,
+    watching,
+)
 
 app_name = "studies"
 urlpatterns = [
@@ -21,5 +31,7 @@ urlpatterns = [
     path("studies/<slug:name>/grade/", steering.grade, name="grade"),
     path("studies/<slug:name>/accept/", steering.accept, name="accept"),
     path("responses/<int:pk>/", response_views.response, name="response"),
-    path("responses/<int:pk>/samples.csv", response_views.samples, name="samples"),
+    path("responses/<int:pk>/judged/", judged.reveal, name="reveal"),
+    path("responses/<int:pk>/samples.csv", samples.as_csv, name="samples"),
+    path("responses/<int:pk>/samples.parquet", samples.as_parquet, name="samples-parquet"),
 ]

@@ -27,6 +27,7 @@ from labeling.jobs import GradingRun, latest_grading
 _STUDIES_PER_PAGE = 25
 _RESPONSES_PER_PAGE = 50
 _VERDICTS = ("correct", "incorrect", "disputed", "open")
+_PROMPTS = ("training", "validation")
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,13 @@ def _tables_context(study: Study) -> dict[str, object]:
 
 def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
     groups = queries.prompt_groups(study)
-    chosen = {name: request.GET.get(name, "") for name in ("model", "category", "state", "verdict")}
+    chosen = {name: request.GET.get(name, "") for name in ("model", "category", "state", "verdict", "prompts")}
     if chosen["state"] not in Response.State.values:
         chosen["state"] = ""
     if chosen["verdict"] not in _VERDICTS:
         chosen["verdict"] = ""
+    if chosen["prompts"] not in _PROMPTS:
+        chosen["prompts"] = ""
     found = queries.filtered_responses(study, **chosen)
     page: Page[Response] = Paginator(found, _RESPONSES_PER_PAGE).get_page(request.GET.get("page"))
     return {
@@ -156,6 +159,7 @@ def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
         "categories": sorted({group.category for group in groups}),
         "states": Response.State.choices,
         "verdicts": _VERDICTS,
+        "prompts": _PROMPTS,
         "chosen": chosen,
         "is_filtered": any(chosen.values()),
         "query": _query_of(chosen),

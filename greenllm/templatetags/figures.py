@@ -37,6 +37,24 @@ def milligrams(mass_g: float | None) -> str:
 
 
 @register.filter
+def milligrams_value(mass_g: float | str | None) -> str:
+    """Write a mass given in grams as milligrams for `data-value`, by which a table sorts: empty where it is missing."""
+    return f"{grams_to_milligrams(mass_g):.6g}" if isinstance(mass_g, float) else ""
+
+
+@register.filter
+def percent_value(share: float | str | None) -> str:
+    """Write a share in percent for `data-value`, by which a table sorts: empty where it is missing."""
+    return f"{100 * share:.6g}" if isinstance(share, float) else ""
+
+
+@register.filter
+def joules_alone(energy_j: float | None) -> str:
+    """Write an energy given in joules, or joules per token, as a number without its unit."""
+    return NONE if energy_j is None else significant(energy_j)
+
+
+@register.filter
 def percent(share: float | None) -> str:
     """Write a share as a whole percentage."""
     return NONE if share is None else f"{100 * share:.0f}\u00a0%"

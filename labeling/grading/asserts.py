@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from labeling.grading.base import UnusableCheck
+from labeling.grading.parsing import parse
 
 _OWN_SCOPE = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
@@ -45,7 +46,7 @@ def parse_assertion(text: str, *, entry_point: str) -> Assertion:
         UnusableCheck: it is no single assert, does not use the solution, or loops over it.
     """
     try:
-        statements = ast.parse(text.strip()).body
+        statements = parse(text.strip()).body
     except (SyntaxError, ValueError) as error:
         raise UnusableCheck(f"a test is no Python: {text!r}") from error
     if len(statements) != 1 or not isinstance(statements[0], ast.Assert):

@@ -1,6 +1,5 @@
 """Have expressions evaluated beside a solution in a sandbox, and read what comes back."""
 
-import ast
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labeling.grading import inside
+from labeling.grading.parsing import read_literal
 from labeling.sandbox import Killed, Sandbox
 
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -53,7 +53,7 @@ def evaluate(
 def _read(stdout: bytes, *, nonce: str, count: int) -> list[Outcome] | Trouble:
     """Read the one line of `inside.report`; a line without the nonce, or of another form, is none."""
     try:
-        said, failure, outcomes = ast.literal_eval(stdout.decode("ascii"))
+        said, failure, outcomes = read_literal(stdout.decode("ascii"))
         if said != nonce:
             return Trouble("It ended without a result of ours.")
         if failure:

@@ -1,5 +1,7 @@
 """Who may ask without a key or a session, and who may see what models did and cost."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
@@ -10,14 +12,22 @@ _LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def is_anonymous_allowed(request: HttpRequest) -> bool:
-    """Tell whether a caller may read and ask without signing in: only where switched on, and from this machine.
+    """Tell whether a caller may read and ask without signing in: only where switched on, and from this machine."""
+    return is_local(request.META.get("REMOTE_ADDR"), request.headers)
+
+
+def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
+    """Tell whether anonymous use is switched on and a request came from this machine."""
+    return settings.ANONYMOUS_ACCESS == "loopback" and is_from_here(address, headers)
+
+
+def is_from_here(address: str | None, headers: Mapping[str, str]) -> bool:
+    """Tell whether a request came from this machine.
 
     A forwarded request came from somewhere else, whatever the address of the proxy.
     """
-    if settings.ANONYMOUS_ACCESS != "loopback":
-        return False
-    is_forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
-    return request.META.get("REMOTE_ADDR") in _LOOPBACK and not is_forwarded
+    is_forwarded = any(name in headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    return address in _LOOPBACK and not is_forwarded
 
 
 def sees_results(request: HttpRequest) -> bool:

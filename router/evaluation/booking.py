@@ -6,6 +6,7 @@ import numpy as np
 
 from router.estimate import Floats, Integers
 from router.evaluation.tuning import Tuned
+from router.expecting import Worth
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Ledger:
     splits: list[tuple[float, float]] = field(default_factory=list)
     base: list[tuple[float, float]] = field(default_factory=list)
     tuned: list[Tuned] = field(default_factory=list)
-    chosen_counts: Integers | None = None
+    chosen_counts: Floats | None = None
 
     def add(self, rows: Integers, right: Floats, cost: Floats, base: tuple[float, float]) -> None:
         """Book what happened on the reported prompts of one split."""
@@ -71,14 +72,11 @@ class Steadiness:
     cost: float = 0.0
     cost_before: float = 0.0
 
-    def add(self, before: Integers, after: Integers, right: Floats, cost: Floats) -> None:
-        rows = np.arange(len(before))
-        known = ~np.isnan(right[rows, before]) & ~np.isnan(right[rows, after])
-        known &= ~np.isnan(cost[rows, before]) & ~np.isnan(cost[rows, after])
-        rows, before, after = rows[known], before[known], after[known]
-        self.unchanged += int((before == after).sum())
-        self.prompt_count += len(rows)
-        self.right_before += float(right[rows, before].sum())
-        self.right += float(right[rows, after].sum())
-        self.cost_before += float(cost[rows, before].sum())
-        self.cost += float(cost[rows, after].sum())
+    def add(self, is_same: np.ndarray, *, before: Worth, after: Worth) -> None:
+        known = ~np.isnan(before.right) & ~np.isnan(after.right) & ~np.isnan(before.costs) & ~np.isnan(after.costs)
+        self.unchanged += int(is_same[known].sum())
+        self.prompt_count += int(known.sum())
+        self.right_before += float(before.right[known].sum())
+        self.right += float(after.right[known].sum())
+        self.cost_before += float(before.costs[known].sum())
+        self.cost += float(after.costs[known].sum())

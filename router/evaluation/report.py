@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class Row:
     own_cost: float | None = None
     dial_of: str = ""
     target: float | None = None
+    tolerances: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Report:
     """The whole report; `unit` is that of every cost, per prompt.
 
     `qualities` counts the costs of the table by how they came about; `frontier` names the models that the best mixes of
-    two are made of.
+    two are made of. `reckoned` says of approaches that check answers how that was reckoned.
     """
 
     unit: str
@@ -77,6 +78,7 @@ class Report:
     own_cost: OwnCost
     qualities: dict[str, int]
     frontier: tuple[str, ...]
+    reckoned: dict[str, str] = field(default_factory=dict)
 
     def row(self, title: str) -> Row:
         """Return the row of an approach."""
@@ -87,7 +89,13 @@ class Report:
         return {"format": FORMAT, **_without_nan(asdict(self))}
 
 
-def report(run: Run, *, own_cost: OwnCost = UNKNOWN, qualities: Mapping[str, int] | None = None) -> Report:
+def report(
+    run: Run,
+    *,
+    own_cost: OwnCost = UNKNOWN,
+    qualities: Mapping[str, int] | None = None,
+    reckoned: Mapping[str, str] | None = None,
+) -> Report:
     """Draw up the report of a run; what routes is charged with the router's own cost where that is known."""
     groups = run.table.groups
     draws = Resampling(run.ledgers, groups, seed=run.seed)
@@ -111,6 +119,7 @@ def report(run: Run, *, own_cost: OwnCost = UNKNOWN, qualities: Mapping[str, int
         own_cost=own_cost,
         qualities=dict(qualities or {}),
         frontier=tuple(one.title for one in frontier(rows.singles)),
+        reckoned=dict(reckoned or {}),
     )
 
 
@@ -149,9 +158,9 @@ class _Rows:
 
     def _chosen(self, ledger: Ledger) -> dict[str, float]:
         counts = ledger.chosen_counts if ledger.chosen_counts is not None else np.zeros(0)
-        total = max(int(counts.sum()), 1)
+        total = max(float(counts.sum()), 1.0)
         named = zip(self._run.table.models, counts, strict=False)
-        return {model: int(count) / total for model, count in named if count}
+        return {model: float(count) / total for model, count in named if count}
 
     def _against_mixes(self, ledger: Ledger, accuracy: float, cost: float, extra: float) -> dict[str, Any]:
         if ledger.kind not in {"policy", "dial"}:
@@ -171,10 +180,12 @@ class _Rows:
 
 def _tuned(ledger: Ledger, approach: Approach | None) -> dict[str, Any]:
     floors = [found.accuracy_floor for found in ledger.tuned if found.accuracy_floor is not None]
-    prices = [] if floors else [found.sci_price for found in ledger.tuned]
+    tolerances = [found.tolerance for found in ledger.tuned if found.tolerance is not None]
+    prices = [] if floors or tolerances else [found.sci_price for found in ledger.tuned]
     return {
         "prices": (min(prices), max(prices)) if prices else None,
         "floors": (min(floors), max(floors)) if floors else None,
+        "tolerances": (min(tolerances), max(tolerances)) if tolerances else None,
         "dial_of": "" if approach is None else approach.dial_of,
         "target": None if approach is None else approach.target,
     }

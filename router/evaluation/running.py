@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from router.cascade import Cascade, Rates
 from router.estimate import Estimates, Estimator, Floats, Integers, Shrinkage
 from router.evaluation.booking import Calibration, Ledger, Steadiness, mean_of_known
 from router.evaluation.table import Split, Table, split
-from router.evaluation.tuning import Tuned, best_of, trials, with_tuned
+from router.evaluation.tuning import Tunable, Tuned, finest_of, trials, with_tuned
+from router.expecting import Choices, Worth, agreed_rates, choices_of, worth_of
 from router.policies import ByCategory, Floor, Guarded, Knn, Nearest, Policy
 from router.regression import RegressionEstimator
 
-_Tunable = Knn | ByCategory | Floor
-FOLDS = 5
 TARGETS = (0.0, -0.005, -0.01, -0.02, -0.05)  # allowed changes of accuracy at which the dial is shown
 
 
@@ -23,12 +24,14 @@ class Approach:
     """A policy as it is evaluated.
 
     Args:
-        policy: the rule; the price of a `knn` or `category`, or the floor of a `floor`, is replaced by the tuned one
-            where `target` is given.
+        policy: the rule; the price of a `knn` or `category`, the floor of a `floor` or the tolerance of a `cascade` is
+            replaced by the tuned one where `target` is given.
         target: allowed change of accuracy against the fallback; None: nothing is tuned.
         is_regression: whether the estimates come from the regression, else from neighbours alone.
         is_category_known: whether the rule is told the prompt's true category, as no live router is; it embeds nothing.
         dial_of: title of the approach of which this is another place on its dial; "" for one of its own.
+        wrong_alike: of a `cascade` whose checkers are not measured: it goes by an agreement that is modelled on the
+            learned prompts, with this share of answers alike where both are wrong; None: by the rates of the policy.
     """
 
     title: str
@@ -37,6 +40,7 @@ class Approach:
     is_regression: bool = False
     is_category_known: bool = False
     dial_of: str = ""
+    wrong_alike: float | None = None
 
     @property
     def kind(self) -> str:
@@ -58,7 +62,7 @@ def usual_approaches(*, target: float = -0.01) -> list[Approach]:
 def dial_of(approaches: Sequence[Approach]) -> list[Approach]:
     """Return the other places on the dial of every tuned `knn`: the same rule for other allowed losses."""
     return [
-        replace(one, title=f"{one.title}, {100 * target:+g} points", target=target, dial_of=one.title)
+        replace(one, title=f"{one.title}, loss {abs(100 * target):g}", target=target, dial_of=one.title)
         for one in approaches
         if isinstance(one.policy, Knn) and one.target is not None
         for target in TARGETS
@@ -102,7 +106,7 @@ def run(
     """Evaluate approaches and every control on the same splits.
 
     Prices are tuned on prompts that are reported nowhere: the training and calibration prompts of a split, each
-    estimated by a router that does not know it, in five folds. The reported router knows all of these.
+    estimated by a router that knows all others of them. The reported router knows all of these.
 
     Raises:
         UnusableOutcomes: the table cannot be split.
@@ -122,7 +126,7 @@ def run(
         desk = _Desk(table, part)
         for approach in approaches:
             policy, tuned = desk.tuned(approach, book.fallback)
-            chosen = policy.choose(desk.estimator(approach), desk.estimates(approach))
+            chosen = choices_of(policy, desk.estimator(approach), desk.estimates(approach))
             book.policy(approach.title, chosen, tuned)
             if approach.dial_of:
                 continue  # of the same estimates as what it is the dial of
@@ -130,9 +134,9 @@ def run(
                 calibration = calibrations.setdefault(approach.title, Calibration())
                 calibration.add(desk.estimates(approach).p, table.is_right[part.test])
             for name, other in (written or {}).items():
-                again = policy.choose(desk.estimator(approach), desk.estimates(approach, other))
+                again = choices_of(policy, desk.estimator(approach), desk.estimates(approach, other))
                 steady = steadiness.setdefault((approach.title, name), Steadiness())
-                steady.add(chosen, again, table.is_right[part.test], table.costs[part.test])
+                steady.add(chosen.same_as(again), before=book.worth(chosen), after=book.worth(again))
         if on_progress is not None:
             on_progress(number + 1)
     return Run(
@@ -152,7 +156,7 @@ def _empty_ledger(table: Table, kind: str, title: str) -> Ledger:
     n = len(table.texts)
     return Ledger(
         title, kind, np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64),
-        chosen_counts=np.zeros(len(table.models), dtype=np.int64),
+        chosen_counts=np.zeros(len(table.models)),
     )  # fmt: skip
 
 
@@ -181,14 +185,17 @@ class _Book:
             right = np.where(known, np.nansum(self.right, axis=1) / (~np.isnan(self.right)).sum(axis=1), np.nan)
             cost = np.nansum(self.cost, axis=1) / (~np.isnan(self.cost)).sum(axis=1)
         self._add("random", right, cost)
-        self.policy("oracle", self._oracle())
+        self.policy("oracle", Choices(self._oracle()))
 
-    def policy(self, title: str, chosen: Integers, tuned: Tuned | None = None) -> None:
-        rows = np.arange(len(chosen))
-        self._add(title, self.right[rows, chosen], self.cost[rows, chosen])
+    def worth(self, chosen: Choices) -> Worth:
+        return worth_of(chosen, self.right, self.cost)
+
+    def policy(self, title: str, chosen: Choices, tuned: Tuned | None = None) -> None:
+        worth = self.worth(chosen)
+        self._add(title, worth.right, worth.costs)
         ledger = self._ledgers[title]
         if ledger.chosen_counts is not None:
-            ledger.chosen_counts += np.bincount(chosen, minlength=len(self._models))
+            ledger.chosen_counts += worth.stands.sum(axis=0)
         if tuned is not None:
             ledger.tuned.append(tuned)
 
@@ -212,8 +219,9 @@ class _Desk:
         self._table, self._part = table, part
         self._estimators: dict[tuple[bool, Shrinkage], Estimator] = {}
         self._estimates: dict[tuple[bool, Shrinkage, int], Estimates] = {}
-        self._folded: dict[tuple[bool, Shrinkage], Estimates] = {}
-        self._tried: dict[tuple[_Tunable, bool, bool], list[Tuned]] = {}
+        self._left_out: dict[tuple[bool, Shrinkage], Estimates] = {}
+        self._tried: dict[tuple[Tunable, bool, bool], list[Tuned]] = {}
+        self._agreed: dict[float, tuple[Rates, ...]] = {}
 
     def estimator(self, approach: Approach) -> Estimator:
         key = (approach.is_regression, approach.policy.shrinkage)
@@ -233,28 +241,42 @@ class _Desk:
 
     def tuned(self, approach: Approach, fallback: int) -> tuple[Policy, Tuned | None]:
         """Return the policy as it is reported: with its price, and told the true categories where it may know them."""
-        policy = approach.policy
-        if not isinstance(policy, Knn | ByCategory | Floor):
+        policy = self._checked(approach)
+        if not isinstance(policy, Tunable):
             return policy, None
         tuned = None
         if approach.target is not None:
-            tuned = best_of(self._trials(policy, approach, fallback), accuracy_change=approach.target)
+            coarse, closer = self._coarse(policy, approach, fallback), partial(self._trials, policy, approach, fallback)
+            tuned = finest_of(coarse, closer, accuracy_change=approach.target)
             policy = with_tuned(policy, tuned)
         return self._told(policy, approach, self._part.test), tuned
 
-    def _trials(self, policy: _Tunable, approach: Approach, fallback: int) -> list[Tuned]:
+    def _checked(self, approach: Approach) -> Policy:
+        """Return the policy with the checkers that it goes by, where these are modelled on the learned prompts."""
+        policy, alike, learned = approach.policy, approach.wrong_alike, self._part.learned
+        if not isinstance(policy, Cascade) or alike is None:
+            return policy
+        if alike not in self._agreed:
+            right, categories = self._table.is_right[learned], self._table.categories[learned]
+            self._agreed[alike] = tuple(agreed_rates(right, categories, wrong_alike=alike))
+        return replace(policy, rates=self._agreed[alike])
+
+    def _coarse(self, policy: Tunable, approach: Approach, fallback: int) -> list[Tuned]:
         """Try every price on the learned prompts; other places on the dial want the same trials."""
         key = (policy, approach.is_regression, approach.is_category_known)
         if key not in self._tried:
-            learned = self._part.learned
-            self._tried[key] = trials(
-                self._told(policy, approach, learned),
-                estimator=self.estimator(approach), estimates=self._in_folds(approach),
-                right=self._table.is_right[learned], costs=self._table.costs[learned], fallback=fallback,
-            )  # fmt: skip
+            self._tried[key] = self._trials(policy, approach, fallback)
         return self._tried[key]
 
-    def _told(self, policy: _Tunable, approach: Approach, rows: Integers) -> _Tunable:
+    def _trials(self, policy: Tunable, approach: Approach, fallback: int, near: Tuned | None = None) -> list[Tuned]:
+        learned = self._part.learned
+        return trials(
+            self._told(policy, approach, learned),
+            estimator=self.estimator(approach), estimates=self._of_learned(approach),
+            right=self._table.is_right[learned], costs=self._table.costs[learned], fallback=fallback, near=near,
+        )  # fmt: skip
+
+    def _told(self, policy: Tunable, approach: Approach, rows: Integers) -> Tunable:
         if isinstance(policy, ByCategory) and approach.is_category_known:
             return replace(policy, categories=self._table.categories[rows])
         return policy
@@ -265,25 +287,12 @@ class _Desk:
             return RegressionEstimator(known, [self._table.texts[row] for row in rows], shrinkage)
         return Estimator(known, shrinkage)
 
-    def _in_folds(self, approach: Approach) -> Estimates:
-        """Estimate every learned prompt by a router that knows only the prompts of the other folds."""
+    def _of_learned(self, approach: Approach) -> Estimates:
+        """Estimate every learned prompt by a router that knows all others but those of the same text."""
         key = (approach.is_regression, approach.policy.shrinkage)
-        if key not in self._folded:
-            self._folded[key] = self._fold(*key)
-        return self._folded[key]
-
-    def _fold(self, is_regression: bool, shrinkage: Shrinkage) -> Estimates:
-        learned, groups = self._part.learned, self._table.groups[self._part.learned]
-        names = np.unique(groups)
-        fold_of = dict(zip(names, np.random.default_rng(self._part.seed).permutation(len(names)) % FOLDS, strict=True))
-        folds = np.array([fold_of[group] for group in groups])
-        parts = []
-        for fold in range(FOLDS):
-            asked = learned[folds == fold]
-            estimator = self._learn(learned[folds != fold], is_regression, shrinkage)
-            texts = [self._table.texts[row] for row in asked]
-            parts.append(estimator.estimate(self._table.vectors[asked], texts))
-        order = np.argsort(np.concatenate([np.flatnonzero(folds == fold) for fold in range(FOLDS)]))
-        names_of_fields = [name for name in Estimates.__dataclass_fields__ if name != "neighbours"]
-        whole = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names_of_fields}
-        return Estimates(**whole, neighbours=np.zeros((len(learned), 1), dtype=np.int64))
+        if key not in self._left_out:
+            learned = self._part.learned
+            texts = [self._table.texts[row] for row in learned]
+            groups = np.unique(self._table.groups[learned], return_inverse=True)[1]
+            self._left_out[key] = self.estimator(approach).estimate_known(groups, texts)
+        return self._left_out[key]

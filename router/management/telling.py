@@ -9,9 +9,10 @@ from benchmarks.units import grams_to_milligrams
 from benchmarks.vetting import Unfit
 from router.admitting import NotJudged
 from router.choosing_labels import NothingWaits
+from router.embedding import EmbedderMismatch
 from router.evaluating import NothingToCompare
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex
+from router.indexing import NoIndex
 from router.jobs import IndexNotBuilt
 from router.joining import CannotEvaluate
 from router.leaving import CannotRetire

@@ -10,14 +10,20 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from tests.bench.embedding import compare_variants
+from tests.bench.million import CACHE, decide_among
 from tests.bench.table import Table as Shown
+
+if TYPE_CHECKING:
+    from router.estimate import Known
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "routing"
-CACHE = Path.home() / ".cache" / "greenllm-bench"
 # what routing.md measured: accuracy and cost of best single, random, oracle and nearest
 KNOWN = {
     "zeroeval_small": {
@@ -49,7 +55,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tables", nargs="*", default=list(KNOWN), choices=list(KNOWN))
     parser.add_argument("--no-written", action="store_true", help="Leave typos and other framings out: much faster.")
+    parser.add_argument("--only", choices=["million", "embedding"], help="One part alone.")
+    parser.add_argument("--known", type=int, default=1_000_000, help="Known prompts of the part million.")
     options = parser.parse_args()
+    if options.only == "million":
+        return decide_among(options.known)
 
     import django
 
@@ -58,8 +68,13 @@ def main() -> int:
     django.setup()
     logging.disable(logging.WARNING)
     shown = Shown()
+    if options.only == "embedding":
+        compare_variants(shown, tables=TABLES, names=options.tables, cache=CACHE)
+        print(f"missed: {', '.join(shown.missed) or 'none'}")  # noqa: T201
+        return 0
     print(f"load of the machine before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")  # noqa: T201
-    _decisions(shown)
+    with threadpool_limits(1, user_api="blas"):  # as the web process has it
+        _decisions(shown)
     if not TABLES.is_dir():
         shown.skipped("tables of real outcomes", f"{TABLES} is not here")
     else:
@@ -209,6 +224,7 @@ def _decisions(shown: Shown, *, prompt_count: int = 10_000, model_count: int = 2
         vectors[:prompt_count], chance.integers(0, 8, prompt_count), scores, np.ones(scores.shape, dtype=np.int64),
         chance.lognormal(size=scores.shape),
     )  # fmt: skip
+    _live_choices(shown, known, vectors[prompt_count:], chance)
     for policy in (Nearest(), Knn(sci_price=0.1), Guarded()):
         estimator = Estimator(known, policy.shrinkage)
         spent = []
@@ -218,6 +234,47 @@ def _decisions(shown: Shown, *, prompt_count: int = 10_000, model_count: int = 2
             spent.append(1000 * (time.perf_counter() - begun))
         p95 = float(np.quantile(spent, 0.95))
         shown.below(f"decision by {policy.name}, 10,000 prompts, 20 models, p95", p95, 2, "ms", n=asked)
+
+
+def _live_choices(shown: Shown, known: "Known", asked: np.ndarray, chance: np.random.Generator) -> None:
+    """Time what the live router does after the embedding, with its words, but for its queries."""
+    from router.adjusting import Adjusting, Conditions
+    from router.estimate import Estimator
+    from router.knowledge import Column, Knowledge
+    from router.length import Asked
+    from router.models import PolicyVersion
+    from router.regression import RegressionEstimator
+    from router.vectors import cosines_of, nearest, squared_lengths, usual_distance
+    from router.weighing import neighbour_count_of, weigh
+
+    words = np.array([f"word{number}" for number in range(20_000)])
+    popular = 1 / np.arange(1, len(words) + 1)
+    count, model_count = known.scores.shape
+    drawn = chance.choice(words, size=(count + len(asked), 40), p=popular / popular.sum())
+    texts = [" ".join(row) for row in drawn]
+    begun = time.perf_counter()
+    by_regression = RegressionEstimator(known, texts[:count])
+    shown.row("regression, fitting 10,000 prompts, 20 models", f"{time.perf_counter() - begun:.1f} s")
+    begun = time.perf_counter()
+    novelty = usual_distance(known.vectors)
+    shown.row("distance above which a prompt is unknown", f"{time.perf_counter() - begun:.2f} s")
+    by_neighbours, lengths = Estimator(known), squared_lengths(known.vectors)
+    columns = tuple(Column(number, f"model-{number}", "measured", True) for number in range(model_count))
+    knowledge = Knowledge(("",), np.arange(count), tuple("abcdefgh"), columns, by_neighbours, novelty)
+    for policy, estimator in (("guarded", by_neighbours), ("knn", by_neighbours), ("knn", by_regression)):
+        version = PolicyVersion(policy=policy, sci_price=0.1, novelty=4.0)
+        spent = []
+        for vector, text in zip(asked, texts[count:], strict=True):
+            begun = time.perf_counter()
+            found = nearest(known.vectors, knowledge.prompt_ids, vector, neighbour_count_of(version), lengths=lengths)
+            around = estimator.around(knowledge.rows_of(found), cosines_of(found))
+            adjusting = Adjusting({}, Conditions(Asked.of_prompt(text)), {})
+            weigh(version=version, knowledge=knowledge, estimator=around, vector=vector, text=text, adjusting=adjusting)
+            spent.append(1000 * (time.perf_counter() - begun))
+        kind = "regression" if estimator is by_regression else "neighbours"
+        name = f"live choice by {policy}, {kind}"
+        shown.row(f"{name}, p50", f"{float(np.quantile(spent, 0.5)):.2f} ms", n=len(spent))
+        shown.below(f"{name}, p95", float(np.quantile(spent, 0.95)), 2, "ms", n=len(spent))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, Scrip
 from benchmarks.jobs import release_recorder
 from benchmarks.locking import machine_lock
 from benchmarks.management.commands.work import MachineWorker
-from benchmarks.models import InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
+from benchmarks.models import EnergyFit, InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
 from benchmarks.recording import RecorderBusy, recorder_for
 from benchmarks.studying import pause, start
@@ -114,6 +114,26 @@ def can_sample(machine: Machine) -> bool:
         return False
     other.stop()
     return True
+
+
+class TestEndOfStudy:
+    def test_fits_energy_against_length(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine, repeats=4)
+            enqueue_study(study=study)
+            work(study)
+        fit = EnergyFit.objects.get()
+        assert (fit.deployment.language_model.name, fit.answer_count) == ("tiny", 8)
+        waits = ResponseAttempt.objects.values_list("load_wait_s", flat=True)
+        assert all(wait is not None and wait > 0 for wait in waits)
+
+    def test_of_few_answers_fits_nothing(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            enqueue_study(study=study)
+            work(study)
+        assert study.state == Study.State.FINISHED
+        assert not EnergyFit.objects.exists()
 
 
 class TestServerAway:

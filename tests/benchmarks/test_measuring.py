@@ -28,7 +28,7 @@ from benchmarks.meters.base import Boundary, Channel, Quality, Quantity, Reading
 from benchmarks.meters.configuration import MeterConfiguration
 from benchmarks.meters.replay import PowerCourse, Step
 from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response, ResponseAttempt, Study
-from benchmarks.recording import ChannelRecord, SamplerRecorder
+from benchmarks.recording import ChannelRecord, SamplerRecorder, SamplesMissing
 from benchmarks.sci import METHOD_VERSION
 from benchmarks.study_plan import Design
 from benchmarks.studying import cancel, pause
@@ -209,6 +209,46 @@ class TestGap:
 
         assert self.measure(study, ten_seconds(Cancelling(silent_ns=2 * SECOND))) is Outcome.FAILED
         assert only_response(study).state == "cancelled"
+
+
+class TestSilence:
+    """A meter that gives nothing any more before the stop."""
+
+    class Silent(ScriptedRecorder):
+        def records(self, *, start_ns: int, stop_ns: int) -> tuple[ChannelRecord, ...]:
+            came = super().records(start_ns=start_ns, stop_ns=stop_ns)
+            raise SamplesMissing(
+                "Samples are missing: the board's port is not open",
+                tuple(replace(one, readings=one.readings[:count]) for one in came for count in self.counts),
+            )
+
+        counts: tuple[int, ...] = (60,)  # of the readings that came; none: nothing of use did
+
+    def outcomes(self, serve: Serve, recorder: ScriptedRecorder) -> tuple[list[Outcome], Response]:
+        study = make_pending_study(serve().base_url, QUESTION)
+        Study.objects.update(max_attempts=2)
+        lab = ten_seconds(recorder)
+        found = [measure_response(response_id=only_response(study).pk, lab=lab) for _ in range(2)]
+        return found, only_response(study)
+
+    def test_in_every_attempt_leaves_the_answer_with_its_energy_missing(self, serve: Serve) -> None:
+        outcomes, response = self.outcomes(serve, self.Silent())
+
+        assert outcomes == [Outcome.RETRY, Outcome.FINISHED]
+        assert (response.text, response.state) == (ANSWER, "finished")
+        assert response.measurement is not None
+        assert (response.measurement.energy_j, response.measurement.quality) == (None, "missing")
+        assert "no reading for" in response.measurement.missing_reason
+        assert attempts_of(response) == [(1, "failed", "SamplesMissing"), (2, "finished", "")]
+
+    def test_from_the_beginning_fails_the_response(self, serve: Serve) -> None:
+        recorder = self.Silent()
+        recorder.counts = ()
+
+        outcomes, response = self.outcomes(serve, recorder)
+
+        assert outcomes == [Outcome.RETRY, Outcome.FAILED]
+        assert response.error == "Samples are missing: the board's port is not open"
 
 
 class TestCooldown:

@@ -20,7 +20,7 @@ from tests.factories import NOW, make_pending_study
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 QUESTION = "One?"
-ROOM = "16m"  # for an hour of samples every 20 ms
+ROOM = "16m"  # for an hour of samples
 
 Act = Callable[[], object]
 
@@ -67,7 +67,7 @@ def study_at(stack: ExitStack, during_first_answer: Act = lambda: None) -> Study
         return ScriptedAnswer("word " * 4, seconds_per_token=0.1)
 
     server = stack.enter_context(ScriptedOllama([ScriptedModel("tiny")], answers=answer))
-    return make_pending_study(server.base_url, QUESTION, sampling_period_ms=20)
+    return make_pending_study(server.base_url, QUESTION, sampling_period_ms=200)
 
 
 def measure(study: Study, lab: Lab) -> tuple[Outcome, Response]:

@@ -106,6 +106,20 @@ class TestMeasureResponse:
         assert response.eval_duration_ns == (3_000_000 if flavour is Flavour.LLAMA_CPP else None)
         assert response.load_duration_ns is None
 
+    @pytest.mark.parametrize(("extras", "margin"), [({}, None), ({"top_logprobs": 2}, 3.0)])
+    def test_keeps_how_sure_the_model_was_where_the_study_asks(
+        self, extras: dict[str, object], margin: float | None
+    ) -> None:
+        def sure(_model: str, _prompt: str) -> ScriptedAnswer:
+            return ScriptedAnswer("It is four.", margin_nats=3.0)
+
+        with ScriptedOpenAI([TINY], flavour=Flavour.LLAMA_CPP, answers=sure) as server:
+            study = study_of(deployed(server.base_url), parameters=Parameters(num_ctx=None, extras=extras))
+            start(study=study, now=NOW)
+            measure_response(response_id=study.responses.get().pk, lab=_lab())
+
+        assert Response.objects.get().mean_margin_nats == (margin if margin is None else pytest.approx(margin))
+
     def test_fails_for_good_where_the_model_is_gone(self) -> None:
         with ScriptedOpenAI([ScriptedModel("another")], flavour=Flavour.LLAMA_CPP, answers={}) as server:
             study = study_of(deployed(server.base_url))

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.meters.base import SINCE_PREVIOUS, Quality, Quantity, Reading
 from benchmarks.meters.configuration import MeterConfiguration
 from benchmarks.models import EnergyTrace, Machine, Measurement
-from benchmarks.recording import RecordingError, SamplerRecorder, meters_of, recorder_for
+from benchmarks.recording import RecordingError, SamplerRecorder, SamplesMissing, meters_of, recorder_for
 from benchmarks.traces import pack
 
 MS = 1_000_000
@@ -105,6 +105,19 @@ class TestSamplerRecorder:
         with pytest.raises(RecordingError, match="started after the measurement had begun") as caught:
             running.records(start_ns=start_ns, stop_ns=time.monotonic_ns())
         assert caught.value.is_retryable
+
+    def test_tells_what_came_where_a_meter_falls_silent(self, recorder: Record) -> None:
+        """Nothing of the time to come is there yet, so that no channel reaches the stop."""
+        running = recorder(ESTIMATE, MeterConfiguration("replay", {"steps": [[1, 7]], "channel": "plug"}))
+        running.ensure_running(period_ns=20 * MS)
+        start_ns = time.monotonic_ns()
+
+        with pytest.raises(SamplesMissing, match="no reading of machine came in time .*; no reading of plug") as caught:
+            running.records(start_ns=start_ns, stop_ns=start_ns + 10**13)
+
+        assert caught.value.is_retryable
+        assert [one.channel.name for one in caught.value.came] == ["machine", "plug"]
+        assert all(one.readings[-1].at_ns > start_ns for one in caught.value.came)
 
     def test_must_be_started_first(self, recorder: Record) -> None:
         with pytest.raises(RecordingError, match="was not started"):

@@ -46,10 +46,40 @@ HOSTILE = [
     "<meta http-equiv=refresh content='0;url=http://elsewhere/'>",
     "<template data-text hx-get='/account/sign-out/' hx-trigger='load'></template>",
 ]
+# and as formulas, in which LaTeX might write HTML, addresses, styles or ids
+HOSTILE_FORMULAS = [
+    "$<script>alert(1)</script>$",
+    "$\\text{<img src=x onerror=alert(1)>}$",
+    "$$\\text{</mtext></math><script>alert(1)</script>}$$",
+    "\\(\\mbox{</math><style><img src=x onerror=alert(1)></style>}\\)",
+    "\\[\\href{javascript:alert(1)}{x}\\]",
+    "$\\url{javascript:alert(1)}$",
+    "$\\includegraphics{http://elsewhere/pixel.png}$",
+    "$\\htmlClass{hl-k}{x} \\htmlId{composer}{y} \\htmlStyle{position:fixed}{z}$",
+    "$\\style{position:fixed}{x}$",
+    '$\\class{x" onclick="alert(1)}{x}$',
+    "$\\color{red;position:fixed}{x}$",
+    "$\\cssId{prompt}{x}\\label{y}$",
+    "$$\\begin{equation}x\\label{composer}\\tag{<b>1</b>}\\end{equation}$$",
+    "$\\unicode{60}script\\unicode{62}$",
+    "$\\char60 script$",
+    "$\\def\\a{\\a\\a}\\a$",
+    "$\\foo{<img src=x onerror=alert(1)>}$",
+    "\\begin{align}<svg onload=alert(1)>&=1\\end{align}",
+    "$&lt;script&gt;$",
+    "$x$<math><mtext><img src=x onerror=alert(1)></mtext></math>",
+]
 ALLOWED_ATTRIBUTES = {"href", "rel", "start"}
 ALLOWED_TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong",
     "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+FORMULA_TAGS = {
+    "div", "math", "menclose", "mfrac", "mi", "mn", "mo", "mover", "mrow", "mspace", "msqrt", "mstyle", "msub", "msup",
+    "mtable", "mtd", "mtext", "mtr", "munder", "munderover",
+}  # fmt: skip
+FORMULA_ATTRIBUTES = {
+    "class", "display", "displaystyle", "form", "lspace", "mathvariant", "rspace", "scriptlevel", "stretchy", "width",
 }  # fmt: skip
 
 
@@ -75,9 +105,19 @@ class TestRenderMarkdown:
     @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
     def test_lets_nothing_through_that_can_act(self, text: str) -> None:
         seen = Seen(render_markdown(text))
-        assert seen.tags <= ALLOWED_TAGS
-        assert seen.attributes <= ALLOWED_ATTRIBUTES
+        assert seen.tags <= ALLOWED_TAGS | {"span"}
+        assert seen.attributes <= ALLOWED_ATTRIBUTES | {"class"}
+        assert all(name.startswith("hl-") for name in seen.classes)
         assert all(re.match(r"https?:|mailto:", address) for address in seen.addresses)
+
+    @pytest.mark.parametrize("text", HOSTILE + HOSTILE_FORMULAS, ids=range(len(HOSTILE) + len(HOSTILE_FORMULAS)))
+    def test_lets_no_formula_and_no_code_act(self, text: str) -> None:
+        for written in (text, f"$x$ {text}", f"$\\text{{{text}}}$", f"$$\n{text}\n$$", f"```python\n{text}\n```"):
+            seen = Seen(render_markdown(written))
+            assert seen.tags <= ALLOWED_TAGS | FORMULA_TAGS | {"span"}
+            assert seen.attributes <= ALLOWED_ATTRIBUTES | FORMULA_ATTRIBUTES
+            assert all(name.startswith("hl-") or name in {"formula", "to-left", "to-right"} for name in seen.classes)
+            assert all(re.match(r"https?:|mailto:", address) for address in seen.addresses)
 
     @pytest.mark.parametrize(
         ("text", "html"),
@@ -87,7 +127,9 @@ class TestRenderMarkdown:
             ("- one\n- two", "<ul>\n<li>one</li>\n<li>two</li>\n</ul>\n"),
             ("3. third", '<ol start="3">\n<li>third</li>\n</ol>\n'),
             ("one\ntwo", "<p>one<br>\ntwo</p>\n"),
-            ("```python\nif 1 < 2:\n    pass\n```", "<pre><code>if 1 &lt; 2:\n    pass\n</code></pre>\n"),
+            ("```\nif 1 < 2:\n    pass\n```", "<pre><code>if 1 &lt; 2:\n    pass\n</code></pre>\n"),
+            ("```py\npass\n```", '<pre><code><span class="hl-k">pass</span>\n</code></pre>\n'),
+            ("```nonsense\npass\n```", "<pre><code>pass\n</code></pre>\n"),
             (
                 "[there](https://example.org/a?b=1&c=2)",
                 '<p><a href="https://example.org/a?b=1&amp;c=2" rel="noopener noreferrer nofollow">there</a></p>\n',

@@ -69,3 +69,7 @@ class TestVariedParameters:
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (0.5, "0.5"), (2**62, str(2**62)), (1e-7, "1e-07")])
 def test_written_is_what_a_person_would_type(value: float, text: str) -> None:
     assert written(value) == text
+
+
+def test_counts_likely_tokens_in_whole_numbers() -> None:
+    assert repr(parse_sweep(["top_logprobs=2"])) == "{'top_logprobs': (2,)}"

@@ -37,7 +37,7 @@ class TestDemo:
 
     def test_compares_each_model_the_router_and_the_oracle(self, demo: Installation) -> None:
         table = demo.log[demo.log.index("approach") :]
-        routers = ("router (nearest), bare items", "router (nearest), whole prompts")
+        routers = ("router (guarded), bare items", "router (guarded), whole prompts")
         for name in ("smollm2:135m ", "smollm2:135m-q8_0", "smollm2:135m-q3_k", *routers, "oracle"):
             row = next(line for line in table.splitlines() if line.startswith(name))
             assert re.search(r"^.*  10  +\d+% \[\d+%, \d+%\].* estimated$", row), row
@@ -111,7 +111,7 @@ class TestEndpoint:
 
     def test_lists_auto_first(self, client: openai.OpenAI) -> None:
         names = [model.id for model in client.models.list()]
-        assert names == ["auto", "smollm2:135m", "smollm2:135m-q3_k", "smollm2:135m-q8_0"]
+        assert names == ["auto", "auto:green", "auto:quality", "smollm2:135m", "smollm2:135m-q3_k", "smollm2:135m-q8_0"]
 
     def test_refuses_a_prompt_longer_than_the_context(self, client: openai.OpenAI) -> None:
         with pytest.raises(openai.BadRequestError) as refused:

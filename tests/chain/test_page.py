@@ -1,5 +1,6 @@
 """The page in a real browser: light and dark, wide and phone, with and without JavaScript."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -43,7 +44,7 @@ class TestPage:
         expect(page.get_by_role("article", name="Answer")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         page.get_by_text("Why this model?").click()
         expect(page.get_by_role("table", name="Candidates")).to_contain_text("chosen")
-        expect(page.get_by_role("article", name="Answer")).to_contain_text("mgCO2e expected (estimated, n = 1)")
+        expect(page.get_by_role("article", name="Answer")).to_contain_text("mgCO2e expected (estimated, n = 10)")
 
     def test_shows_each_figure_with_sample_size_and_quality(self, page: Page) -> None:
         table = page.get_by_role("table", name="Sum of SCI")
@@ -124,7 +125,8 @@ class TestPeople:
         page.get_by_role("textbox").fill("Tom has 6 pears and gets 5 more. How many pears does Tom have?")
         page.keyboard.press("Enter")
         answer = page.get_by_role("article", name="Answer")
-        expect(answer).to_contain_text("expected (estimated, n = 1)", timeout=ANSWER_TIMEOUT_MS)
+        # ten known prompts speak, or nine where the labels of the test before leave one of them undecided
+        expect(answer).to_contain_text(re.compile(r"expected\s\(estimated,\sn\s=\s(10|9)\)"), timeout=ANSWER_TIMEOUT_MS)
         expect(answer).to_contain_text("math")
         page.reload()
         expect(page.get_by_role("article", name="Answer")).to_contain_text("smollm2")

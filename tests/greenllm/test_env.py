@@ -27,9 +27,27 @@ READERS: dict[str, Callable[[], Any]] = {
     "decimal_number": lambda: env.decimal_number(NAME, 5.5, minimum=0.1),
     "one_of": lambda: env.one_of(NAME, "red", ["red", "green"]),
     "words": lambda: env.words(NAME, ["a", "b"]),
+    "origins": lambda: env.origins(NAME, []),
     "http_address": lambda: env.http_address(NAME, "http://127.0.0.1:11434"),
     "database": lambda: env.database(NAME, "postgresql://me@/%2Frun/name")["NAME"],
 }
+
+
+class TestFolder:
+    def test_is_none_where_the_variable_is_unset_or_empty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert read(monkeypatch, lambda: env.folder(NAME), None) is None
+        assert read(monkeypatch, lambda: env.folder(NAME), "") is None
+        assert NAME not in os.environ
+
+    def test_is_made_where_it_is_missing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        wanted = tmp_path / "a" / "b"
+        assert [read(monkeypatch, lambda: env.folder(NAME), str(wanted)) for _ in range(2)] == [wanted, wanted]
+        assert wanted.is_dir()
+
+    def test_stops_the_start_where_it_is_none(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(ImproperlyConfigured, match=NAME):
+            read(monkeypatch, lambda: env.folder(NAME), str(tmp_path / "file"))
 
 
 class TestReading:
@@ -52,6 +70,8 @@ class TestReading:
             pytest.param("decimal_number", "1e3", 1000.0, id="decimal: exponent"),
             pytest.param("one_of", "green", "green", id="one of"),
             pytest.param("words", None, ["a", "b"], id="words: unset"),
+            pytest.param("origins", None, [], id="origins: unset"),
+            pytest.param("origins", "*, http://localhost:3000", ["*", "http://localhost:3000"], id="origins: several"),
             pytest.param("words", " x ,, y,", ["x", "y"], id="words: blanks"),
             pytest.param("database", "postgres://u:p@db.example:5433/green", "green", id="database: another name"),
             pytest.param("database", None, "name", id="database: unset"),
@@ -82,6 +102,11 @@ class TestReading:
             ("database", "nonsense"),
             ("database", "postgresql://u:p@host:port/db"),
             ("database", "postgresql://u:p@[::1/db"),
+            ("origins", "app.example.org"),
+            ("origins", "https://app.example.org/"),
+            ("origins", "https://App.example.org"),
+            ("origins", "https://user@app.example.org"),
+            ("origins", "null"),
             ("http_address", "ftp://host"),
             ("http_address", "http://"),
             ("http_address", "unix:///run/x.sock"),

@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from benchmarks.federating import Timeouts, connect
+from benchmarks.fitting import fit_energy
 from benchmarks.inference.base import GenerationParameters
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, InferenceServer, Measurement
@@ -61,6 +62,17 @@ def make_decision(
     RoutingDecision.objects.create(
         request=request, policy="nearest", chosen=chosen, reason=reason, explanation="-", decided_at=decided_at
     )
+
+
+def make_apart(chosen: Deployment) -> None:
+    """Make three prompts of clients themselves and three answers of the cache; of one of each no SCI is known."""
+    for sci in (0.001, 0.002, None):
+        now, quality = timezone.now(), "" if sci is None else "measured"
+        sent = make.make_gateway_request(background_task="follow_ups", started_at=now)
+        facts = {"predicted_sci_gco2e": sci, "predicted_quality": "measured", "decided_at": now}
+        make.make_decision(request=sent, chosen=chosen, **facts)
+        saved = {"cache_saved_gco2e": sci, "cache_saved_quality": quality}
+        make.make_gateway_request(cache_hit="exact", started_at=now, **saved)
 
 
 @pytest.mark.django_db
@@ -204,6 +216,37 @@ class TestOverview:
         assert "<b>75\u00a0%</b><small>3 of n = 4</small>" in page
         assert "<b>25\u00a0%</b><small>1 of n = 4</small>" in page
 
+    def test_tells_of_background_prompts_apart(self) -> None:
+        federation = make_federation()
+        client = signed_in()
+        assert "Background prompts" not in page_of(client.get(PAGE))
+        make_apart(federation.small)
+        page = page_of(client.get(PAGE))
+        assert "nothing was routed" in page
+        assert '<th scope="row">follow ups</th><td class="number">3</td>' in page
+        assert "<b>3.00</b><small>n = 2 of 3</small>" in page
+
+    def test_tells_apart_what_the_cache_saved(self) -> None:
+        federation = make_federation()
+        client = signed_in()
+        assert "The cache" not in page_of(client.get(PAGE))
+        make_apart(federation.small)
+        page = page_of(client.get(PAGE))
+        assert '<th scope="row">measured</th><td class="number">2</td>' in page
+        assert "<b>3.00</b><small>n = 2 of 2</small>" in page
+        assert '<th scope="row">missing</th><td class="number">1</td>' in page
+
+    def test_comes_in_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_federation()
+        whole = page_of(signed_in().get(PAGE))
+        monkeypatch.setattr("greenllm.federation.views._PAGE_SIZE", 1)
+        second = page_of(signed_in().get(PAGE, {"page": "2"}))
+        assert ('data-table="models"' in whole, 'data-table="models"' in second) == (True, False)
+        assert "Page 2 of" in second
+        assert second.count('id="memory-') == 1
+        assert "health?page=2" in second
+        assert page_of(signed_in().get(PAGE + "health", {"page": "2"})).count("memory-") == 1
+
     def test_lists_retired_models_last(self) -> None:
         make.make_deployment("aaa", state="retired")
         make.make_deployment("zzz", state="active")
@@ -219,8 +262,8 @@ class TestOverview:
             deployment = make.make_deployment(f"model-{number}")
             make.make_response(make.make_prompt(), deployment, verdict="correct")
         client = signed_in()
-        # session, person, three for permissions; models, servers, answers, verdicts, routed, index, embedder
-        with django_assert_num_queries(13):  # the last one reads an admin's notices
+        # session, person, three for permissions; models, servers, answers, verdicts, routed, apart (2), index, embedder
+        with django_assert_num_queries(15):  # the last one reads an admin's notices
             client.get(PAGE)
 
 
@@ -229,7 +272,7 @@ class TestHealth:
     def test_is_asked_for_after_the_page(self) -> None:
         make_federation()
         page = page_of(signed_in().get(PAGE))
-        assert 'hx-get="/federation/health" hx-trigger="load"' in page
+        assert 'hx-get="/federation/health?page=1" hx-trigger="load"' in page
         assert "not asked yet" in page
 
     def test_says_that_a_server_is_away_and_the_page_stands(self) -> None:
@@ -268,8 +311,38 @@ class TestModelPage:
         assert "manage.py run_study NAME --model new" in page
         assert "No study asks it." in page
 
+    def test_shows_how_energy_grows_with_length(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        deployment, client = make_fitted(), signed_in(Role.RESEARCHER)
+        with django_assert_num_queries(15):  # three of them of the fit
+            page = page_of(client.get(f"/federation/models/{deployment.pk}/"))
+        assert "0.0200 J/token, from the whole energy of the answers" in page
+        assert "n = 12 answers, energy estimated" in page
+        assert 'id="energy-fit-figure"' in page
+        assert page.count('<th scope="row"><a href="/responses/') == 12
+
+    def test_says_how_to_fit_one_that_never_was(self) -> None:
+        page = page_of(signed_in().get(f"/federation/models/{make.make_deployment('new').pk}/"))
+        assert "manage.py fit_energy --deployment new" in page
+
     def test_of_none_does_not_exist(self) -> None:
         assert signed_in().get("/federation/models/1/").status_code == 404
+
+
+def make_fitted() -> Deployment:
+    """Make a model whose answers cost 1 J, 0.02 J a prompt token and 0.5 J an output token, and one that cost more."""
+    deployment, study = make.make_deployment("fitted"), make.make_study()
+    for number in range(12):
+        prompt_tokens, output_tokens = 20 + 10 * number, 30 + 7 * (number % 5)
+        make.make_response(
+            make.make_prompt("x" * 4 * prompt_tokens),
+            deployment,
+            study=study,
+            energy_j=1 + 0.02 * prompt_tokens + 0.5 * output_tokens + (20 if number == 5 else 0),
+            prompt_token_count=prompt_tokens,
+            output_token_count=output_tokens,
+        )
+    fit_energy(deployment=deployment, now=make.NOW)
+    return deployment
 
 
 @pytest.mark.django_db
@@ -427,6 +500,13 @@ class TestInTheBrowser:
             expect(page.get_by_text("away", exact=True)).to_be_visible()
             expect(page.get_by_role("row", name="small")).to_contain_text("not loaded")
 
+    def test_draws_measured_against_fitted_energies(self, site: Site) -> None:
+        page = site.open(f"/federation/models/{make_fitted().pk}/", user=person(Role.RESEARCHER))
+        page.locator("#energy-fit").scroll_into_view_if_needed()
+        expect(page.locator("#energy-fit[data-drawn] .points path")).to_have_count(12)
+        page.get_by_text("The latest 12 answers in numbers").click()
+        expect(page.get_by_role("region", name="Table of fitted answers").get_by_role("row")).to_have_count(13)
+
     def test_adds_and_retires_without_javascript(self, site: Site) -> None:
         with ScriptedOllama([TINY, BIG], answers={}) as ollama:
             page = site.open(PAGE, user=person(Role.ADMIN), java_script_enabled=False)
@@ -447,7 +527,9 @@ class TestInTheBrowser:
         with ScriptedOllama([TINY], answers={}) as ollama:
             federation = make_seen_federation(ollama.base_url)
             admin = person(Role.ADMIN)
+            make_apart(federation.small)
             check_page(site, f"{PAGE}?ask=1", user=admin)
             check_page(site, f"/federation/models/{federation.small.pk}/", user=admin)
+            check_page(site, f"/federation/models/{make_fitted().pk}/", user=admin)
             check_page(site, f"/federation/models/{federation.small.pk}/retire/", user=admin)
             check_page(site, "/federation/add/", user=admin)

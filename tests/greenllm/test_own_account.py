@@ -96,7 +96,7 @@ class TestKeys:
 
     def test_of_others_are_not_there(self) -> None:
         made = create_key(owner_id=person().pk, name="theirs")
-        client = client_of(person(Role.ADMIN))
+        client = client_of(person(Role.RESEARCHER))
         assert "theirs" not in page_of(client.get(PAGE))
         assert client.post(f"/account/keys/{made.key.pk}/revoke/").status_code == 404
         assert find_key(secret=made.secret) is not None

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
-from django.test import AsyncClient
 
 from benchmarks.inference.scripted import ScriptedOllama
+from greenllm.asgi import application
 from router.models import ApiKey
+from tests.asgi import living, requested
 from tests.router.standins import Federation
 
 CHAT = "/v1/chat/completions"
@@ -19,6 +20,8 @@ LIKE_MATH = "what is two plus three"
 LIKE_CODE = "write a python program"
 # the endpoint reads by connections of its own, so the rows are committed; only our tables are emptied after a test
 COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["greenllm", "benchmarks", "labeling", "router"])
+# where a role is asked for: without the app of Django's groups nobody has any
+EVERY_APP = pytest.mark.django_db(transaction=True)
 
 
 @dataclass
@@ -46,8 +49,8 @@ class Endpoint:
         return async_to_sync(self._send)(method, path, raw, headers)
 
     async def _send(self, method: str, path: str, raw: bytes, headers: dict[str, str]) -> HttpResponse:
-        sent = AsyncClient().generic(method, path, data=raw, content_type="application/json", headers=headers)
-        return cast(HttpResponse, await sent)
+        async with living(application):
+            return await requested(application, method, path, raw, {"Content-Type": "application/json", **headers})
 
     def chat(self, text: str = LIKE_MATH, *, model: str = "auto", **fields: Any) -> HttpResponse:
         record = {"model": model, "messages": [{"role": "user", "content": text}], **fields}

@@ -3,9 +3,10 @@
 import csv
 from pathlib import Path
 
-from benchmarks.models import Measurement, Study
+from benchmarks.models import Category, Deployment, Measurement, Study
 from benchmarks.scoring import apply_score, basis_of
-from router.models import PromptIndex
+from router.checking import VERSIONS
+from router.models import CheckerMeasurement, PromptIndex
 from tests.factories import (
     NOW,
     make_deployment,
@@ -31,6 +32,38 @@ def judged_study(*, count: int = 48, name: str = "") -> Study:
             verdict = "incorrect" if model == "cheap" and number % 2 else "correct"
             make_label(make_response(prompt, models[model], study=study, energy_j=energy_j), verdict, labeler=person)
     return study
+
+
+def checked_study(*, right: int = 15, wrong: int = 5, unreadable: int = 4, name: str = "") -> Study:
+    """Make a study in which a model gives right and wrong numbers, and some answers without any number (wrong)."""
+    study, person = make_study(name, state=Study.State.FINISHED, finished_at=NOW), make_user()
+    small = Deployment.objects.filter(language_model__name="small").first() or make_deployment("small")
+    answers = [("It is 7.", "correct")] * right + [("It is 8.", "incorrect")] * wrong
+    for text, verdict in answers + [("I do not know.", "incorrect")] * unreadable:
+        prompt = make_prompt("How many apples are there?")
+        make_label(make_response(prompt, small, study=study, text=text), verdict, labeler=person)
+    return study
+
+
+def trust(
+    checker: str,
+    deployment: Deployment,
+    category: str,
+    *,
+    accepted: int,
+    right: int,
+    answers: int = 100,
+    **facts: object,
+) -> CheckerMeasurement:
+    """Store how far a checker can be trusted: of so many answers of a model it accepted some, and these were right."""
+    values = {
+        "study": make_study(), "version": VERSIONS[checker], "category": Category.objects.get(name=category),
+        "answer_count": answers, "unknown_count": 0, "accepted_count": accepted, "right_count": right,
+        "accepted_right_count": right, "measured_at": NOW,
+    }  # fmt: skip
+    return CheckerMeasurement.objects.create(
+        checker=checker, language_model=deployment.language_model, **{**values, **facts}
+    )
 
 
 def write_outcomes(folder: Path, *, count: int = 60) -> Path:

@@ -13,14 +13,15 @@ from benchmarks.inference.scripted import ScriptedModel
 from benchmarks.inference.scripted_shapes import word_vector
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Prompt
 from router.embedding import Embedder
-from router.index import Loaded, VectorStore
+from router.index import IndexTooLarge, Loaded, VectorStore
 from router.indexing import build_index
-from router.models import PromptIndex
-from router.vectors import Matrix, Neighbour, nearest
+from router.models import PolicyVersion, PromptIndex
+from router.vectors import Matrix, Neighbour, nearest, usual_distance
 from tests import factories as make
 
 DIMENSION = 384  # wide enough that the words of the tests fall on axes of their own
 EMBEDDER_NAME = "all-minilm"
+SCRIPTED_DIGEST = "0" * 64  # of every scripted model
 SCRIPTED_MODELS = (
     ScriptedModel("small"),
     ScriptedModel("large"),
@@ -31,8 +32,8 @@ SCRIPTED_MODELS = (
 class MemoryStore(VectorStore):
     """Vectors in a dictionary, searched as the true store searches them; `failure` strikes the next write."""
 
-    def __init__(self) -> None:
-        super().__init__(chroma_url="http://127.0.0.1:1", cache_dir=Path("/nonexistent"), exact_limit=0)
+    def __init__(self, *, cache_dir: Path = Path("/nonexistent"), exact_limit: int = 100_000) -> None:
+        super().__init__(chroma_url="http://127.0.0.1:1", cache_dir=cache_dir, exact_limit=exact_limit)
         self.collections: dict[str, tuple[npt.NDArray[np.int64], Matrix]] = {}
         self.failure: Exception | None = None
 
@@ -45,11 +46,16 @@ class MemoryStore(VectorStore):
         self.collections.pop(collection_name, None)
 
     def whole(self, collection_name: str, prompt_count: int) -> Loaded:
+        if not self.is_held(prompt_count):
+            raise IndexTooLarge("too large")
         return Loaded(*self.collections[collection_name])
 
     def nearest(self, collection_name: str, vector: npt.NDArray[Any], count: int, prompt_count: int) -> list[Neighbour]:
         prompt_ids, matrix = self.collections[collection_name]
         return nearest(matrix, prompt_ids, vector, count)
+
+    def usual_distance(self, collection_name: str, prompt_ids: Sequence[int]) -> float | None:
+        return usual_distance(self.collections[collection_name][1])
 
 
 @dataclass
@@ -91,7 +97,7 @@ class ForgetfulClient(WordClient):
         return super().embed(name, texts[:-1])
 
 
-def make_embedder(client: object | None = None, *, digest: str = "digest-embedder") -> Embedder:
+def make_embedder(client: object | None = None, *, digest: str = SCRIPTED_DIGEST) -> Embedder:
     """Make an embedder; with another digest it is one with other weights under the same name."""
     model, _ = LanguageModel.objects.get_or_create(
         name=EMBEDDER_NAME, digest=digest, defaults={"purpose": LanguageModel.Purpose.EMBEDDING}
@@ -118,8 +124,8 @@ class Federation:
     index: PromptIndex
 
 
-def make_federation(base_url: str = "http://127.0.0.1:1") -> Federation:
-    """Make a measured, judged and indexed federation on one server."""
+def make_federation(base_url: str = "http://127.0.0.1:1", *, policy: str | None = "nearest") -> Federation:
+    """Make a measured, judged and indexed federation on one server, routed by a policy; None: nobody chose one."""
     server = make.make_server(base_url=base_url)
     small, large = (make.make_deployment(name, server=server) for name in ("small", "large"))
     embedder = make_embedder()
@@ -132,6 +138,21 @@ def make_federation(base_url: str = "http://127.0.0.1:1") -> Federation:
     make.make_response(math, large, energy_j=90.0, verdict="correct")
     make.make_response(code, small, energy_j=10.0, verdict="incorrect")
     make.make_response(code, large, energy_j=90.0, verdict="correct")
+    if policy is not None:
+        PolicyVersion.objects.create(policy=policy)
     store = MemoryStore()
     index = make_index([math, code], embedder=embedder, store=store)
     return Federation(server, small, large, embedder, store, math, code, index)
+
+
+def judge_more(federation: Federation) -> None:
+    """Judge twenty more prompts of each kind: small is right in two thirds of math, large always."""
+    prompts = [federation.math, federation.code]
+    for number in range(20):
+        for text, category in ((f"what is two plus item{number}", "math"), (f"write a python item{number}", "code")):
+            prompt = make.make_prompt(text, category=category)
+            verdict = "correct" if category == "math" and number % 3 else "incorrect"
+            make.make_response(prompt, federation.small, energy_j=10.0, verdict=verdict)
+            make.make_response(prompt, federation.large, energy_j=90.0, verdict="correct")
+            prompts.append(prompt)
+    make_index(prompts, embedder=federation.embedder, store=federation.store)

@@ -25,14 +25,14 @@ from router.answering import (
     AnswerEvent,
     Caller,
     Decided,
-    Gateway,
-    Interrupted,
     answer,
     last_user_text,
     new_public_id,
     stream_answer,
 )
+from router.generating import Gateway, Interrupted
 from router.indexing import NoIndex
+from router.keys import create_key
 from router.models import GatewayRequest, PromptIndex, RoutingDecision, UpstreamAttempt
 from tests import factories as make
 from tests.router.standins import Federation, make_federation
@@ -81,10 +81,10 @@ class Desk:
             parameters=GenerationParameters(seed=1),
         )
 
-    def stream(self, **options: Any) -> Generator[AnswerEvent, None, None]:
+    def stream(self, *, caller: Caller | None = None, **options: Any) -> Generator[AnswerEvent, None, None]:
         return stream_answer(
             gateway=self.gateway,
-            caller=Caller(GatewayRequest.Surface.OPENAI),
+            caller=caller or Caller(GatewayRequest.Surface.OPENAI),
             requested_model="auto",
             messages=(ChatMessage("user", QUESTION),),
             parameters=GenerationParameters(),
@@ -188,6 +188,22 @@ class TestStreamAnswer:
         assert answered.generation == FIVE
         assert GatewayRequest.objects.get().state == "answered"
         assert list(events) == []
+
+    def test_counts_what_other_requests_of_the_key_have_begun(self, open_desk: OpenDesk) -> None:
+        desk, key = open_desk(), create_key(owner_id=make.make_user().pk, name="test").key
+        key.budget_gco2e_per_hour = 1e-9
+        key.save()
+        caller = Caller(GatewayRequest.Surface.OPENAI, api_key_id=key.pk)
+        first, second = desk.stream(caller=caller), desk.stream(caller=caller)
+        begun, other = next(first), next(second)  # neither has answered yet
+        assert isinstance(begun, Decided)
+        assert isinstance(other, Decided)
+        assert begun.hour is not None
+        assert other.hour is not None
+        assert begun.hour.spent_gco2e == begun.decision.predicted_sci_gco2e
+        assert other.hour.spent_gco2e > begun.hour.spent_gco2e
+        assert "budget is spent" in other.decision.explanation
+        assert "budget is spent" not in begun.decision.explanation
 
     def test_uses_the_database_only_between_claim_and_release(self, open_desk: OpenDesk) -> None:
         desk = open_desk(claim=lambda: desk.events.append("claim"))

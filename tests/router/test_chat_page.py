@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,16 +19,25 @@ from tests.router.endpoint import LIKE_MATH, OpenEndpoint
 pytestmark = BROWSING
 
 THREE_WORDS = "It is **five**."
-MARKDOWN = (
-    "Here is how:\n\n1. Add *two*\n2. Add `three`\n\n```python\nprint(2 + 3)\n```\n\n| a | b |\n|---|---|\n| 2 | 3 |"
-)
+MARKDOWN = r"""Here is how:
 
+1. Add *two*
+2. Add `three`
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    gate = threading.Event()
-    yield gate
-    gate.set()
+```python
+print(2 + 3)  # five
+```
+
+| a | b |
+|---|---|
+| 2 | 3 |
+
+With $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$:
+
+$$
+\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix} = \sum_{i=1}^{n} i^2 + \boxed{5} \qquad
+\int_0^\infty e^{-t} \, dt = 1 \qquad \begin{cases} 1 & x > 0 \\ 0 & x \le 0 \end{cases}
+$$"""
 
 
 @pytest.fixture
@@ -154,9 +163,22 @@ class TestConversation:
         open_endpoint(answers={LIKE_MATH: MARKDOWN})
         page = site.open("/chat/", user=person, permissions=["clipboard-read", "clipboard-write"])
         ask(page)
-        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("button", name="Copy", exact=True).click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == MARKDOWN
+        page.get_by_role("button", name="Copy code").click()
+        expect(page.get_by_role("button", name="Copied").first).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == "print(2 + 3)  # five\n"
+
+    def test_colours_code_and_lays_formulas_out(self, site: Site, open_endpoint: OpenEndpoint, person: User) -> None:
+        open_endpoint(answers={LIKE_MATH: MARKDOWN})
+        page = site.open("/chat/", user=person)
+        ask(page)
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer.locator("pre .hl-c1")).to_have_css("font-style", "italic")
+        height = "node => node.getBoundingClientRect().height"
+        assert answer.locator("mfrac").evaluate(height) > 1.5 * answer.locator("mfrac mi").last.evaluate(height)
+        expect(page.get_by_role("status")).to_have_text(MARKDOWN)
 
     def test_can_be_deleted(self, site: Site, open_endpoint: OpenEndpoint, person: User) -> None:
         open_endpoint()
@@ -179,6 +201,61 @@ class TestConversation:
         expect(page.locator(".said")).to_have_text("one\ntwo")
         expect(page.get_by_role("article", name="Answer").locator(".markdown")).to_be_visible()
         assert Message.objects.filter(role="user").count() == 1
+
+
+class TestManner:
+    def test_is_set_once_and_kept_with_the_conversation(
+        self, site: Site, open_endpoint: OpenEndpoint, person: User
+    ) -> None:
+        endpoint = open_endpoint(answers=lambda *_: ScriptedAnswer(THREE_WORDS))
+        page = site.open("/chat/", user=person)
+        page.get_by_text("Instructions and parameters").click()
+        page.get_by_label("Instructions (system prompt)").fill("Be brief.")
+        page.get_by_label("Temperature").fill("0.5")
+        page.get_by_label("Model", exact=True).select_option("auto:green")
+        ask(page)
+        expect(page.get_by_role("article", name="Answer").locator("strong")).to_have_text("five")
+        expect(page.get_by_label("Model", exact=True)).to_contain_text("auto:green (stays on large)")
+        page.reload()
+        expect(page.get_by_label("Model", exact=True)).to_have_value("auto:green")
+        page.get_by_text("Instructions and parameters").click()
+        expect(page.get_by_label("Instructions (system prompt)")).to_have_value("Be brief.")
+        ask(page, "And six?")
+        expect(page.get_by_role("article", name="Answer")).to_have_count(2)
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        for sent in [one.body for one in endpoint.server.requests if "messages" in one.body]:
+            assert sent["messages"][0] == {"role": "system", "content": "Be brief."}  # type: ignore[index]
+            assert sent["options"]["temperature"] == 0.5  # type: ignore[index]
+        path = f"/chat/{Conversation.objects.get().public_id}/"
+        check_page(site, path, user=person, wait_for=open_manner, picture="chat-manner")
+
+
+def open_manner(page: Page) -> None:
+    page.get_by_text("Instructions and parameters").click()
+
+
+class TestCarbonAndThumbs:
+    def test_are_told_and_given_in_place(self, site: Site, open_endpoint: OpenEndpoint, person: User) -> None:
+        open_endpoint(answers=lambda *_: ScriptedAnswer(THREE_WORDS))
+        page = site.open("/chat/", user=person)
+        expect(page.locator("#meter")).to_be_empty()
+        ask(page)
+        meter = page.locator("#meter")
+        expect(meter).to_contain_text("(estimated, n = 1 of 1)")
+        ask(page, "And six?")
+        expect(meter).to_contain_text("of 2)")
+        expect(meter).to_contain_text("Measured")
+        page.get_by_label("Your prompt").fill("half a thought")
+        helpful = page.get_by_role("button", name="Helpful", exact=True).last
+        helpful.press("Enter")
+        expect(helpful).to_have_attribute("aria-pressed", "true")
+        expect(helpful).to_be_focused()
+        expect(page.get_by_label("Your prompt")).to_have_value("half a thought")
+        assert Message.objects.latest("pk").thumb == "up"
+        page.reload()
+        expect(helpful).to_have_attribute("aria-pressed", "true")
+        helpful.click()
+        expect(helpful).to_have_attribute("aria-pressed", "false")
 
 
 class TestStop:
@@ -317,6 +394,8 @@ class TestWhy:
         answer = page.get_by_role("article", name="Answer")
         expect(answer).to_contain_text(f"{policy}, version")
         expect(answer).to_contain_text("large, the most accurate active model, would have cost")
+        if policy == "nearest":
+            expect(answer.locator("p.badges")).to_contain_text("against large (expected, estimated, n = 1)")
         near = page.get_by_role("list", name="Nearest known prompts").locator("> li")
         expect(near.nth(0)).to_contain_text("2 of 2 models right")
         expect(near.nth(1)).to_contain_text("small: wrong")
@@ -339,6 +418,7 @@ class TestWhy:
         expect(answer).not_to_contain_text(endpoint.federation.math.item_text)
         assert page.get_by_role("table").count() == 0
         assert "would have cost" not in answer.inner_text()
+        assert "against" not in answer.inner_text()
         check_page(site, path, user=person, wait_for=open_drawers)
 
     def test_opens_without_javascript(self, site: Site, open_endpoint: OpenEndpoint, person: User) -> None:

@@ -134,6 +134,8 @@ class TestLiveTraffic:
         grid = Grid(2, 0)
         make.make_decision(chosen=grid.deployments["good"], neighbours=[{"prompt_id": 1, "squared_distance": 0.1}])
         make.make_decision(request=make.make_gateway_request(), chosen=grid.deployments["good"], neighbours=[])
+        sent, near = make.make_gateway_request(background_task="tags"), [{"prompt_id": 1, "squared_distance": 0.1}]
+        make.make_decision(request=sent, chosen=grid.deployments["good"], neighbours=near)
         assert live_influence() == ({}, 0)
 
     def test_weighs_a_prompt_by_what_lies_near(self) -> None:

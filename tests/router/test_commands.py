@@ -44,7 +44,7 @@ class TestRoute:
     def test_tells_the_choice_the_neighbours_and_every_candidate(self, federation: Federation) -> None:
         lines = told("route", "what is two plus three").splitlines()
         assert lines[0].startswith("small: 2 of 2 models answered the nearest known prompt right")
-        assert lines[1] == "Category math; policy nearest."
+        assert lines[1] == f"Category math; policy nearest, version {PolicyVersion.objects.get().pk}."
         assert lines[3] == "Nearest known prompts (squared L2), and who answered them right at what SCI:"
         assert lines[4].split() == ["distance", "category", "prompt", "right", "answers"]
         assert "math      what is two plus two" in lines[5]
@@ -57,7 +57,7 @@ class TestRoute:
         assert "It costs more" in lines[11]
         assert re.match(
             r"large, the most accurate active model, would cost [\d.]+ mgCO2e \(estimated, n = 1\)\. "
-            r"The choice costs [\d.]+ mgCO2e \(60%\) less\.",
+            r"The choice costs [\d.]+ mgCO2e \(60 %\) less\.",
             lines[13],
         )
         assert re.match(r"Time: embedding [\d.]+ ms, search [\d.]+ ms, choice [\d.]+ ms\. Decision \d+\.", lines[14])
@@ -85,7 +85,7 @@ class TestRoute:
         version = PolicyVersion.objects.create(policy="knn")
         said = told("route", "what is two plus three")
         assert f"policy knn, version {version.pk}." in said
-        assert re.search(r"large( \*)?  [\d.]+ mgCO2e \(estimated, n = 2\)  \d+% \[\d+%, \d+%\]  2 ", said)
+        assert re.search(r"large( \*)?  [\d.]+ mgCO2e \(estimated, n = 2\)  \d+ % \[\d+, \d+\]  2 ", said)
 
     @pytest.mark.parametrize("prompt", ["", "  "])
     def test_refuses_an_empty_prompt(self, federation: Federation, prompt: str) -> None:
@@ -175,6 +175,38 @@ class TestCreateKey:
     def test_refuses_a_person_that_does_not_exist(self) -> None:
         with pytest.raises(CommandError, match="There is no person 'nobody'; make one in the admin"):
             told("create_key", "nobody")
+
+    def test_has_what_it_may_be_used_for(self, federation: Federation) -> None:
+        make.make_user("ada")
+        secret = told(
+            "create_key", "ada", "--scope", "generate", "embed", "--scope", "embed", "--model", "small", "large:latest",
+            "--requests-per-minute", "60", "--tokens-per-minute", "9000", "--budget-hour", "0.5", "--soft-day", "1.5",
+            "--hard-day", "2", "--soft-month", "20", "--hard-month", "30",
+        ).strip()  # fmt: skip
+        key = find_key(secret=secret)
+        assert key is not None
+        assert (key.scopes, key.allowed_models) == (["generate", "embed"], ["small", "large:latest"])
+        assert (key.requests_per_minute, key.tokens_per_minute, key.budget_gco2e_per_hour) == (60, 9000, 0.5)
+        assert (key.soft_gco2e_per_day, key.hard_gco2e_per_day) == (1.5, 2.0)
+        assert (key.soft_gco2e_per_month, key.hard_gco2e_per_month) == (20.0, 30.0)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            pytest.param(["--soft-day", "2", "--hard-day", "1"], "--soft-day: .* not be above", id="soft above hard"),
+            pytest.param(["--budget-hour", "0"], "--budget-hour: .*above 0", id="no grams"),
+            pytest.param(["--hard-month", "nan"], "--hard-month: .*above 0", id="no number"),
+            pytest.param(["--requests-per-minute", "0"], "--requests-per-minute: .*1", id="no requests"),
+            pytest.param(["--tokens-per-minute", "9999999999"], "--tokens-per-minute: .*less", id="too many"),
+            pytest.param(["--model", "nobody"], "--model: No model here is called nobody", id="unknown model"),
+            pytest.param(["--scope", "fly"], "--scope: invalid choice", id="unknown scope"),
+        ],
+    )
+    def test_names_the_option_that_is_wrong(self, federation: Federation, options: list[str], message: str) -> None:
+        make.make_user("ada")
+        with pytest.raises(CommandError, match=message):
+            told("create_key", "ada", *options)
+        assert not ApiKey.objects.exists()
         assert not ApiKey.objects.exists()
 
 

@@ -4,8 +4,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from benchmarks.federating import retire
-from benchmarks.inference.base import GenerationParameters, StreamBroken, TextChunk
-from router.conversing import Begun, ConversationEvent, ConversationGone, Kept, Speaker, converse
+from benchmarks.inference.base import StreamBroken, TextChunk
+from router.conversing import Speaker, converse, settled_id
+from router.exchanging import Begun, ConversationEvent, ConversationGone, Kept
+from router.manner import Manner
 from router.models import Conversation, GatewayRequest, Message
 from tests import factories as make
 from tests.router.test_answering import FIVE, QUESTION, Desk, OpenDesk, open_desk
@@ -23,6 +25,8 @@ def say(
     speaker: Speaker = VISITOR,
     conversation: Conversation | None = None,
     model: str = "auto",
+    manner: Manner | None = None,
+    edited_id: int | None = None,
 ) -> list[ConversationEvent]:
     events = converse(
         gateway=desk.gateway,
@@ -30,7 +34,8 @@ def say(
         conversation=conversation,
         prompt=prompt,
         picked_model=model,
-        parameters=GenerationParameters(),
+        manner=manner,
+        edited_id=edited_id,
     )
     return list(events)
 
@@ -123,8 +128,7 @@ class TestEarlyEnd:
         desk = open_desk()
         events = converse(
             gateway=desk.gateway, speaker=VISITOR, conversation=None, prompt=QUESTION, picked_model="auto",
-            parameters=GenerationParameters(),
-        )  # fmt: skip
+            )  # fmt: skip
         for _ in range(read):
             next(events)
         events.close()
@@ -136,8 +140,7 @@ class TestEarlyEnd:
         desk = open_desk()
         events = converse(
             gateway=desk.gateway, speaker=VISITOR, conversation=None, prompt=QUESTION, picked_model="auto",
-            parameters=GenerationParameters(),
-        )  # fmt: skip
+            )  # fmt: skip
         for _ in range(4):
             next(events)
         events.close()
@@ -166,8 +169,7 @@ class TestEarlyEnd:
         desk = open_desk()
         events = converse(
             gateway=desk.gateway, speaker=VISITOR, conversation=None, prompt=QUESTION, picked_model="auto",
-            parameters=GenerationParameters(),
-        )  # fmt: skip
+            )  # fmt: skip
         next(events)
         Conversation.objects.get().delete()
         with pytest.raises(ConversationGone):
@@ -200,3 +202,47 @@ class TestGateway:
         desk.gateway = dataclasses.replace(desk.gateway, claim=lambda: desk.events.append("claim"))
         say(desk)
         assert desk.events[-2:] == ["claim", "release"]
+
+
+class TestManner:
+    def test_is_sent_and_kept_with_the_conversation(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        manner = Manner("Be brief.", 0.5, 0.9, 7, 20)
+        say(desk, manner=manner)
+        conversation = Conversation.objects.get()
+        assert conversation.manner == manner
+        say(desk, LIKE_CODE, conversation=conversation)
+        for asked in desk.client.asked:
+            assert (asked.messages[0].role, asked.messages[0].content) == ("system", "Be brief.")
+            assert asked.parameters == manner.parameters
+        say(desk, LIKE_CODE, conversation=conversation, manner=Manner())
+        assert desk.client.asked[-1].messages[0].role == "user"
+        assert Conversation.objects.get().manner == Manner()
+
+    def test_routes_by_the_prompt_and_not_by_the_instructions(self, open_desk: OpenDesk) -> None:
+        say(open_desk(), manner=Manner("write a python program"))
+        assert GatewayRequest.objects.get().decision.category.name == "math"
+
+
+class TestDial:
+    def test_is_kept_with_the_conversation(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        say(desk)
+        conversation = Conversation.objects.get()
+        assert (conversation.picked_model, conversation.settled_by) == ("auto", "auto")
+        say(desk, LIKE_CODE, conversation=conversation, model="auto:quality")
+        conversation.refresh_from_db()
+        assert (conversation.picked_model, conversation.settled_by) == ("auto:quality", "auto:quality")
+        say(desk, LIKE_CODE, conversation=conversation, model="large")
+        conversation.refresh_from_db()
+        assert (conversation.picked_model, conversation.settled_by) == ("large", "auto:quality")
+
+    @pytest.mark.django_db
+    def test_stays_on_what_the_same_setting_chose(self) -> None:
+        settled = make.make_deployment()
+        conversation = make.make_conversation(visitor="word", settled=settled, settled_by="auto:green")
+        assert settled_id(conversation, "auto:green") == settled.pk
+        assert settled_id(conversation, "auto") is None
+        assert settled_id(conversation, "small") is None
+        conversation.settled_by = "auto"
+        assert settled_id(conversation, "auto:latest") == settled.pk

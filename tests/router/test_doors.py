@@ -1,8 +1,11 @@
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from router.api.doors import is_anonymous_allowed
+from greenllm.roles import Role, grant_role
+from router.api.doors import is_anonymous_allowed, judges_blind
+from tests import factories as make
 
 
 class TestAnonymousAccess:
@@ -28,3 +31,22 @@ class TestAnonymousAccess:
         settings.ANONYMOUS_ACCESS = setting
         request = RequestFactory().get("/", REMOTE_ADDR=address, headers=headers)
         assert is_anonymous_allowed(request) is allowed
+
+
+@pytest.mark.django_db
+class TestJudgingBlind:
+    @pytest.mark.parametrize("role", [None, *Role])
+    def test_is_by_the_permissions_that_a_role_gives(self, role: Role | None) -> None:
+        person = make.make_user()
+        if role is not None:
+            grant_role(user=person, role=role)
+        expected = person.has_perm("labeling.add_label") and not person.has_perm("benchmarks.view_study")
+        assert judges_blind(person) is expected
+        assert expected or role != Role.ANNOTATOR
+
+    def test_is_by_a_permission_of_ones_own_and_not_of_a_superuser(self) -> None:
+        person = make.make_user()
+        person.user_permissions.add(Permission.objects.get(codename="add_label", content_type__app_label="labeling"))
+        assert judges_blind(person)
+        person.is_superuser = True
+        assert not judges_blind(person)

@@ -1,12 +1,13 @@
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import pytest
 
-from benchmarks.inference.base import InferenceClient, PromptTooLong, ServerUnreachable
+from benchmarks.inference.base import InferenceClient, ModelDescription, PromptTooLong, ServerUnreachable
 from benchmarks.inference.scripted_shapes import word_vector
 from benchmarks.models import LanguageModel
-from router.embedding import Embedder
+from router.embedding import Embedder, EmbedderMismatch, WeightsWatch
 from tests.router.standins import DIMENSION, ForgetfulClient, NarrowClient, WordClient
 
 
@@ -49,3 +50,37 @@ class TestEmbedder:
     def test_gives_up_on_an_embedder_that_takes_next_to_nothing(self) -> None:
         with pytest.raises(PromptTooLong):
             embedder(NarrowClient(context=3)).embed(["word " * 200])
+
+
+@dataclass
+class Listing(WordClient):
+    """Tells what weights it has, and counts how often it was asked."""
+
+    digest: str = "one"
+    asked: int = 0
+
+    def list_models(self) -> list[ModelDescription]:
+        self.asked += 1
+        return [ModelDescription("all-minilm:latest", self.digest, None, "bert", "22M", "Q8_0")]
+
+
+class TestWeightsWatch:
+    def watched(self, client: Listing, moments: list[float], digest: str = "one") -> Embedder:
+        watch = WeightsWatch(clock=lambda: moments[0])
+        return Embedder(LanguageModel(pk=7, name="all-minilm", digest=digest), cast(InferenceClient, client), watch)
+
+    def test_refuses_other_weights_under_the_same_name_within_a_minute(self) -> None:
+        client, moments = Listing(), [0.0]
+        one = self.watched(client, moments)
+        one.embed(["text"])
+        client.digest = "other"
+        moments[0] = 59.0
+        one.embed(["text"])
+        moments[0] = 61.0
+        with pytest.raises(EmbedderMismatch, match=r"other weights of all-minilm \(other\) .* add_model all-minilm"):
+            one.embed(["text"])
+        assert client.asked == 2
+
+    @pytest.mark.parametrize(("known", "told"), [("", "one"), ("one", "")], ids=["federation", "server"])
+    def test_passes_where_one_side_has_no_digest(self, known: str, told: str) -> None:
+        assert len(self.watched(Listing(digest=told), [0.0], digest=known).embed(["text"])) == 1

@@ -1,5 +1,7 @@
 """Estimates from neighbours: by hand on small tables, and what must hold on any table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,6 +88,19 @@ class TestSci:
         assert 0 <= found.sci_low[0, 0] <= found.sci_gco2e[0, 0] <= found.sci_high[0, 0]
 
 
+class TestBestModel:
+    def test_is_the_one_that_is_right_most_often(self) -> None:
+        assert Estimator(known([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])).best_model == 0  # as good: the first
+        assert Estimator(known([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])).best_model == 1
+
+    def test_is_no_new_model_with_a_single_label(self) -> None:
+        assert Estimator(known([[1.0, NAN], [1.0, 1.0], [1.0, NAN]])).best_model == 0
+        assert Estimator(known([[NAN, 1.0], [1.0, 1.0], [NAN, 1.0]])).best_model == 1
+
+    def test_without_any_label_is_the_first(self) -> None:
+        assert Estimator(known([[NAN, NAN]])).best_model == 0
+
+
 class TestNeighbours:
     def test_come_nearest_first_and_ties_by_place(self) -> None:
         table = Known(
@@ -95,6 +110,14 @@ class TestNeighbours:
         rows, cosines = Estimator(table).nearest(np.array([[1, 0]], dtype=np.float32), 9)
         assert rows[0].tolist() == [1, 2, 0]
         assert cosines[0].tolist() == [1, 1, 0]
+
+    def test_that_somebody_else_found_are_taken(self) -> None:
+        estimator = Estimator(known([[1.0, NAN], [0.0, 1.0], [1.0, 0.0]]), Shrinkage(neighbour_count=2))
+        asked = np.array([[0.6, 0.8]], dtype=np.float32)
+        rows, cosines = estimator.nearest(asked, 3)
+        found = estimator.around(rows[0], cosines[0]).with_neighbours(2).estimate(np.zeros_like(asked))
+        for name, value in vars(estimator.estimate(asked)).items():
+            np.testing.assert_array_equal(vars(found)[name], value, err_msg=name)
 
     def test_of_no_prompt_are_none(self) -> None:
         found = Estimator(known([[1.0], [0.0]])).estimate(np.empty((0, 2), dtype=np.float32))
@@ -112,6 +135,43 @@ class TestNeighbours:
         alone = [estimator.estimate(vectors[place : place + 1]) for place in range(40)]
         np.testing.assert_allclose(together.p, np.concatenate([one.p for one in alone]))
         np.testing.assert_allclose(together.sci_gco2e, np.concatenate([one.sci_gco2e for one in alone]))
+
+
+class TestKnownPrompts:
+    def table(self) -> tuple[Known, np.ndarray]:
+        """Return 300 prompts, most of a text of their own, and the numbers of their texts."""
+        generator = np.random.default_rng(6)
+        vectors = generator.normal(size=(300, 8)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        scores = generator.integers(0, 2, size=(300, 3)).astype(np.float64)
+        scores[generator.random((300, 3)) < 0.2] = NAN
+        groups = np.concatenate([[0, 0, 1, 1, 1], np.arange(2, 297)])
+        counts = (~np.isnan(scores)).astype(np.int64)
+        costs = generator.lognormal(0, 0.3, (300, 3))
+        return Known(vectors, generator.integers(0, 3, 300), scores, counts, costs), groups
+
+    def test_are_estimated_as_if_their_text_were_unknown(self) -> None:
+        table, groups = self.table()
+        found = Estimator(table).estimate_known(groups)
+        for row in (0, 2, 40, 299):
+            alone = Estimator(rows_of(table, groups != groups[row])).estimate(table.vectors[[row]])
+            assert found.p[row] == pytest.approx(alone.p[0], abs=0.01)  # the models' means over all prompts stay
+            assert found.sci_gco2e[row] == pytest.approx(alone.sci_gco2e[0], rel=0.02)
+            assert found.squared_distance[row] == pytest.approx(alone.squared_distance[0])
+
+    def test_do_not_tell_their_own_score(self) -> None:
+        table, groups = self.table()
+        other = replace(table, scores=np.where(groups[:, None] == 50, 1 - table.scores, table.scores))
+        found, moved = (Estimator(one).estimate_known(groups).p[groups == 50] for one in (table, other))
+        assert moved == pytest.approx(found, abs=0.01)
+
+    def test_of_one_text_cannot_be_estimated(self) -> None:
+        with pytest.raises(UnusableOutcomes, match="nothing is known"):
+            Estimator(known([[1.0], [0.0]])).estimate_known(np.zeros(2, dtype=np.int64))
+
+
+def rows_of(table: Known, kept: np.ndarray) -> Known:
+    return Known(**{name: value[kept] for name, value in vars(table).items()})
 
 
 @settings(max_examples=60, deadline=None)

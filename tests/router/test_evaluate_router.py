@@ -114,7 +114,7 @@ class TestStudy:
         study = judged_study()
         said = told("evaluate_router", study=study.name, splits=1, policy=["knn"], keep=True)
         kept = Evaluation.objects.get()
-        address = f"/admin/router/evaluation/{kept.pk}/change/"
+        address = f"/routing/evaluations/{kept.pk}/"
         assert address in said
         assert "knn, regression" in str(admin_client.get(address).content)
         assert (kept.state, kept.study, kept.outcomes, kept.plan["split_count"]) == ("finished", study, study.name, 1)

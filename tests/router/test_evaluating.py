@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.models import Deployment, InferenceServer, ParameterSet, Prompt, Response, Study
 from router.evaluating import (
-    AnswerOutcome,
     Comparison,
     ComparisonRow,
     NothingToCompare,
@@ -15,6 +14,7 @@ from router.evaluating import (
     outcomes_on_validation,
     stored_comparison,
 )
+from router.expected_answers import AnswerOutcome
 from router.indexing import NoIndex
 from router.models import RoutingDecision
 from tests import factories as make
@@ -163,6 +163,21 @@ class TestCompare:
         stored = stored_comparison(study=make_validation(make_federation()))
         assert stored.routed_count == 0
         assert row(stored, "router (nearest), bare items").accuracy is None
+
+    def test_names_the_policies_that_chose(self) -> None:
+        federation = make_federation(policy=None)
+        study = make_validation(federation)
+        names = [one.name for one in comparison_of(study, federation).rows if one.kind == "router"]
+        assert names == ["router (guarded), bare items", "router (guarded), whole prompts"]
+        stood_in = RoutingDecision.objects.filter(routed_as="item").order_by("pk")[:2]
+        RoutingDecision.objects.filter(pk__in=stood_in.values("pk")).update(policy="nearest")
+        stored = [one.name for one in stored_comparison(study=study).rows if one.kind == "router"]
+        assert stored == ["router (guarded, nearest), bare items", "router (guarded), whole prompts"]
+
+    def test_names_the_policy_in_force_before_it_has_decided(self) -> None:
+        study = make_validation(make_federation(policy=None))
+        names = [one.name for one in stored_comparison(study=study).rows if one.kind == "router"]
+        assert names == ["router (guarded), bare items", "router (guarded), whole prompts"]
 
     def test_sums_what_was_scored(self) -> None:
         federation = make_federation()

@@ -13,7 +13,8 @@ from router.evaluation.perturbing import reworded, with_typos
 from router.evaluation.report import report
 from router.evaluation.running import Approach, Run, Written, dial_of, run, usual_approaches
 from router.evaluation.table import FEWEST_PROMPTS, Table, split
-from router.evaluation.tuning import tune
+from router.evaluation.tuning import Tuned, finest_of, trials, tune
+from router.expecting import Choices, worth_of
 from router.policies import Fixed, Floor, Knn
 
 COUNT = 240
@@ -92,6 +93,40 @@ class TestTune:
 
     def test_saves_nothing_where_nothing_can_be_saved(self) -> None:
         assert self.tuned(0.5) == (0.0, 0.0)
+
+
+class TestFinest:
+    COARSE = (Tuned(0.0, 0.0, 0.0, 9), Tuned(1.0, -0.004, 0.2, 9), Tuned(2.0, -0.02, 0.4, 9))
+
+    def test_takes_what_saves_more_next_to_the_best_and_keeps_to_the_loss(self) -> None:
+        asked = []
+
+        def closer(best: Tuned) -> list[Tuned]:
+            asked.append(best)
+            return [Tuned(1.4, -0.009, 0.3, 9), Tuned(1.8, -0.012, 0.35, 9)]
+
+        assert finest_of(self.COARSE, closer, accuracy_change=-0.01).sci_price == 1.4
+        assert asked == [self.COARSE[1]]
+
+    def test_looks_no_closer_where_nothing_is_saved(self) -> None:
+        found = finest_of(self.COARSE[:1], lambda _: pytest.fail("nothing to look at"), accuracy_change=-0.01)
+        assert found.saving == 0
+
+    @pytest.mark.parametrize("near", [Tuned(3.0, -0.01, 0.2, 9), Tuned(0.0, -0.01, 0.2, 9, 0.01)])
+    def test_tries_only_what_saves_more(self, near: Tuned) -> None:
+        whole = table()
+        estimator = Estimator(whole.known(np.arange(40)))
+        policy = Knn() if near.accuracy_floor is None else Floor(accuracy=1.0)
+        tried = trials(
+            policy, estimator=estimator, estimates=estimator.estimate(whole.vectors),
+            right=whole.is_right, costs=whole.costs, fallback=2, near=near,
+        )  # fmt: skip
+        assert len(tried) == 40
+        if near.accuracy_floor is None:
+            assert near.sci_price == pytest.approx(tried[0].sci_price)
+            assert tried[0].sci_price < tried[-1].sci_price < 1.2 * near.sci_price
+        else:
+            assert [one.accuracy_floor for one in (tried[0], tried[-1])] == [0.01, 0.0]
 
 
 class TestRun:
@@ -256,8 +291,9 @@ class TestCalibration:
 
 def test_steadiness_counts_only_what_is_known_of_both_choices() -> None:
     steady = Steadiness()
-    right = np.array([[1.0, 0.0], [1.0, np.nan]])
-    steady.add(np.array([0, 0]), np.array([1, 1]), right, np.ones((2, 2)))
+    right, costs = np.array([[1.0, 0.0], [1.0, np.nan]]), np.ones((2, 2))
+    before, after = (worth_of(Choices(np.array([column, column])), right, costs) for column in (0, 1))
+    steady.add(np.array([False, False]), before=before, after=after)
     assert (steady.prompt_count, steady.unchanged, steady.right_before, steady.right) == (1, 0, 1.0, 0.0)
 
 

@@ -8,11 +8,13 @@ from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Measurement
 from labeling.models import Label
+from router.adjusting import nobody_tells
 from router.baseline import strong_candidate
+from router.circumstances import prompt_alone
 from router.explaining import (
     TEXT_LIMIT,
     Explanation,
-    explain_prompt,
+    explain_sent,
     explanation_as_json,
     explanations_of,
 )
@@ -32,7 +34,8 @@ def federation() -> Federation:
 
 
 def explained(federation: Federation, text: str = LIKE_MATH, **facts: Any) -> Explanation:
-    return explain_prompt(prompt_text=text, embedder=federation.embedder, store=federation.store, now=make.NOW, **facts)
+    sent = prompt_alone(text, now=make.NOW, loaded=nobody_tells)
+    return explain_sent(sent=sent, embedder=federation.embedder, store=federation.store, now=make.NOW, **facts)
 
 
 def as_json(explained: Explanation) -> dict[str, Any]:
@@ -46,10 +49,10 @@ class TestExplanation:
         assert set(said) == {
             "decision_id", "category", "policy", "policy_version", "choice", "reason", "explanation",
             "predicted_sci_gco2e", "sci_count", "quality", "neighbours", "candidates", "baseline", "is_withheld",
-            "index", "latency_ms",
+            "index", "latency_ms", "discarded", "discarded_sci_gco2e",
         }  # fmt: skip
         assert (said["choice"], said["category"], said["policy"], said["policy_version"]) == (
-            "small", "math", "nearest", None,
+            "small", "math", "nearest", PolicyVersion.objects.get().pk,
         )  # fmt: skip
         assert said["decision_id"] == RoutingDecision.objects.get().pk
         assert all(value >= 0 for value in said["latency_ms"].values())

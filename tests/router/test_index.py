@@ -11,7 +11,7 @@ import pytest
 
 from greenllm.embedded.supervisor import Supervisor
 from router.index import IndexStoreError, VectorStore
-from router.vectors import DimensionMismatch, Matrix
+from router.vectors import DimensionMismatch, Matrix, usual_distance
 from tests.benchmarks.inference.asking import eventually
 from tests.environment import ROOT
 from tests.router.test_vectors import in_double_precision, unit_rows
@@ -210,3 +210,11 @@ class TestAboveTheLimit:
             assert found[0].squared_distance == pytest.approx(0.0025, rel=1e-2)
         assert list(tmp_path.iterdir()) == []
         store.delete("large")
+
+    def test_usual_distance_is_that_of_the_scan(self, chroma: str, tmp_path: Path, known: Known) -> None:
+        prompt_ids, matrix = known
+        store = open_store(tmp_path, url=chroma, exact_limit=10)
+        store.write("usual", prompt_ids[:500].tolist(), matrix[:500])
+        found = store.usual_distance("usual", prompt_ids[:500].tolist())
+        assert found == pytest.approx(usual_distance(matrix[:500]), abs=1e-3)
+        store.delete("usual")

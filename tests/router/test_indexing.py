@@ -6,8 +6,9 @@ from django.db import IntegrityError, transaction
 from benchmarks.inference.base import ServerUnreachable
 from benchmarks.metering import Metering
 from benchmarks.recording import ChannelRecord, RecordingError
+from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
-from router.indexing import EmbedderMismatch, NoIndex, build_index, current_index, delete_replaced, text_of
+from router.indexing import NoIndex, build_index, current_index, delete_replaced, text_of
 from router.models import IndexedPrompt, PromptIndex
 from router.vectors import UnusableEmbedding
 from tests import factories as make

@@ -23,6 +23,7 @@ from router.keeping import (
     make_unknown,
     stands_alone,
 )
+from router.keys import agree_to_keeping
 from tests import factories as make
 from tests.browsing import served, session_of
 from tests.factories import NOW
@@ -162,20 +163,28 @@ class TestEndpoint:
     pytestmark = COMMITTED
 
     @pytest.mark.parametrize(
-        ("is_switched_on", "fields", "count"),
+        ("is_switched_on", "is_agreed", "fields", "count"),
         [
-            (True, {"store": True}, 1),
-            (True, {"store": False}, 0),
-            (True, {}, 0),
-            (False, {"store": True}, 0),
-            (True, {"store": True, "model": "small"}, 0),
+            (True, True, {"store": True}, 1),
+            (True, True, {"store": False}, 0),
+            (True, True, {}, 0),
+            (False, True, {"store": True}, 0),
+            (True, True, {"store": True, "model": "small"}, 0),
+            (True, False, {"store": True}, 0),
         ],
-        ids=["consent", "refused", "not asked", "switched off", "named"],
+        ids=["consent", "refused", "not asked", "switched off", "named", "owner has not agreed"],
     )
     def test_keeps_with_consent_alone(
-        self, endpoint: Endpoint, settings: Settings, is_switched_on: bool, fields: dict[str, Any], count: int
+        self,
+        endpoint: Endpoint,
+        settings: Settings,
+        is_switched_on: bool,
+        is_agreed: bool,
+        fields: dict[str, Any],
+        count: int,
     ) -> None:
         settings.KEEP_WITH_CONSENT = is_switched_on
+        agree_to_keeping(key=endpoint.key, is_agreed=is_agreed)
         answer = endpoint.chat(**fields)
         assert answer.status_code == 200
         assert b"Five." in answer.content
@@ -184,6 +193,7 @@ class TestEndpoint:
 
     def test_keeps_no_later_turn_and_nothing_under_instructions(self, endpoint: Endpoint, settings: Settings) -> None:
         settings.KEEP_WITH_CONSENT = True
+        agree_to_keeping(key=endpoint.key, is_agreed=True)
         said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": LIKE_MATH}]
         assert endpoint.chat(messages=said, store=True).status_code == 200
         assert not kept_prompts().exists()
@@ -220,6 +230,7 @@ class TestServed:
         return sent.headers["Location"]
 
     def test_keeps_a_streamed_answer(self, endpoint: Endpoint, address: str) -> None:
+        agree_to_keeping(key=endpoint.key, is_agreed=True)
         body = {"model": "auto", "messages": [{"role": "user", "content": LIKE_MATH}], "stream": True, "store": True}
         headers = {"Authorization": f"Bearer {endpoint.secret}"}
         answer = httpx.post(f"{address}/v1/chat/completions", json=body, headers=headers, timeout=10)

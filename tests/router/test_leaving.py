@@ -83,9 +83,8 @@ class TestForgetting:
         for keeper in keepers:
             after = keeper.current(federation.index)
             assert [column.deployment_id for column in after.columns] == [federation.large.pk]
-            assert after.known is not None
-            assert after.known.scores.shape == (2, 1)
-            assert np.isfinite(after.known.sci_gco2e).all()
+            assert after.estimator().known.scores.shape == (2, 1)
+            assert np.isfinite(after.estimator().known.sci_gco2e).all()
             assert keeper.current(federation.index) is after
 
     def test_holds_where_reading_is_slow(self) -> None:

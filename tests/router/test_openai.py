@@ -8,12 +8,13 @@ from pytest_django.fixtures import Settings
 from benchmarks.federating import retire
 from benchmarks.inference.scripted import ScriptedAnswer
 from benchmarks.models import Prompt
-from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
+from router.models import ApiKey, GatewayRequest, PolicyVersion, RoutingDecision, UpstreamAttempt
 from router.wire import MAX_BODY_BYTES
 from tests import factories as make
-from tests.router.endpoint import CHAT, COMMITTED, LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint
+from tests.router.endpoint import CHAT, COMMITTED, LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint, error_of
 
 pytestmark = [COMMITTED, pytest.mark.slow]
+AUTO = ("auto", "auto:green", "auto:quality")
 
 
 class TestChatCompletions:
@@ -41,7 +42,8 @@ class TestChatCompletions:
         assert (body["id"], body["object"]) == (f"chatcmpl-{request.public_id.removeprefix('req_')}", "chat.completion")
         assert body["created"] == int(request.started_at.timestamp())
         assert body["choices"][0]["finish_reason"] == "stop"
-        assert body["usage"] == {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+        gco2e = body["greenllm"]["predicted_sci_gco2e"]
+        assert body["usage"] == {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "gco2e": gco2e}
 
     def test_says_the_choice_in_headers(self, endpoint: Endpoint) -> None:
         response = endpoint.chat(endpoint.federation.math.text)
@@ -155,25 +157,84 @@ class TestConnections:
         assert counted == [expected]
 
 
+class TestOverrides:
+    @pytest.mark.parametrize(("model", "policy"), [("auto:green", "guarded"), ("auto:quality", "knn")])
+    def test_by_the_name_of_the_model(self, endpoint: Endpoint, model: str, policy: str) -> None:
+        response = endpoint.chat(model=model)
+        assert (response.status_code, response["X-GreenLLM-Policy"], response["X-GreenLLM-Route"]) == (
+            200, policy, "auto",
+        )  # fmt: skip
+        stored = RoutingDecision.objects.get()
+        assert (stored.policy, stored.version) == (policy, PolicyVersion.objects.get())
+        assert stored.overrides["policy"] == {"value": policy, "by": "model"}
+        assert json.loads(response.content)["greenllm"]["overrides"] == stored.overrides
+
+    def test_by_the_body(self, endpoint: Endpoint) -> None:
+        dear = endpoint.chat(greenllm={"policy": "knn", "sci_price": 1e6})
+        assert json.loads(dear.content)["model"] == "small"
+        assert RoutingDecision.objects.get().overrides == {
+            "policy": {"value": "knn", "by": "request"},
+            "sci_price": {"value": 1e6, "by": "request"},
+        }
+        right = endpoint.chat(LIKE_MATH, greenllm={"policy": "knn", "sci_price": 0})
+        assert json.loads(right.content)["model"] == "large"
+
+    def test_by_what_an_admin_set_on_the_key(self, endpoint: Endpoint) -> None:
+        ApiKey.objects.filter(pk=endpoint.key.pk).update(policy="knn", sci_price=0.0)
+        assert json.loads(endpoint.chat().content)["model"] == "large"
+        assert RoutingDecision.objects.get().overrides["policy"] == {"value": "knn", "by": "key"}
+
+    def test_are_no_more_where_nobody_asks_for_any(self, endpoint: Endpoint) -> None:
+        assert endpoint.chat(greenllm={}).status_code == 200
+        assert endpoint.chat(greenllm=None).status_code == 200
+        assert [one.overrides for one in RoutingDecision.objects.all()] == [{}, {}]
+
+    @pytest.mark.parametrize("is_streamed", [False, True])
+    def test_outside_the_limits_are_refused_by_name_and_range(self, endpoint: Endpoint, is_streamed: bool) -> None:
+        PolicyVersion.objects.create(policy="floor", least_accuracy_floor=0.7)
+        response = endpoint.chat(greenllm={"accuracy_floor": 0.5}, stream=is_streamed)
+        error = error_of(response)
+        assert (response.status_code, error["param"]) == (400, "greenllm.accuracy_floor")
+        assert error["message"] == "'greenllm.accuracy_floor' must be from 0.7 to 1."
+        assert GatewayRequest.objects.get().error_code == "WishRefused"
+
+    def test_that_are_no_wish_are_refused_before_anything_is_routed(self, endpoint: Endpoint) -> None:
+        response = endpoint.chat(greenllm={"price": 1})
+        assert (response.status_code, error_of(response)["param"]) == (400, "greenllm.price")
+        assert not GatewayRequest.objects.exists()
+
+    def test_of_a_closed_version_are_refused(self, endpoint: Endpoint) -> None:
+        PolicyVersion.objects.create(policy="nearest", is_open=False)
+        response = endpoint.chat(model="auto:green")
+        assert (response.status_code, error_of(response)["param"]) == (400, "model")
+        assert endpoint.chat().status_code == 200
+
+    def test_beside_a_named_model_are_refused(self, endpoint: Endpoint) -> None:
+        response = endpoint.chat(model="large", greenllm={"caution": 1})
+        assert (response.status_code, error_of(response)["param"]) == (400, "greenllm")
+
+
 class TestModels:
     def test_lists_auto_first_then_the_active_models_by_name(self, endpoint: Endpoint) -> None:
         make.make_deployment("candidate", state="candidate", server=endpoint.federation.server)
         body = json.loads(endpoint.send("GET", "/v1/models").content)
         assert body["object"] == "list"
-        assert [one["id"] for one in body["data"]] == ["auto", "large", "small"]
+        assert [one["id"] for one in body["data"]] == [*AUTO, "large", "small"]
         assert all(isinstance(one["created"], int) and one["object"] == "model" for one in body["data"])
 
     def test_drops_a_retired_model_at_once(self, endpoint: Endpoint) -> None:
         retire(deployment=endpoint.federation.small, now=make.NOW)
         body = json.loads(endpoint.send("GET", "/v1/models").content)
-        assert [one["id"] for one in body["data"]] == ["auto", "large"]
+        assert [one["id"] for one in body["data"]] == [*AUTO, "large"]
 
     def test_shows_one(self, endpoint: Endpoint) -> None:
-        for name, listed in (("auto", "auto"), ("auto:latest", "auto"), ("small", "small")):
+        for name, listed in (
+            ("auto", "auto"), ("auto:latest", "auto"), ("auto:green", "auto:green"), ("small", "small"),
+        ):  # fmt: skip
             response = endpoint.send("GET", f"/v1/models/{name}")
             assert (response.status_code, json.loads(response.content)["id"]) == (200, listed)
 
     def test_names_a_deployment_of_several_servers_once(self, endpoint: Endpoint) -> None:
         make.make_deployment("small", server=make.make_server(base_url="http://other:1"))
         body = json.loads(endpoint.send("GET", "/v1/models").content)
-        assert [one["id"] for one in body["data"]] == ["auto", "large", "small"]
+        assert [one["id"] for one in body["data"]] == [*AUTO, "large", "small"]

@@ -193,7 +193,7 @@ class TestUpstreamFailure:
         def stumble(_body: bytes) -> None:
             raise RuntimeError("a secret of the inside")
 
-        monkeypatch.setattr("router.api.openai.parse_chat_request", stumble)
+        monkeypatch.setattr("router.wires.openai.parse_chat_request", stumble)
         response = endpoint.chat()
         assert (response.status_code, error_of(response)["code"]) == (500, "internal")
         assert b"secret" not in response.content

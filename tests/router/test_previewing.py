@@ -99,7 +99,8 @@ class TestOfAModelThatJoins:
         answer_all(wide)
         Deployment.objects.filter(language_model__purpose="chat", state="active").update(state="candidate")
         known = dry_run(wide).known
-        assert known.problems == ("Now: No model is active.",)
+        (problem,) = known.problems
+        assert problem.startswith("Now: The federation has no active model")
         assert (known.before, known.moved_share) == (None, None)
         assert known.after is not None
 
@@ -142,6 +143,8 @@ class TestOverLivePrompts:
         wide = make_wide()
         make_live(wide, "pinned", reason="pinned")
         make_live(wide, "later in a conversation", reason="conversation")
+        sent = make.make_gateway_request(prompt_text="a title, please", background_task="title")
+        make.make_decision(request=sent, chosen=wide.federation.large)
         assert latest_texts() == []
         assert live_run(wide).prompt_count == 0
 

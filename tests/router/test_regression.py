@@ -63,6 +63,22 @@ class TestEstimates:
         found = RegressionEstimator(known, texts).estimate(known.vectors, texts)
         assert np.abs(found.p[:, 0] - known.scores[:, 0].mean()).max() < 0.3
 
+    def test_of_known_prompts_are_those_of_a_fit_without_them(self) -> None:
+        known, texts = table()
+        texts[1] = texts[0]
+        groups = np.array([texts.index(text) for text in texts])
+        found = RegressionEstimator(known, texts).estimate_known(groups, texts)
+        within = RegressionEstimator(known, texts).estimate(known.vectors, texts)
+        left_out, seen = [], []
+        for row in range(0, 60, 3):
+            kept = groups != groups[row]
+            others = Known(**{name: value[kept] for name, value in vars(known).items()})
+            words = [text for text, is_kept in zip(texts, kept, strict=True) if is_kept]
+            alone = RegressionEstimator(others, words).estimate(known.vectors[[row]], [texts[row]])
+            left_out.append(np.abs(alone.p[0] - found.p[row]).max())
+            seen.append(np.abs(alone.p[0] - within.p[row]).max())
+        assert np.mean(left_out) < np.mean(seen) / 3
+
     def test_lie_in_their_intervals(self) -> None:
         known, texts = table()
         found = RegressionEstimator(known, texts).estimate(known.vectors, texts)
@@ -92,6 +108,11 @@ class TestEstimates:
     def test_of_a_single_prompt_are_those_of_its_neighbour(self) -> None:
         known, texts = table(1)
         assert RegressionEstimator(known, texts).estimate(known.vectors, texts).p.shape == (1, 2)
+
+    def test_of_prompts_of_one_text_are_numbers(self) -> None:
+        known, texts = table(8)
+        found = RegressionEstimator(known, texts[:1] * 8).estimate(known.vectors, texts)
+        assert not np.isnan(found.p).any()
 
     def test_need_the_texts(self) -> None:
         known, texts = table(20)

@@ -6,7 +6,9 @@ from pytest_django import DjangoAssertNumQueries
 from benchmarks.federating import activate, retire
 from benchmarks.inference.base import EmptyPrompt, ServerUnreachable
 from benchmarks.models import Deployment
-from router.indexing import EmbedderMismatch, NoIndex
+from router.deployment_facts import active_facts
+from router.embedding import EmbedderMismatch
+from router.indexing import NoIndex
 from router.models import RoutingDecision
 from router.policy import NoCandidate
 from router.routing import Route, candidates_as_json, candidates_from_json, record_pinned, record_route, route
@@ -75,9 +77,10 @@ class TestRoute:
 
     def test_needs_seven_queries(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         federation = make_federation()
+        active_facts()  # read once, and again only where something has changed
         with django_assert_num_queries(
             7
-        ):  # index, neighbours, the policy's version, three for the evidence, the chosen one
+        ):  # index, neighbours, the policy's version, three for the evidence, whether the facts stand
             ask(federation, LIKE_MATH)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
+from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
 from router.connections import PLACES
@@ -27,20 +29,6 @@ pytestmark = [COMMITTED, pytest.mark.slow]
 
 PATIENCE_S = 10.0
 THREE_WORDS = "It is five."
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    with served() as address:
-        yield address
-    connections.close_all()
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 def gated(gate: threading.Event) -> Callable[[str, str], ScriptedAnswer]:
@@ -94,8 +82,9 @@ class TestStream:
 
     def test_tells_the_usage_where_asked(self, endpoint: Endpoint, address: str) -> None:
         events = events_of(post(address, endpoint, stream_options={"include_usage": True}).content)
+        gco2e = events[-2]["greenllm"]["predicted_sci_gco2e"]
         assert [event["usage"] for event in events[:-1]] == [None] * (len(events) - 2) + [
-            {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+            {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "gco2e": gco2e}
         ]
         assert (events[-2]["choices"], events[-2]["greenllm"]["model"]) == ([], "small")
         assert "greenllm" not in events[-3]
@@ -128,7 +117,7 @@ class TestStream:
     def test_pings_while_the_model_is_silent(
         self, open_endpoint: OpenEndpoint, address: str, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("router.api.openai.PING_INTERVAL_S", 0.02)
+        monkeypatch.setattr("router.gateway.replying.PING_INTERVAL_S", 0.02)
         endpoint = open_endpoint(Fault(FaultKind.DELAY, model="small", seconds=0.2), answers=gated(gate))
         with streaming(address, endpoint) as response:
             lines = response.iter_lines()
@@ -242,7 +231,7 @@ class TestOpenAIPackage:
             with client.chat.completions.create(model="auto", messages=[USER], stream=True) as stream:
                 next(iter(stream))
             assert eventually(lambda: endpoint.server.cancelled_count == 1)
-        assert eventually(lambda: GatewayRequest.objects.get().state == "cancelled")
+        assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
 
 
 class TestDisconnect:
@@ -255,7 +244,7 @@ class TestDisconnect:
             left = time.monotonic()
         assert eventually(lambda: endpoint.server.cancelled_count == 1)
         assert time.monotonic() - left < 1.0
-        assert eventually(lambda: GatewayRequest.objects.get().state == "cancelled")
+        assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
         request, attempt = GatewayRequest.objects.get(), UpstreamAttempt.objects.get()
         assert (request.error_code, request.finished_at is not None) == ("", True)
         assert (attempt.outcome, attempt.error, attempt.output_token_count) == ("cancelled", "", 1)
@@ -275,7 +264,7 @@ class TestDisconnect:
                 timeout=httpx.Timeout(PATIENCE_S, read=1.0),
             )
         assert eventually(lambda: endpoint.server.cancelled_count == 1)
-        assert eventually(lambda: GatewayRequest.objects.get().state == "cancelled")
+        assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
         attempt = UpstreamAttempt.objects.get()
         assert (attempt.outcome, attempt.output_token_count, attempt.time_to_first_token_ns) == (
             "cancelled",
@@ -292,33 +281,61 @@ class TestDisconnect:
                 headers={"Authorization": f"Bearer {endpoint.secret}"},
                 timeout=httpx.Timeout(PATIENCE_S, read=1.0),
             )
-        assert eventually(lambda: GatewayRequest.objects.get().state == "cancelled")
+        assert eventually(lambda: endpoint.server.cancelled_count == 1)  # the embedder has better things to do
+        assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
         assert not UpstreamAttempt.objects.exists()
 
+    def test_in_the_queue_of_a_server_gives_the_place_up(self, open_endpoint: OpenEndpoint, settings: Settings) -> None:
+        settings.UPSTREAM_AT_ONCE, settings.UPSTREAM_WAITING = 1, 1
+        endpoint = open_endpoint(Fault(FaultKind.STALL, model="small", times=1), answers={LIKE_MATH: THREE_WORDS})
+        headers = {"Authorization": f"Bearer {endpoint.secret}"}
+        with served() as address:
+            with streaming(address, endpoint) as first:
+                lines = first.iter_lines()
+                while "It" not in next(lines):
+                    pass
+                with pytest.raises(httpx.ReadTimeout):
+                    httpx.post(address + CHAT, json=asked(), headers=headers, timeout=httpx.Timeout(5.0, read=0.5))
+                assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
+            second = httpx.post(address + CHAT, json=asked(), headers=headers, timeout=PATIENCE_S)
+        connections.close_all()
+        assert second.status_code == 200
+        assert UpstreamAttempt.objects.count() == 2  # the one that only waited asked nobody
 
-def note_connections(monkeypatch: pytest.MonkeyPatch) -> list[psycopg.Connection[Any]]:
-    """Return a list to which every database connection is added that this process makes from now on."""
-    made: list[psycopg.Connection[Any]] = []
+
+@dataclass
+class MadeConnections:
+    """The database connections that this process made since they are noted, those of the test itself with them."""
+
+    made: list[psycopg.Connection[Any]] = field(default_factory=list)
+    pids: list[int] = field(default_factory=list)
+
+    @property
+    def open_count(self) -> int:
+        """Count those that this process has not closed."""
+        return sum(not one.closed for one in list(self.made))
+
+    def served_count(self) -> int:
+        """Count those that Postgres still serves; what other tests and programs have open is not among them."""
+        parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
+        with psycopg.connect(**parameters) as own:
+            row = own.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", [list(self.pids)]).fetchone()
+            return row[0] if row else -1
+
+
+def note_connections(monkeypatch: pytest.MonkeyPatch) -> MadeConnections:
+    """Note every database connection that this process makes from now on."""
+    noted = MadeConnections()
     connect = DatabaseWrapper.get_new_connection
 
-    def noted(wrapper: DatabaseWrapper, parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+    def noting(wrapper: DatabaseWrapper, parameters: dict[str, Any]) -> psycopg.Connection[Any]:
         found: psycopg.Connection[Any] = connect(wrapper, parameters)
-        made.append(found)
+        noted.pids.append(found.info.backend_pid)
+        noted.made.append(found)
         return found
 
-    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", noted)
-    return made
-
-
-def connection_count() -> int:
-    """Count the connections to the test's database, without those of the test itself."""
-    parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
-    with psycopg.connect(**parameters) as own:
-        row = own.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        ).fetchone()
-        return row[0] if row else -1
+    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", noting)
+    return noted
 
 
 class TestManyStreams:
@@ -338,10 +355,11 @@ class TestManyStreams:
 
             begun = [threads.submit(begin, number) for number in range(30)]
             while not all(one.done() for one in begun):
-                counts.append(sum(not one.closed for one in list(made)))
+                counts.append(made.open_count)
             readers = [one.result() for one in begun]
-            assert all(one.closed for one in made)  # while all are answered
-            assert eventually(lambda: connection_count() == 0)  # Postgres takes a moment to end its processes
+            # while all are answered; a stream that takes its time is written down once meanwhile
+            assert eventually(lambda: made.open_count == 0)
+            assert eventually(lambda: made.served_count() == 0)  # Postgres takes a moment to end its processes
             gate.set()
             assert all("five" in text for text in threads.map("".join, readers))
         assert 0 < max(counts) <= PLACES

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def embedding(settings: Settings, tmp_path: Path, db: None) -> Iterator[None]:
     with ScriptedOllama(SCRIPTED_MODELS, answers={}) as server:
-        make_federation(server.base_url)
+        make_federation(server.base_url, policy=None)
         settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = EMBEDDER_NAME, server.base_url
         settings.VAR_DIR = tmp_path / "var"
         yield
@@ -33,7 +33,7 @@ class TestTuning:
         study = judged_study(name="judged")
         said = told("tune_router", study="judged", loss=2.0, seed=3)
         version = PolicyVersion.objects.get()
-        assert (version.policy, version.neighbour_count) == ("knn", None)
+        assert (version.policy, version.neighbour_count, version.estimator) == ("knn", None, "regression")
         assert version.sci_price > 0
         assert "Tuned on judged for a loss of at most 2 points, on 36 prompts" in version.note
         assert "seed 3" in version.note
@@ -51,6 +51,10 @@ class TestTuning:
         else:
             told("tune_router", study=study.name, policy=policy)
             assert 0 < PolicyVersion.objects.get().accuracy_floor < 1
+
+    def test_estimates_by_neighbours_where_asked(self) -> None:
+        told("tune_router", study=judged_study().name, loss=2.0, estimates="neighbours")
+        assert PolicyVersion.objects.get().estimator == "neighbours"
 
     def test_takes_the_latest_study_where_none_is_named(self) -> None:
         study = judged_study()
@@ -133,10 +137,18 @@ class TestPutIntoForce:
         assert made[0] == made[1] == PolicyVersion.objects.get()
         assert (made[0].accuracy_floor, made[0].made_by) == (0.8, person)
 
+    def test_keeps_what_the_tuning_says_nothing_of(self) -> None:
+        kept = {"is_open": False, "most_sci_price": 3.0, "least_accuracy_floor": 0.2}
+        kept |= {"is_intensity_live": True, "prompts_per_load": 4}
+        PolicyVersion.objects.create(policy="knn", sci_price=2.0, **kept)
+        made = put_into_force(evaluation_id=self.finished().pk, made_by_id=None)
+        assert {name: getattr(made, name) for name in kept} == kept
+        assert (made.policy, made.sci_price) == ("floor", 0.0)
+
     def test_fits_its_note_to_a_long_name(self) -> None:
         note = put_into_force(evaluation_id=self.finished("n" * 200).pk, made_by_id=None).note
         assert len(note) == 200
-        assert note.endswith("(train and calibration, five folds; seed 7); tuning " + note.split()[-1])
+        assert note.endswith("(train and calibration, each left out once; seed 7); tuning " + note.split()[-1])
 
     def test_refuses_what_is_no_finished_tuning(self) -> None:
         for facts in ({"kind": "tuning"}, {"kind": "evaluation", "state": "finished", "report": {}}):

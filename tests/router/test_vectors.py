@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.vectors import DimensionMismatch, Matrix, is_unit_length, nearest, to_unit_length
+from router.vectors import DimensionMismatch, Matrix, is_unit_length, nearest, to_unit_length, usual_distance
 
 WIDTH = 384
 
@@ -111,3 +111,27 @@ class TestIsUnitLength:
     )
     def test_allows_rounding_only(self, vector: list[float], said: bool) -> None:
         assert is_unit_length(np.asarray(vector)) is said
+
+
+class TestUsualDistance:
+    def test_is_what_nearly_all_known_prompts_keep_to_their_nearest_other_one(self) -> None:
+        matrix = unit_rows(300, seed=1)
+        distances = ((matrix[:, None] - matrix[None]) ** 2).sum(axis=2) + np.diag(np.full(300, 9.0))
+        assert usual_distance(matrix) == pytest.approx(float(np.quantile(distances.min(axis=1), 0.99)), abs=1e-4)
+
+    def test_takes_no_twin_for_another_prompt(self) -> None:
+        matrix = unit_rows(50, seed=2)
+        assert usual_distance(np.concatenate([matrix, matrix])) == pytest.approx(usual_distance(matrix), abs=1e-3)
+
+    def test_is_at_least_that_of_a_cosine_of_one_half(self) -> None:
+        angles = np.linspace(0, 0.5, 40)
+        assert usual_distance(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)) == 1.0
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_is_unknown_without_two_different_prompts(self, count: int) -> None:
+        assert usual_distance(np.repeat(unit_rows(1, seed=3), count, axis=0)) is None
+
+    def test_looks_at_some_of_many(self) -> None:
+        matrix = unit_rows(4000, seed=4, width=16)
+        whole = 2 - 2 * np.sort(matrix @ matrix.T, axis=1)[:, -2]
+        assert usual_distance(matrix) == pytest.approx(max(1.0, float(np.quantile(whole, 0.99))), abs=0.05)

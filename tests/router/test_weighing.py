@@ -1,14 +1,17 @@
 """The live router by a version of a policy: what it chooses, what it says, and how soon it follows a change."""
 
+import re
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
-from benchmarks.models import Deployment, Measurement
+from benchmarks.models import Deployment, Measurement, Prompt, Response
 from labeling.models import Label
 from router.index import IndexStoreError, VectorStore
-from router.knowledge import keeper_of
-from router.models import PolicyVersion, RoutingDecision
+from router.knowledge import keeper_of, knowledge_with
+from router.models import PolicyVersion, PromptIndex, RoutingDecision
 from router.policy import NoCandidate
 from router.routing import Route, candidates_from_json, record_route, route
 from tests import factories as make
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def federation() -> Federation:
     """A federation with twenty more prompts of each kind; small is right in math, large in all."""
-    made = make_federation()
+    made = make_federation(policy=None)
     prompts = [made.math, made.code]
     for number in range(20):
         for text, category, is_right in (
@@ -40,14 +43,74 @@ def routed(federation: Federation, text: str = "what is two plus seven") -> Rout
 
 
 def use(policy: str, **parameters: object) -> PolicyVersion:
-    return PolicyVersion.objects.create(**{"policy": policy, "neighbour_count": 10, **parameters})
+    return PolicyVersion.objects.create(**{"policy": policy, "neighbour_count": 10, "novelty": 4.0, **parameters})
+
+
+class TestUntuned:
+    """What the router goes by where nobody has made a version."""
+
+    def test_is_guarded(self, federation: Federation) -> None:
+        found = routed(federation)
+        assert (found.policy, found.version) == ("guarded", None)
+        assert (found.chosen, found.choice.reason) == (federation.large, "fallback")
+
+    def test_leaves_the_fallback_for_a_cheaper_model_that_is_better_here(self, federation: Federation) -> None:
+        for number in range(60):
+            math = make.make_prompt(f"what is two plus ten{number}", category="math")
+            code = make.make_prompt(f"write a python function ten{number}", category="code")
+            make.make_response(math, federation.small, energy_j=10.0, verdict="correct")
+            make.make_response(math, federation.large, verdict="correct" if number % 2 else "incorrect", energy_j=90.0)
+            make.make_response(code, federation.small, energy_j=10.0, verdict="incorrect")
+            make.make_response(code, federation.large, energy_j=90.0, verdict="correct")
+        make_index(list(Prompt.objects.order_by("pk")), embedder=federation.embedder, store=federation.store)
+        found = routed(federation, "what is two plus ten7")
+        assert (found.chosen, found.choice.reason) == (federation.small, "as_good")
+
+    def test_says_that_it_does_not_know_a_kind_of_prompt(self, federation: Federation) -> None:
+        found = routed(federation, "translate mountains quickly")
+        assert (found.chosen, found.choice.reason) == (federation.large, "novel")
+        assert re.search(
+            r"does not know this kind of prompt \(squared distance 2\.00 to the nearest known one, limit 1\.00\), so "
+            r"it goes to the fallback",
+            found.choice.explanation,
+        )
+
+    def test_goes_by_nearest_where_nobody_has_judged_and_says_so(self, federation: Federation) -> None:
+        Label.objects.all().delete()
+        found = routed(federation)
+        assert (found.policy, found.version, found.chosen) == ("nearest", None, federation.small)
+        assert found.choice.reason == "cheapest_none_correct"
+        assert found.choice.explanation.startswith(
+            "Nobody has judged an answer of an active model to a known prompt yet, so that nearest stands in for "
+            "guarded. No model with an SCI on the nearest known prompt is known to have answered it right"
+        )
+
+    def test_says_what_to_do_where_nothing_was_measured_either(self, federation: Federation) -> None:
+        Label.objects.all().delete()
+        Response.objects.update(measurement=None)
+        with pytest.raises(NoCandidate, match="No active model has an SCI on the nearest known prompt"):
+            routed(federation)
+
+    def test_keeps_a_decision_without_a_version(self, federation: Federation) -> None:
+        stored = record_route(route=routed(federation), now=timezone.now())
+        assert (stored.policy, stored.version) == ("guarded", None)
+
+    def test_needs_five_queries_once_the_rest_is_known(
+        self, federation: Federation, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        routed(federation)
+        with django_assert_num_queries(5):  # index, neighbours, the policy's version, two stamps
+            routed(federation)
+
+    def test_reads_what_is_known_in_five_queries_more(
+        self, federation: Federation, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        # categories by prompt, their names, models, answers, verdicts; then deployments, fits, sums of SCI, intensity
+        with django_assert_num_queries(5 + 5 + 4):
+            routed(federation)
 
 
 class TestPolicies:
-    def test_go_by_the_paper_where_nobody_chose_one(self, federation: Federation) -> None:
-        found = routed(federation)
-        assert (found.policy, found.version, found.choice.reason) == ("nearest", None, "cheapest_correct")
-
     def test_guarded_leaves_the_fallback_where_a_cheaper_model_is_as_good(self, federation: Federation) -> None:
         use("guarded", tolerance=0.3)
         math, code = routed(federation), routed(federation, "write a python function for me")
@@ -160,6 +223,20 @@ class TestFollows:
         assert again is first
 
 
+class TestAnotherFederation:
+    def test_is_known_with_a_model_that_is_not_active_and_without_one_that_is(self, federation: Federation) -> None:
+        candidate = make.make_deployment("candidate", state="candidate", server=federation.server)
+        make.make_response(federation.math, candidate, energy_j=5.0, verdict="correct")
+        known = knowledge_with(
+            PromptIndex.objects.get(state="current"), federation.store, [federation.small.pk, candidate.pk]
+        )
+        assert [column.model for column in known.columns] == ["candidate", "small"]
+        assert known.known is not None
+        assert known.known.label_counts.sum(axis=0).tolist() == [1, 42]
+        assert routed(federation).choice.candidates[0].evidence.model == "small"
+        assert known.novelty == keeper_of(federation.store).current(PromptIndex.objects.get(state="current")).novelty
+
+
 class TestRefuses:
     def test_without_a_judged_answer_says_what_to_do(self, federation: Federation) -> None:
         use("guarded")
@@ -180,7 +257,7 @@ class TestRefuses:
             routed(federation)
 
     def test_an_index_that_is_too_large_for_the_memory(self, federation: Federation) -> None:
-        store = VectorStore(chroma_url="http://127.0.0.1:1", cache_dir=federation.store._cache_dir, exact_limit=5)
+        store = VectorStore(chroma_url="http://127.0.0.1:1", cache_dir=federation.store.cache_dir, exact_limit=5)
         with pytest.raises(IndexStoreError, match="more than the 5 that are kept in memory"):
             store.whole("any", 6)
 

@@ -30,65 +30,9 @@ class Command(TellingCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="Name of the study: letters, digits and hyphens.")
-        parser.add_argument("--model", action="append", default=[], help="A model to ask; may be given several times.")
-        parser.add_argument("--router", action="store_true", help="Ask the router (the model auto) instead of models.")
-        add_router_arguments(parser)
-        parser.add_argument("--dataset", action="append", default=[], help="Data set to ask; several may be given.")
-        parser.add_argument("--category", action="append", default=[], help="Only prompts of this category.")
-        parser.add_argument("--role", choices=STUDIED_ROLES, help="Only prompts of this role; both where absent.")
-        parser.add_argument("--limit", type=int, help="At most so many prompts of each category.")
-        parser.add_argument("--repeats", type=int, default=1)
-        parser.add_argument("--seed", type=int, default=42)
-        parser.add_argument("--temperature", type=float, default=0.0)
-        parser.add_argument(
-            "--num-ctx",
-            type=int,
-            help="Context in tokens; 2048 where absent. Only Ollama takes it, so that a study with another server "
-            "leaves it to the servers.",
-        )
-        parser.add_argument("--num-predict", type=int, default=256)
-        parser.add_argument(
-            "--sweep",
-            action="append",
-            default=[],
-            metavar="NAME=V1,V2",
-            help="Ask with each of these values of a generation parameter, for example temperature=0,0.5,1; several "
-            "sweeps make a grid.",
-        )
-        parser.add_argument(
-            "--warm-up", type=int, default=0, help="Answers of each model to throw away before its first measured one."
-        )
-        parser.add_argument(
-            "--idle-baseline",
-            type=float,
-            default=0.0,
-            metavar="SECONDS",
-            help="Measure idle for so long before the first response and after the last, for the energy net of idle.",
-        )
-        parser.add_argument(
-            "--back-to-back",
-            type=int,
-            default=1,
-            metavar="K",
-            help="Generate each answer so often within one measurement, where answers are shorter than ten samples.",
-        )
-        parser.add_argument(
-            "--control-every",
-            type=int,
-            default=0,
-            metavar="N",
-            help="Measure one fixed piece of work at the start, after every N responses and at the end, which tells "
-            "whether the machine drifts.",
-        )
-        parser.add_argument(
-            "--measure-again",
-            type=int,
-            default=USUAL_MEASURE_AGAIN_COUNT,
-            metavar="N",
-            help="How often at most a response is measured again whose energy is missing because a meter fell silent "
-            f"({USUAL_MEASURE_AGAIN_COUNT}).",
-        )
+        _add_choice(parser)
+        _add_generation(parser)
+        _add_measuring(parser)
         parser.add_argument("--no-wait", action="store_true", help="Return as soon as the work is on the queue.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -152,4 +96,75 @@ def _prompts(options: dict[str, Any]) -> list[Prompt]:
     roles = [options["role"]] if options["role"] else STUDIED_ROLES
     return list(
         choose_prompts(datasets=options["dataset"], categories=options["category"], roles=roles, limit=options["limit"])
+    )
+
+
+def _add_choice(parser: CommandParser) -> None:
+    """Add what says who is asked what."""
+    parser.add_argument("name", help="Name of the study: letters, digits and hyphens.")
+    parser.add_argument("--model", action="append", default=[], help="A model to ask; may be given several times.")
+    parser.add_argument("--router", action="store_true", help="Ask the router (the model auto) instead of models.")
+    add_router_arguments(parser)
+    parser.add_argument("--dataset", action="append", default=[], help="Data set to ask; several may be given.")
+    parser.add_argument("--category", action="append", default=[], help="Only prompts of this category.")
+    parser.add_argument("--role", choices=STUDIED_ROLES, help="Only prompts of this role; both where absent.")
+    parser.add_argument("--limit", type=int, help="At most so many prompts of each category.")
+
+
+def _add_generation(parser: CommandParser) -> None:
+    """Add what says how answers are generated."""
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument(
+        "--num-ctx",
+        type=int,
+        help="Context in tokens; 2048 where absent. Only Ollama takes it, so that a study with another server "
+        "leaves it to the servers.",
+    )
+    parser.add_argument("--num-predict", type=int, default=256)
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="NAME=V1,V2",
+        help="Ask with each of these values of a generation parameter, for example temperature=0,0.5,1; several "
+        "sweeps make a grid.",
+    )
+
+
+def _add_measuring(parser: CommandParser) -> None:
+    """Add what says how they are measured."""
+    parser.add_argument(
+        "--warm-up", type=int, default=0, help="Answers of each model to throw away before its first measured one."
+    )
+    parser.add_argument(
+        "--idle-baseline",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="Measure idle for so long before the first response and after the last, for the energy net of idle.",
+    )
+    parser.add_argument(
+        "--back-to-back",
+        type=int,
+        default=1,
+        metavar="K",
+        help="Generate each answer so often within one measurement, where answers are shorter than ten samples.",
+    )
+    parser.add_argument(
+        "--control-every",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Measure one fixed piece of work at the start, after every N responses and at the end, which tells "
+        "whether the machine drifts.",
+    )
+    parser.add_argument(
+        "--measure-again",
+        type=int,
+        default=USUAL_MEASURE_AGAIN_COUNT,
+        metavar="N",
+        help="How often at most a response is measured again whose energy is missing because a meter fell silent "
+        f"({USUAL_MEASURE_AGAIN_COUNT}).",
     )

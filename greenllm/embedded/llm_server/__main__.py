@@ -13,7 +13,7 @@ import uvicorn
 from greenllm.embedded.addresses import LOOPBACK
 from greenllm.embedded.llm_server.app import make_app
 from greenllm.embedded.llm_server.library import Library
-from greenllm.embedded.llm_server.residents import Residents, default_threads
+from greenllm.embedded.llm_server.residents import Residents, default_threads, embedder_threads
 from greenllm.embedded.spawning import spawn
 
 _PROJECT = Path(__file__).resolve().parents[3]
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        threads = default_threads()
+        threads, embedding = default_threads(), embedder_threads()
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cwd=_PROJECT,
     )
     library = Library(wanted.models, is_preparing=lambda: preparation.poll() is None)
-    residents = Residents(now=lambda: datetime.now(UTC), default_threads=threads)
+    residents = Residents(now=lambda: datetime.now(UTC), default_threads=threads, embedder_threads=embedding)
     try:
         uvicorn.run(
             make_app(library, residents),

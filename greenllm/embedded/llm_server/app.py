@@ -212,7 +212,10 @@ def _last_line(order: GenerationOrder, text: str, finished: Finished, started_ns
     if finished.completion.reason == CANCELLED:
         raise ClientGoneError
     counted = replies.figures(finished, time.monotonic_ns() - started_ns)
-    return replies.ending(order.model, text, _now(), finished.completion.reason, counted, is_chat=is_chat)
+    line = replies.ending(order.model, text, _now(), finished.completion.reason, counted, is_chat=is_chat)
+    if order.top_logprobs is not None:
+        line["logprobs"] = replies.logprobs(finished.completion.logprobs, order.top_logprobs)
+    return line
 
 
 async def _body(request: Request) -> JsonObject:

@@ -1,10 +1,10 @@
-"""Make a GGUF (F16) of the all-MiniLM-L6-v2 sentence embedder from its safetensors folder."""
+"""Make a GGUF of the all-MiniLM-L6-v2 sentence embedder from its safetensors folder."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-_FILE_TYPE_F16 = 1
+_FILE_TYPES = {"F16": 1, "Q8_0": 7}  # llama.cpp's llama_ftype of a file of mostly such tensors
 _NORMAL_TOKEN, _CONTROL_TOKEN = 1, 3
 _WORD_START = "\u2581"
 
@@ -29,10 +29,16 @@ _LAYER_TENSORS = {
 _FULL_PRECISION = {"position_embd.weight", "token_types.weight"}
 
 
-def convert_embedder(source: Path, target: Path) -> None:
-    """Write the model in folder `source` as one GGUF file; takes half a second.
+def convert_embedder(source: Path, target: Path, quantization: str = "F16") -> None:
+    """Write the model in folder `source` as one GGUF file; takes about a second.
+
+    Args:
+        source: the folder.
+        target: the file.
+        quantization: of the layers' matrices, F16 or Q8_0; the table of words stays F16, as it is only looked up.
 
     Raises:
+        KeyError: another quantization.
         FileNotFoundError: the folder lacks config.json, vocab.txt or model.safetensors.
     """
     import gguf  # with numpy 0.3 s, and wanted by nobody else
@@ -40,12 +46,12 @@ def convert_embedder(source: Path, target: Path) -> None:
 
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(target, "bert")
-    _add_architecture(writer, config)
+    _add_architecture(writer, config, _FILE_TYPES[quantization])
     _add_vocabulary(writer, (source / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     names = _tensor_names(config["num_hidden_layers"])
     for name, weights in load_file(source / "model.safetensors").items():
         if name in names:  # the pooler is of no use for sentence embeddings
-            _add_tensor(writer, names[name], weights)
+            _add_tensor(writer, names[name], weights, quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -61,12 +67,14 @@ def _tensor_names(layer_count: int) -> dict[str, str]:
     return names
 
 
-def _add_architecture(writer: Any, config: dict[str, Any]) -> None:  # the gguf package is untyped, so is the JSON
+def _add_architecture(
+    writer: Any, config: dict[str, Any], file_type: int
+) -> None:  # the gguf package is untyped, so is the JSON
     import gguf
 
     writer.add_name("all-MiniLM-L6-v2")
     writer.add_license("apache-2.0")
-    writer.add_file_type(_FILE_TYPE_F16)
+    writer.add_file_type(file_type)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
@@ -102,8 +110,15 @@ def _llama_piece(word: str) -> str:
     return word.removeprefix("##") if word.startswith("##") else _WORD_START + word
 
 
-def _add_tensor(writer: Any, name: str, weights: Any) -> None:  # the gguf package is untyped; a numpy array
+def _add_tensor(
+    writer: Any, name: str, weights: Any, quantization: str
+) -> None:  # the gguf package is untyped; a numpy array
+    import gguf
     import numpy as np
 
     is_matrix = weights.ndim == 2 and name not in _FULL_PRECISION
+    if is_matrix and quantization == "Q8_0" and name != "token_embd.weight":
+        kind = gguf.GGMLQuantizationType.Q8_0
+        writer.add_tensor(name, gguf.quants.quantize(weights.astype(np.float32), kind), raw_dtype=kind)
+        return
     writer.add_tensor(name, weights.astype(np.float16 if is_matrix else np.float32))

@@ -44,6 +44,7 @@ class Completion:
     prompt_ns: int
     output_tokens: int
     output_ns: int
+    logprobs: tuple[JsonObject, ...] = ()  # of each token, where they were asked for
 
 
 class Engine:
@@ -91,6 +92,8 @@ class Engine:
             GenerationFailedError: llama.cpp failed.
         """
         request = _sampling_request(order.sampling, self.context)
+        if order.top_logprobs is not None:
+            request["n_probs"] = max(order.top_logprobs, 1)  # 0 would ask for none at all
         listener = _Listener(self.context, on_text, is_cancelled)
         if order.raw_prompt is None:
             request["messages"] = [{"role": message.role, "content": message.content} for message in order.messages]
@@ -147,6 +150,7 @@ class _Listener:
         self._usage: dict[str, Any] | None = None  # llama.cpp's JSON
         self._timings: dict[str, Any] = {}  # llama.cpp's JSON
         self._was_cancelled = False
+        self._logprobs: list[JsonObject] = []
 
     def hear(self, chunk: dict[str, Any]) -> bool:
         """Take one chunk; returning True ends the generation. It must not raise: the binding would go on."""
@@ -161,6 +165,8 @@ class _Listener:
             self._reason = choice.get("finish_reason") or self._reason
             if text:
                 self._on_text(text)
+            if told := choice.get("logprobs"):
+                self._logprobs.extend(told.get("content") or ())
         if chunk.get("usage"):
             self._usage = chunk["usage"]
             self._timings = chunk["timings"]
@@ -179,6 +185,7 @@ class _Listener:
             prompt_ns=round(self._timings["prompt_ms"] * 1e6),
             output_tokens=int(self._usage["completion_tokens"]),
             output_ns=round(self._timings["predicted_ms"] * 1e6),
+            logprobs=tuple(self._logprobs),
         )
 
 

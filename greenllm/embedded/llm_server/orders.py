@@ -16,6 +16,7 @@ _DURATION = re.compile(r"-?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 _DEFAULT_KEEP_ALIVE = timedelta(minutes=5)
 _ANY_OBJECT = {"type": "object"}
+_MOST_LOGPROBS = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class GenerationOrder:
     """A chat or a generation that is asked for.
 
     Without messages and raw prompt it only loads the model, or unloads it when `keep_alive` is zero. `keep_alive`
-    None means for good. `schema` is the JSON schema that the answer must obey, or None.
+    None means for good. `schema` is the JSON schema that the answer must obey, or None. `top_logprobs` is how many of
+    the likeliest tokens are told with their log probabilities at each place, None where nothing is.
     """
 
     model: str
@@ -42,6 +44,7 @@ class GenerationOrder:
     sampling: Sampling
     schema: JsonObject | None
     keep_alive: timedelta | None
+    top_logprobs: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -135,8 +138,6 @@ def model_name(body: JsonObject) -> str:
 def _generation(body: JsonObject, name: str, messages: tuple[Message, ...], raw_prompt: str | None) -> GenerationOrder:
     if body.get("think"):
         raise RequestRefusedError(f'"{name}" does not support thinking')
-    if body.get("logprobs") or body.get("top_logprobs"):
-        raise RequestRefusedError("logprobs are not supported")
     load, sampling = parse_options(body.get("options"))
     return GenerationOrder(
         model=name,
@@ -147,7 +148,16 @@ def _generation(body: JsonObject, name: str, messages: tuple[Message, ...], raw_
         sampling=sampling,
         schema=_schema(body.get("format")),
         keep_alive=parse_keep_alive(body.get("keep_alive")),
+        top_logprobs=_top_logprobs(body),
     )
+
+
+def _top_logprobs(body: JsonObject) -> int | None:
+    """Read how many likely tokens are told; only `logprobs` asks for any, as in Ollama."""
+    count = body.get("top_logprobs") or 0
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _MOST_LOGPROBS:
+        raise RequestRefusedError(f"top_logprobs must be between 0 and {_MOST_LOGPROBS}")
+    return count if _flag(body, "logprobs", default=False) else None
 
 
 def _embedding(body: JsonObject, texts: tuple[str, ...]) -> EmbeddingOrder:

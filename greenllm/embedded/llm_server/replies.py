@@ -1,6 +1,8 @@
 """The JSON of Ollama's protocol."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from greenllm.embedded.llm_server.desk import Embedded, Finished
 from greenllm.embedded.llm_server.library import Model
@@ -96,6 +98,18 @@ def ending(
         "done_reason": reason,
         **{name: figure for name, figure in figures.items() if figure},
     }
+
+
+def logprobs(told: Iterable[Mapping[str, Any]], count: int) -> list[JsonObject]:  # llama.cpp's JSON
+    """Return how likely each token was, and the likeliest ones at its place; a streamed answer has all at its end."""
+    found = []
+    for one in told:
+        token: JsonObject = {"token": one["token"], "logprob": one["logprob"]}
+        if count:
+            likely = one.get("top_logprobs") or ()
+            token["top_logprobs"] = [{"token": each["token"], "logprob": each["logprob"]} for each in likely]
+        found.append(token)
+    return found
 
 
 def figures(finished: Finished, total_ns: int) -> dict[str, int]:

@@ -17,6 +17,7 @@ from benchmarks.queueing import enqueue_study
 from benchmarks.studying import start
 from greenllm import demo
 from greenllm.comparison_table import comparison_lines
+from greenllm.demo_reply import live_reply
 from greenllm.management.telling import StackCommand
 from greenllm.running import Stack
 from labeling.guiding import ensure_guidelines
@@ -80,7 +81,9 @@ class Command(StackCommand):
 
     def _run(self, stack: Stack) -> None:
         ensure_machine(name=settings.MACHINE_NAME)
-        address = stack.start_programs(env={"GREENLLM_ANONYMOUS_ACCESS": _anonymous_access()})
+        address = stack.start_programs(
+            env={"GREENLLM_ANONYMOUS_ACCESS": _anonymous_access(), "GREENLLM_MEASURE_EVERY": _measured_every()}
+        )
         self._tell(f"The pages are at {address}")
         people = demo.ensure_people()
         for person in people:
@@ -102,6 +105,7 @@ class Command(StackCommand):
         self._label(study)
         self._index(study)
         self._compare(study)
+        self._tell(live_reply(address=address, key=key_path.read_text(encoding="ascii").strip()))
 
     def _measure(self) -> Study:
         server = demo.ensure_demo_server(machine_name=settings.MACHINE_NAME, base_url=settings.OLLAMA_HOST)
@@ -173,6 +177,11 @@ class Command(StackCommand):
         for line in comparison_lines(comparison):
             self._tell(line)
         self._tell("")
+
+
+def _measured_every() -> str:
+    """Have one of 20 live requests measured, unless the environment says otherwise."""
+    return os.environ.get("GREENLLM_MEASURE_EVERY") or "20"
 
 
 def _anonymous_access() -> str:

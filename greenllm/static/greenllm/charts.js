@@ -1,7 +1,24 @@
 "use strict";
 // Draws each figure.chart with Plotly when it comes into view; colours follow the style sheet, light or dark.
+// Plotly itself is fetched for the first chart that does: a page whose charts nobody scrolls to never pays for it.
 (() => {
-  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const source = document.currentScript.dataset.plotly;
+  const PAPER = { "--ink": "#000000", "--line": "#b9beb9", "--surface": "#ffffff" };
+  let isOnPaper = false;
+  let fetched = null;
+
+  const token = (name) => (isOnPaper ? PAPER[name] : getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+
+  const plotly = () => {
+    fetched ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = source;
+      script.addEventListener("load", () => resolve(window.Plotly));
+      script.addEventListener("error", reject);
+      document.head.append(script);
+    });
+    return fetched;
+  };
 
   const themed = (layout) => {
     const axis = { gridcolor: token("--line"), zerolinecolor: token("--line"), linecolor: token("--line"), automargin: true };
@@ -21,13 +38,19 @@
     return merged;
   };
 
-  const draw = (chart) => {
-    const source = document.getElementById(chart.dataset.chart);
+  const figureOf = (chart) => {
+    const json = document.getElementById(chart.dataset.chart);
+    return json ? JSON.parse(json.textContent) : null;
+  };
+
+  const draw = async (chart) => {
     const area = chart.querySelector(".chart-area");
-    if (!source || !area || !window.Plotly) return;
-    const figure = JSON.parse(source.textContent);
-    const config = { responsive: true, displayModeBar: false };
-    window.Plotly.react(area, figure.data, themed(figure.layout || {}), config).then(() => { chart.dataset.drawn = "yes"; });
+    const figure = figureOf(chart);
+    if (!figure || !area) return;
+    const drawer = window.Plotly ?? (await plotly());
+    chart.dataset.begun = "yes"; // on paper what was never begun is left out
+    await drawer.react(area, figure.data, themed(figure.layout || {}), { responsive: true, displayModeBar: false });
+    chart.dataset.drawn = "yes";
   };
 
   const seen = new IntersectionObserver((entries) => {
@@ -37,11 +60,52 @@
     }
   }, { rootMargin: "200px" });
 
-  const watch = (root) => root.querySelectorAll("figure.chart:not([data-drawn])").forEach((chart) => seen.observe(chart));
+  // the numbers of a figure: a row a point, with how far its bars of error reach
+  const csvOf = (figure) => {
+    const axis = (name) => figure.layout?.[name]?.title?.text ?? figure.layout?.[name]?.title ?? name[0];
+    const ends = (bar, i) => [(bar?.arrayminus ?? bar?.array)?.[i], bar?.array?.[i]];
+    const [x, y] = [axis("xaxis"), axis("yaxis")];
+    const rows = [["series", x, y, `${x}: minus`, `${x}: plus`, `${y}: minus`, `${y}: plus`]];
+    for (const trace of figure.data) {
+      const count = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
+      for (let i = 0; i < count; i += 1) {
+        rows.push([trace.name, trace.x?.[i], trace.y?.[i], ...ends(trace.error_x, i), ...ends(trace.error_y, i)]);
+      }
+    }
+    return rows.map((row) => row.map((cell) => `"${String(cell ?? "").replaceAll('"', '""')}"`).join(",")).join("\r\n") + "\r\n";
+  };
+
+  const offer = (chart) => {
+    const tools = chart.querySelector(".chart-tools");
+    if (!tools || tools.childElementCount) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.textContent = "CSV";
+    button.setAttribute("aria-label", `The numbers of “${chart.querySelector("figcaption")?.textContent ?? ""}” as CSV`);
+    button.addEventListener("click", () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([csvOf(figureOf(chart))], { type: "text/csv;charset=utf-8" }));
+      link.download = `${chart.id}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
+    tools.append(button);
+  };
+
+  const watch = (root) => root.querySelectorAll("figure.chart:not([data-drawn])").forEach((chart) => {
+    offer(chart);
+    seen.observe(chart);
+  });
+  const redraw = () => document.querySelectorAll("figure.chart[data-drawn]").forEach(draw);
 
   document.addEventListener("DOMContentLoaded", () => watch(document));
   document.addEventListener("htmx:afterSettle", (event) => watch(event.target.parentElement || document));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    document.querySelectorAll("figure.chart[data-drawn]").forEach(draw);
-  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const [name, value] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(name, () => {
+      isOnPaper = value;
+      if (window.Plotly) document.querySelectorAll("figure.chart").forEach(draw);
+    });
+  }
 })();

@@ -14,6 +14,7 @@ from benchmarks.intervals import Interval
 from benchmarks.management.telling import study_named
 from benchmarks.models import Study
 from router.assessing import NothingJudged, outcomes_of_study
+from router.cascading import rates_by_name
 from router.estimate import UnusableOutcomes
 from router.evaluation.report import Report
 from router.management.progress import stages
@@ -21,7 +22,7 @@ from router.management.telling import RouterCommand
 from router.models import Evaluation
 from router.own_energy import own_cost_per_prompt
 from router.remembered import RememberedEmbedder
-from router.reporting import POLICIES, USUAL_POLICIES, Plan, UnusablePlan, draw_up
+from router.reporting import POLICIES, USUAL_POLICIES, WRONG_ALIKE, Plan, UnusablePlan, draw_up
 from router.wiring import embedder
 
 
@@ -38,8 +39,12 @@ class Command(RouterCommand):
         parser.add_argument("--seed", type=int, default=0, help="Of the first split (0).")
         parser.add_argument("--points", type=float, default=1.0, help="Points of accuracy that a price may cost (1).")
         parser.add_argument("--floor", type=float, default=0.6, help="Probability for the policy floor (0.6).")
+        parser.add_argument(
+            "--wrong-alike", type=float, default=WRONG_ALIKE,
+            help=f"For cascade without measured checkers: share of wrong answers that are the same ({WRONG_ALIKE}).",
+        )  # fmt: skip
         parser.add_argument("--written", action="store_true", help="With typos and other framings as well.")
-        parser.add_argument("--keep", action="store_true", help="Keep the report in the database.")
+        parser.add_argument("--keep", action="store_true", help="Keep the report, for the page /routing/.")
         parser.add_argument("--json", type=Path, metavar="FILE", help="Write the whole report there.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,6 +61,7 @@ class Command(RouterCommand):
                 embedder=RememberedEmbedder(asked, folder=settings.VAR_DIR / "index"),
                 own_cost=lambda unit: own_cost_per_prompt(embedder=asked.language_model, unit=unit),
                 tell=tell,
+                rates_of=None if study is None else rates_by_name,
             )
         self._show(found)
         if options["json"]:
@@ -67,7 +73,7 @@ class Command(RouterCommand):
             kept.started_at = begun_at
             kept.save()
             kept.finish(found.as_json(), timezone.now())
-            self.stdout.write(f"It is kept as evaluation {kept.pk}: /admin/router/evaluation/{kept.pk}/change/.")
+            self.stdout.write(f"It is kept as evaluation {kept.pk}: /routing/evaluations/{kept.pk}/.")
 
     def _outcomes(self, study: Study | None, folder: Path) -> OutcomeTable:
         if study is None:
@@ -99,6 +105,8 @@ class Command(RouterCommand):
                 f"{one['policy']}, {one['written']}: {100 * one['unchanged']:.0f} % of {one['n']} choices unchanged, "
                 f"accuracy {100 * one['accuracy_change']:+.2f} points, cost {100 * one['cost_change']:+.1f} %"
             )
+        for title, how in found.reckoned.items():
+            self.stdout.write(f"{title}: {how}")
         own = found.own_cost
         if own.value is None:
             self.stdout.write(f"The router's own energy is missing, and in no row. {own.source}")
@@ -114,6 +122,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         return Plan(
             policies=tuple(options["policy"]), split_count=options["splits"], seed=options["seed"],
             points=options["points"], floor=options["floor"], is_written=options["written"],
+            wrong_alike=options["wrong_alike"],
         )  # fmt: skip
     except UnusablePlan as error:
         raise CommandError(f"--{error}") from error

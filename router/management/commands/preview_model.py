@@ -34,8 +34,9 @@ class Command(RouterCommand):
         without = "without it" if found.is_leaving else "with it"
         version = "" if found.version_id is None else f", version {found.version_id}"
         self.stdout.write(f"Routing by {found.policy}{version}, as it is and {without}:")
-        if found.note:
-            self.stdout.write(found.note)
+        for note in (found.reckoned, found.note):
+            if note:
+                self.stdout.write(note)
         self._tell("Known prompts, each as if it were new", found.known)
         self._tell_live(deployment)
 

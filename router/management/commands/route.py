@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from benchmarks.units import grams_to_milligrams
 from router.baseline import Baseline
-from router.explaining import Explanation, NearPrompt, explain_prompt, explanation_as_json
+from router.circumstances import prompt_alone
+from router.explaining import Explanation, NearPrompt, explain_sent, explanation_as_json
 from router.management.telling import RouterCommand
 from router.policy import Candidate, Evidence
-from router.wiring import embedder, vector_store
+from router.wiring import embedder, loaded_models, vector_store
 
 _PROMPT_WIDTH = 60
 
@@ -25,9 +26,9 @@ class Command(RouterCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object, as POST /v1/greenllm/route.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        explained = explain_prompt(
-            prompt_text=options["prompt"], embedder=embedder(), store=vector_store(), now=timezone.now()
-        )
+        now = timezone.now()
+        sent = prompt_alone(options["prompt"], now=now, loaded=loaded_models().of)
+        explained = explain_sent(sent=sent, embedder=embedder(), store=vector_store(), now=now, is_patient=True)
         if options["json"]:
             self.stdout.write(json.dumps(explanation_as_json(explained), indent=2, ensure_ascii=False))
             return
@@ -80,7 +81,7 @@ def _candidate_row(candidate: Candidate) -> tuple[str, ...]:
     if one.p is None or one.p_low is None or one.p_high is None:
         chance, labels = _verdict(one), f"{one.response_count}"
     else:
-        chance, labels = f"{one.p:.0%} [{one.p_low:.0%}, {one.p_high:.0%}]", f"{one.label_count}"
+        chance, labels = f"{100 * one.p:.0f} % [{100 * one.p_low:.0f}, {100 * one.p_high:.0f}]", f"{one.label_count}"
     return f"{one.model}{' *' if candidate.is_chosen else ''}", _cost(one), chance, labels, candidate.reason
 
 
@@ -103,5 +104,5 @@ def _baseline_line(baseline: Baseline) -> str:
     if baseline.note or baseline.saved_gco2e is None:
         return told
     word, amount = ("more", -baseline.saved_gco2e) if baseline.saved_gco2e < 0 else ("less", baseline.saved_gco2e)
-    share = "" if baseline.saved_share is None else f" ({abs(baseline.saved_share):.0%})"
+    share = "" if baseline.saved_share is None else f" ({100 * abs(baseline.saved_share):.0f} %)"
     return f"{told} The choice costs {grams_to_milligrams(amount):.3g} mgCO2e{share} {word}."

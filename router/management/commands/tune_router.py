@@ -1,4 +1,4 @@
-"""Choose the price of SCI, or the floor, on prompts that are reported nowhere, and put it into force; or go back."""
+"""Choose a price, a floor or a tolerance on prompts that are reported nowhere, and put it into force; or go back."""
 
 from argparse import SUPPRESS
 from typing import Any
@@ -10,6 +10,7 @@ from django.utils import timezone
 from benchmarks.management.telling import study_named
 from benchmarks.models import Study
 from router.assessing import NothingJudged, outcomes_of_study
+from router.cascading import rates_by_name
 from router.estimate import UnusableOutcomes
 from router.management.progress import stages
 from router.management.telling import RouterCommand
@@ -17,7 +18,7 @@ from router.models import Evaluation
 from router.own_energy import own_cost_per_prompt
 from router.policy_versions import NothingToRestore, put_into_force, roll_back
 from router.remembered import RememberedEmbedder
-from router.reporting import TUNABLE, NothingToTune, Proposal, TuningPlan, UnusablePlan, propose, title_of
+from router.reporting import ESTIMATORS, TUNABLE, NothingToTune, Proposal, TuningPlan, UnusablePlan, propose, title_of
 from router.wiring import embedder
 
 
@@ -28,6 +29,9 @@ class Command(RouterCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--study", help="Whose answers; the latest measured study that has finished if not given.")
         parser.add_argument("--policy", default="knn", choices=list(TUNABLE))
+        parser.add_argument(
+            "--estimates", default=ESTIMATORS[0], choices=ESTIMATORS, help="Of knn and floor (regression)."
+        )
         parser.add_argument("--loss", type=float, default=1.0, help="Points of accuracy that it may cost (1).")
         parser.add_argument("--seed", type=int, default=0, help="Of the split (0).")
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be put into force.")
@@ -41,7 +45,9 @@ class Command(RouterCommand):
             made = roll_back(version_id=options["rollback"] or None, made_by_id=None)
             self.stdout.write(f"In force: {made}. {made.note}.")
             return
-        plan = TuningPlan(policy=options["policy"], loss=options["loss"], seed=options["seed"])
+        plan = TuningPlan(
+            policy=options["policy"], loss=options["loss"], seed=options["seed"], estimator=options["estimates"]
+        )
         study = study_named(options["study"]) if options["study"] else _latest_study()
         begun_at, outcomes = timezone.now(), outcomes_of_study(study, embedded_text=settings.EMBEDDED_TEXT)
         asked = embedder()
@@ -52,6 +58,7 @@ class Command(RouterCommand):
                 embedder=RememberedEmbedder(asked, folder=settings.VAR_DIR / "index"),
                 own_cost=lambda unit: own_cost_per_prompt(embedder=asked.language_model, unit=unit),
                 tell=tell,
+                rates_of=rates_by_name,
             )
         self._show(found, study)
         if options["dry_run"]:
@@ -59,13 +66,13 @@ class Command(RouterCommand):
             return
         kept = Evaluation.objects.create(
             kind=Evaluation.Kind.TUNING, study=study, outcomes=study.name, created_at=begun_at, started_at=begun_at,
-            plan={"policy": plan.policy, "loss": plan.loss, "seed": plan.seed},
+            plan={"policy": plan.policy, "loss": plan.loss, "seed": plan.seed, "estimator": plan.estimator},
         )  # fmt: skip
         kept.finish(found.as_json(), timezone.now())
         made = put_into_force(evaluation_id=kept.pk, made_by_id=None)
         self.stdout.write(
-            f"In force: {made}; /admin/router/evaluation/{kept.pk}/change/ shows how it was tuned, and manage.py "
-            f"tune_router --rollback goes back."
+            f"In force: {made}; /routing/evaluations/{kept.pk}/ shows how it was tuned, and manage.py tune_router "
+            f"--rollback goes back."
         )
 
     def _show(self, found: Proposal, study: Study) -> None:
@@ -91,6 +98,8 @@ class Command(RouterCommand):
             self.stdout.write(
                 self.style.WARNING("The held-out prompts lose more than was allowed: look twice before you use it.")
             )
+        for how in report.reckoned.values():
+            self.stdout.write(how)
         own = report.own_cost
         if own.value is None:
             self.stdout.write(f"The router's own energy is missing, and not in it. {own.source}")

@@ -53,6 +53,17 @@ class TestRealLlamaCpp:
     def test_tells_what_it_is(self, client: OpenAIClient) -> None:
         assert client.health().version.startswith("llama.cpp b")
 
+    def test_tells_how_sure_the_model_was(self, client: OpenAIClient) -> None:
+        asked = ask(FRANCE)
+        wanting = GenerationRequest(asked.model, asked.messages, asked.parameters, is_margin_wanted=True)
+        margin = client.generate(wanting).mean_margin_nats
+
+        assert margin is not None
+        assert 0 < margin <= 10
+        assert client.generate(asked).mean_margin_nats is None
+        strict = GenerationParameters(seed=1, temperature=0.0, num_predict=16, extras={"top_logprobs": 2})
+        assert client.generate(ask(FRANCE, strict)).mean_margin_nats == pytest.approx(margin)
+
     def test_lists_and_describes_the_model_of_the_wheel(self, client: OpenAIClient) -> None:
         described = client.describe(MODEL)
 
@@ -150,8 +161,8 @@ class TestRealLlamaCpp:
     def test_has_every_parameter_that_it_is_allowed(self, llama_cpp: str) -> None:
         known = httpx.get(f"{llama_cpp}/props").json()["default_generation_settings"]["params"].keys()
 
-        # Its properties show neither the stop texts nor whether the prompt's cache is used.
-        assert PARAMETERS[Flavour.LLAMA_CPP] - known == {"cache_prompt", "stop"}
+        # Its properties show neither the stop texts nor whether the prompt's cache is used, and call the third n_probs.
+        assert PARAMETERS[Flavour.LLAMA_CPP] - known == {"cache_prompt", "stop", "top_logprobs"}
 
     def test_reads_a_prompt_anew_without_its_cache(self, client: OpenAIClient) -> None:
         def prompt_ns(*, cache_prompt: bool) -> int:

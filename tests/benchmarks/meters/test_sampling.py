@@ -285,6 +285,12 @@ class TestStartAndStop:
         assert not psutil.pid_exists(pid)
         assert not sampler.is_alive()
 
+    def test_keeps_to_one_of_the_cores_that_are_allowed(self, start: Starter) -> None:
+        sampler = start(ESTIMATE)
+
+        assert sampler.pid is not None
+        assert os.sched_getaffinity(sampler.pid) == {max(os.sched_getaffinity(0))}
+
     def test_start_twice_keeps_the_sampler(self, start: Starter) -> None:
         sampler = start(ESTIMATE)
         pid = sampler.pid

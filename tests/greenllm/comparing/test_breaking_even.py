@@ -5,7 +5,7 @@ import pytest
 from benchmarks.models import Measurement, Study
 from greenllm.comparing.as_text import break_even_as_json, break_even_lines
 from greenllm.comparing.breaking_even import NoBaseline, OwnCarbon, break_even, own_carbon, reckon
-from router.evaluating import AnswerOutcome
+from router.expected_answers import AnswerOutcome
 from router.models import PromptIndex, RoutingDecision
 from tests import factories as make
 from tests.router.standins import Federation, make_federation

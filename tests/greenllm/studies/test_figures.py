@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.meters.base import Quantity, Reading
-from greenllm.studies.figures import Curve, Phase, Step, phases, power_chart, steps_of, thinned
+from greenllm.studies.figures import Curve, Phase, Step, phases, power_chart, steps_of, thinned, unplaced_s
 
 MS = 1_000_000
 
@@ -24,9 +24,11 @@ class TestPhases:
     def test_follow_what_the_server_still_calls_loading(self) -> None:
         found = phases(reserved_ns=1_000 * MS, load_ns=100 * MS, prompt_eval_ns=200 * MS, eval_ns=600 * MS)
         assert [(part.name, part.start_s, part.end_s) for part in found] == [
+            ("load", 0.0, 0.1),
             ("prefill", 0.1, pytest.approx(0.3)),
             ("decode", pytest.approx(0.3), 0.9),
         ]
+        assert unplaced_s(found, reserved_ns=1_000 * MS) == pytest.approx(0.1)
 
     def test_begin_at_the_mark_where_nothing_was_loaded(self) -> None:
         found = phases(reserved_ns=1_000 * MS, load_ns=None, prompt_eval_ns=200 * MS, eval_ns=600 * MS)
@@ -73,6 +75,12 @@ class TestPowerChart:
             (0.0, 0.0), (0.5, 0.5), (0.0, 0.1), (0.1, 0.4),
         ]  # fmt: skip
         assert [note["text"] for note in layout["annotations"]] == ["prefill", "decode"]
+
+    def test_names_no_phase_that_is_too_short_to_be_seen(self) -> None:
+        parts = (Phase("load", 0.0, 0.001), Phase("prefill", 0.001, 0.1))
+        chart = power_chart([curve(Step(0, 100 * MS, 1))], start_ns=0, stop_ns=500 * MS, parts=parts, title="Power")
+        assert [note["text"] for note in chart.figure["layout"]["annotations"]] == ["prefill"]
+        assert "load from 0 to 0.001 s" in chart.description
 
     def test_tells_in_words_what_it_shows(self) -> None:
         steps = (Step(0, 100 * MS, 10_000), Step(100 * MS, 200 * MS, 50_000))

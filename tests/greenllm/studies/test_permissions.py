@@ -6,14 +6,14 @@ from pytest_django.fixtures import Settings
 
 from benchmarks.models import Study
 from greenllm.roles import Role
-from labeling.models import Label
+from labeling.models import EvidenceLook, Label
 from tests.greenllm.studies import shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 READ = ("/studies/", "/studies/s/", "/studies/s/live/", "/studies/s/power/", "/studies/s/tables/", "/studies/s/sweep/",
         "/studies/s/spread/", "/studies/s/spread/note/", "/studies/s/spread/cells.csv", "/studies/s/spread/control.csv",
-        "/responses/{pk}/", "/responses/{pk}/samples.csv")  # fmt: skip
+        "/responses/{pk}/", "/responses/{pk}/samples.csv", "/responses/{pk}/samples.parquet")  # fmt: skip
 ASKED = ("/studies/new/", "/studies/s/cancel/", "/studies/s/accept/")
 POSTED = ("/studies/s/start/", "/studies/s/pause/", "/studies/s/grade/", "/studies/new/estimate/")
 CHANGES = (*POSTED, *ASKED)
@@ -104,3 +104,27 @@ class TestChanging:
         assert list(Study.objects.values_list("name", "state")) == [("s", "draft")]
         assert not Label.objects.filter(source="person").exists()
         assert Label.objects.count() == 4
+
+
+class TestRevealing:
+    """What others said of an answer is shown on request, which is remembered."""
+
+    PATH = "/responses/{pk}/judged/"
+
+    def test_is_closed_to_strangers_even_on_this_machine(self, client: Client, settings: Settings) -> None:
+        settings.ANONYMOUS_ACCESS = "loopback"
+        path = address(self.PATH)
+        response = client.post(path)
+        assert (response.status_code, response["Location"]) == (302, f"/account/sign-in/?next={path}")
+
+    def test_is_closed_to_people_who_judge_blind(self, client: Client) -> None:
+        client.force_login(shown.make_person(Role.ANNOTATOR))
+        assert client.post(address(self.PATH)).status_code == 403
+        assert not EvidenceLook.objects.exists()
+
+    def test_wants_a_post_with_the_token_of_the_form(self) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        strict.force_login(shown.make_person(Role.ADMIN))
+        statuses = (strict.get(address(self.PATH)).status_code, strict.post(address(self.PATH)).status_code)
+        assert statuses == (405, 403)
+        assert not EvidenceLook.objects.exists()

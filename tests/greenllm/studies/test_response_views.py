@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils.html import escape
+from pyarrow import parquet
 from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.meters.base import Quantity
 from benchmarks.models import EnergyTrace, Response
 from benchmarks.scoring import rescore_study
 from greenllm.roles import Role
+from labeling.evidence import has_seen_evidence, remember_look
 from tests import factories as make
 from tests.greenllm.studies import shown
 
@@ -40,7 +42,7 @@ class TestResponse:
     def test_says_whose_word_the_verdict_is(self, client: Client) -> None:
         page = page_of(client, shown.make_shown_response())
         assert "It counts as <b>correct</b> by the word of people (n = 1)." in page
-        for word in ("grace", "Short, but right.", "test@1", "A grader"):
+        for word in ("person 1", "Short, but right.", "test@1", "A grader"):
             assert word in page, word
 
     def test_says_that_judges_disagree(self, client: Client) -> None:
@@ -84,8 +86,39 @@ class TestResponse:
         assert page.count('"mode": "lines"') == 2
         assert '"x": [-0.1, 0.0, 0.1, 0.2, 0.3], "y": [10.0, 10.0, 50.0, 50.0, 12.0]' in page
         assert "machine: 4 samples, 10.0 W to 50.0 W" in page
-        assert "Prefill: 0.010 to 0.060 s; Decode: 0.060 to 0.260 s" in page
         assert "100 %" in page
+
+    def test_marks_the_phases_and_says_that_they_are_estimated(self, client: Client) -> None:
+        page = page_of(client, shown.make_shown_response())
+        rows = [
+            ("Load", "0.000", "0.010", "0.010"),
+            ("Prefill", "0.010", "0.060", "0.050"),
+            ("Decode", "0.060", "0.260", "0.200"),
+        ]
+        for name, start, end, length in rows:
+            cells = "".join(f'<td class="number">{value}&nbsp;s</td>' for value in (start, end, length))
+            assert f'<tr><th scope="row">{name}</th>{cells}<td>estimated</td></tr>' in page, name
+        assert "0.0400 s of the answer belong to none" in page  # of 0.3 s
+
+    def test_says_why_no_phase_is_marked(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        Response.objects.filter(pk=response.pk).update(prompt_eval_duration_ns=None)
+        assert "did not report durations that fit into this answer" in page_of(client, response)
+
+    def test_shows_the_temperature_at_the_start(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        assert "temperature at the start: no sensor was read" in page_of(client, response)
+        response.attempts.update(start_temperature_c=47.2, cooldown_s=12.0)
+        page = page_of(client, response)
+        assert "<b>47&nbsp;°C</b> <small>hottest sensor at the start; limit 60&nbsp;°C</small>" in page
+        assert "Hottest sensor 47&nbsp;°C at the start, after 12.0 s of cooling down." in page
+
+    def test_lists_what_was_checked(self, client: Client) -> None:
+        page = page_of(client, shown.make_shown_response())
+        assert (
+            '<span class="badge strong">fine</span> <span><b>No gap</b>: none; samples cover 100 % of the time' in page
+        )
+        assert '<span class="badge">unknown</span> <span><b>Like its repeats</b>: 1 repeat;' in page
 
     def test_says_that_a_trace_of_another_version_cannot_be_read(self, client: Client) -> None:
         response = shown.make_shown_response()
@@ -100,12 +133,17 @@ class TestResponse:
         response = make.make_response(make.make_prompt(), make.make_deployment(), energy_j=None)
         page = page_of(client, response)
         assert "The energy is missing: a gap." in page
+        assert "manage.py check_meters" in page
+        assert 'measure the prompt again in <a href="/studies/new/">' in page
         assert "<b>\u2013</b> <small>energy, idle included, missing" in page
         assert "0.00" not in page.split("Power")[0]
 
     def test_of_one_that_is_still_to_come_says_so(self, client: Client) -> None:
         study = shown.make_shown_study(state="running")
-        assert "There is no measurement: the response is pending." in page_of(client, shown.add_pending(study))
+        page = page_of(client, shown.add_pending(study))
+        assert "There is no measurement: the response is pending." in page
+        assert "The curve appears once the response is measured." in page
+        assert "There is no score before there is a measurement." in page
 
     def test_of_one_that_failed_says_why(self, client: Client) -> None:
         page = page_of(client, shown.add_failed(shown.make_shown_study(), error="The stream broke."))
@@ -148,6 +186,45 @@ class TestResponse:
             client.get(f"/responses/{response.pk}/")
 
 
+class TestJudged:
+    def test_names_judges_to_those_who_manage_people_only(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        assert "grace" not in page_of(client, response)
+        admin = shown.make_person(Role.ADMIN)
+        remember_look(person_id=admin.pk, response_id=response.pk, now=make.NOW)
+        client.force_login(admin)
+        assert "<td>grace</td>" in page_of(client, response)
+
+    def test_is_folded_for_those_who_may_judge_until_they_ask(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        judge = shown.make_person(Role.RESEARCHER, Role.ANNOTATOR)
+        client.force_login(judge)
+        page = page_of(client, response)
+        assert "verdict folded" in page
+        for told in ("Short, but right.", "counts as <b>correct", "test@1", "by person"):
+            assert told not in page, told
+
+        answer = client.post(f"/responses/{response.pk}/judged/")
+
+        assert answer["Location"] == f"/responses/{response.pk}/#judged-title"
+        assert has_seen_evidence(person_id=judge.pk, response_id=response.pk)
+        assert "Short, but right." in page_of(client, response)
+
+    def test_is_shown_to_those_who_have_judged_it(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        judge = shown.make_person(Role.RESEARCHER, Role.ANNOTATOR)
+        make.make_label(response, "incorrect", labeler=judge)
+        client.force_login(judge)
+        page = page_of(client, response)
+        assert "<td>you</td>" in page
+        assert "Short, but right." in page
+
+    def test_that_a_researcher_asks_for_keeps_nothing(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        client.post(f"/responses/{response.pk}/judged/")
+        assert not response.evidence_looks.exists()
+
+
 class TestSamples:
     def rows(self, client: Client, response: Response) -> list[list[str]]:
         answer: Any = client.get(f"/responses/{response.pk}/samples.csv")
@@ -158,18 +235,38 @@ class TestSamples:
     def test_give_every_window_on_both_clocks(self, client: Client) -> None:
         rows = self.rows(client, shown.make_shown_response())
         assert rows[0] == [
-            "channel", "start_ns", "end_ns", "start_since_mark_ns", "end_since_mark_ns", "power_mw",
+            "channel", "start_ns", "end_ns", "start_since_mark_ns", "end_since_mark_ns", "power_mw", "quality",
         ]  # fmt: skip
         assert len(rows) == 1 + 2 * 4
-        assert ["machine", "1000000000", "1100000000", "0", "100000000", "50000"] in rows
-        assert ["cpu-package-0", "900000000", "1000000000", "-100000000", "0", "3000"] in rows
+        assert ["machine", "1000000000", "1100000000", "0", "100000000", "50000", "simulated"] in rows
+        assert ["cpu-package-0", "900000000", "1000000000", "-100000000", "0", "3000", "simulated"] in rows
 
     def test_turn_energies_into_mean_powers(self, client: Client) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment())
         assert response.measurement is not None
         shown.add_trace(response.measurement, (5_000_000,), quantity=Quantity.ENERGY_UJ)  # 5 J in 0.1 s
-        assert self.rows(client, response)[1][-1] == "50000.0"
+        assert self.rows(client, response)[1][-2] == "50000.0"
 
     def test_of_a_response_without_a_trace_are_a_heading(self, client: Client) -> None:
         study = shown.make_shown_study(state="running")
         assert len(self.rows(client, shown.add_pending(study))) == 1
+
+    def test_are_the_same_in_parquet(self, client: Client) -> None:
+        response = shown.make_shown_response()
+        answer: Any = client.get(f"/responses/{response.pk}/samples.parquet")
+        assert answer["Content-Type"] == "application/vnd.apache.parquet"
+        assert f'filename="response-{response.pk}-samples.parquet"' in answer["Content-Disposition"]
+        table = parquet.read_table(io.BytesIO(answer.content))
+        rows = self.rows(client, response)
+        assert table.column_names == rows[0]
+        names = ("channel", "start_ns", "end_ns", "power_mw", "quality")
+        expected = {
+            (channel, int(start), int(end), float(power), quality)
+            for channel, start, end, _, _, power, quality in rows[1:]
+        }
+        assert {tuple(row[name] for name in names) for row in table.to_pylist()} == expected
+
+    def test_of_a_response_without_a_trace_are_an_empty_table_in_parquet(self, client: Client) -> None:
+        study = shown.make_shown_study(state="running")
+        answer: Any = client.get(f"/responses/{shown.add_pending(study).pk}/samples.parquet")
+        assert parquet.read_table(io.BytesIO(answer.content)).num_rows == 0

@@ -10,7 +10,7 @@ from greenllm.embedded.llm_server.library import Library, Model
 from greenllm.embedded.llm_server.options import LoadOptions
 from greenllm.embedded.llm_server.orders import GenerationOrder
 from greenllm.embedded.llm_server.refusals import RequestRefusedError
-from greenllm.embedded.llm_server.residents import MOST_RESIDENTS, Residents, default_threads
+from greenllm.embedded.llm_server.residents import MOST_RESIDENTS, Residents, default_threads, embedder_threads
 from tests.greenllm.embedded.llm_server.gguf_files import write_gguf
 
 
@@ -30,7 +30,7 @@ class Room:
     def __init__(self, tmp_path: Path) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.loads: list[tuple[str, int, int]] = []
-        self.residents = Residents(lambda: self.now, self.load, default_threads=1)
+        self.residents = Residents(lambda: self.now, self.load, default_threads=1, embedder_threads=2)
         self.library = Library(tmp_path, is_preparing=lambda: False)
         self._dir = tmp_path
 
@@ -63,6 +63,15 @@ class TestResidents:
         room.use(model)
 
         assert room.loads == [("a", 2048, 1)]
+
+    def test_gives_an_embedder_threads_of_its_own_unless_it_is_told(self, room: Room, tmp_path: Path) -> None:
+        write_gguf(tmp_path / "e.gguf", architecture="bert", pools=True)
+        embedder = room.library.find("e")
+
+        room.use(embedder)
+        room.use(embedder, threads=1)
+
+        assert [threads for _, _, threads in room.loads] == [2, 1]
 
     def test_another_context_means_loading_anew(self, room: Room) -> None:
         model = room.model("a")
@@ -124,3 +133,13 @@ class TestDefaultThreads:
 
         with pytest.raises(ValueError, match="GREENLLM_LLM_THREADS"):
             default_threads()
+
+
+class TestEmbedderThreads:
+    @pytest.mark.parametrize(("cores", "given", "threads"), [(1, "", 1), (2, "", 2), (8, "", 4), (2, "1", 1)])
+    def test_are_two_where_there_are_as_many_cores_and_nobody_says_otherwise(
+        self, monkeypatch: pytest.MonkeyPatch, cores: int, given: str, threads: int
+    ) -> None:
+        monkeypatch.setenv("GREENLLM_LLM_THREADS", given)
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        assert embedder_threads() == threads

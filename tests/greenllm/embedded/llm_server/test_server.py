@@ -93,6 +93,23 @@ def test_a_stream_says_what_one_answer_says(client: ollama.Client) -> None:
     assert whole.total_duration > whole.eval_duration > 10**6
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_tells_how_likely_each_token_was(client: ollama.Client, is_streamed: bool) -> None:
+    options = {"seed": 5, "temperature": 0.0, "num_predict": 8, "repeat_penalty": 1.0}
+    asked = client.chat(CHAT, QUESTION, options=options, stream=is_streamed, logprobs=True, top_logprobs=2)  # type: ignore[call-overload]
+
+    last = list(asked)[-1] if is_streamed else asked
+    assert len(last.logprobs) == 8
+    for told in last.logprobs:
+        first, second = (one.logprob for one in told.top_logprobs)
+        assert second <= first <= 0
+        assert told.logprob == pytest.approx(first)  # nothing is drawn by lot
+
+
+def test_tells_no_likelihoods_unless_asked(client: ollama.Client) -> None:
+    assert client.chat(CHAT, QUESTION, options={"num_predict": 2}).logprobs is None
+
+
 def test_the_seed_decides_the_text(client: ollama.Client) -> None:
     def answer(seed: int) -> str:
         options = {"seed": seed, "temperature": 1.0, "num_predict": 24}

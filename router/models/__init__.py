@@ -7,87 +7,41 @@ from django.db import models
 from django.db.models import Q
 
 from benchmarks.models import Category, Deployment, Measurement, Prompt
-from benchmarks.models.catalog import LanguageModel
 from benchmarks.models.generation import GenerationFigures
-from router.stored_evaluation import Evaluation as Evaluation  # noqa: PLC0414  Django finds it here
+from router.background import BackgroundTask
+from router.models.cache import CachedAnswer
+from router.models.checkers import CheckerMeasurement
+from router.models.conversations import Conversation, ConversationQuerySet, Message
+from router.models.evaluations import Evaluation
+from router.models.hours import AlternativeHour, AttemptHour, DecisionHour, LatencyHour, RequestHour
+from router.models.indexes import IndexedPrompt, PromptIndex
+from router.models.keys import ApiKey, KeyDay, KeyDenial, KeyHour
+from router.models.processes import WebProcess
 
-
-class ApiKey(models.Model):
-    """One key of one person: shown once, stored hashed, found by its prefix."""
-
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=100)
-    prefix = models.CharField(max_length=16)
-    digest = models.CharField(
-        max_length=64, unique=True, help_text="SHA-256 of the whole key; a key has 256 random bits."
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    latest_used_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name = "API key"
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
-
-
-class PromptIndex(models.Model):
-    """One built index: its vectors stand in Chroma, what they mean stands here."""
-
-    class State(models.TextChoices):
-        BUILDING = "building", "Building"
-        CURRENT = "current", "Current: the router uses it"
-        REPLACED = "replaced", "Replaced by a later one"
-        FAILED = "failed", "Failed"
-
-    class EmbeddedText(models.TextChoices):
-        PROMPT = "prompt", "The whole prompt, as sent"
-        ITEM = "item", "The bare item"
-
-    state = models.CharField(max_length=10, choices=State.choices, default=State.BUILDING)
-    embedder = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="indexes")
-    embedded_text = models.CharField(max_length=10, choices=EmbeddedText.choices, default=EmbeddedText.PROMPT)
-    dimension = models.PositiveIntegerField(null=True, blank=True)
-    prompt_count = models.PositiveIntegerField(default=0)
-    error = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    built_at = models.DateTimeField(null=True, blank=True)
-    build_duration_s = models.FloatField(null=True, blank=True)
-    measurement = models.OneToOneField(
-        Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="prompt_index"
-    )
-
-    class Meta:
-        verbose_name_plural = "prompt indexes"
-        constraints = [
-            models.UniqueConstraint(fields=["state"], condition=Q(state="current"), name="prompt_index_one_current"),
-            models.CheckConstraint(
-                condition=~Q(state="current") | Q(dimension__gt=0, prompt_count__gt=0),
-                name="prompt_index_current_is_whole",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"index {self.pk} ({self.state}, {self.prompt_count} prompts)"
-
-    @property
-    def collection_name(self) -> str:
-        """Return the name of its collection in Chroma."""
-        return f"greenllm-index-{self.pk}"
-
-
-class IndexedPrompt(models.Model):
-    """One prompt that an index knows; its id in Chroma is the prompt's primary key."""
-
-    index = models.ForeignKey(PromptIndex, on_delete=models.CASCADE, related_name="entries")
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="index_entries")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["index", "prompt"], name="indexed_prompt_once")]
-
-    def __str__(self) -> str:
-        return f"prompt {self.prompt_id} in index {self.index_id}"
+__all__ = [
+    "AlternativeHour",
+    "ApiKey",
+    "AttemptHour",
+    "CachedAnswer",
+    "CheckerMeasurement",
+    "Conversation",
+    "ConversationQuerySet",
+    "DecisionHour",
+    "Evaluation",
+    "GatewayRequest",
+    "IndexedPrompt",
+    "KeyDay",
+    "KeyDenial",
+    "KeyHour",
+    "LatencyHour",
+    "Message",
+    "PolicyVersion",
+    "PromptIndex",
+    "RequestHour",
+    "RoutingDecision",
+    "UpstreamAttempt",
+    "WebProcess",
+]
 
 
 class PolicyVersion(models.Model):
@@ -99,7 +53,12 @@ class PolicyVersion(models.Model):
         KNN = "knn", "knn: probability less the price of SCI, over many neighbours"
         GUARDED = "guarded", "guarded: the most accurate model, left only on evidence"
         FLOOR = "floor", "floor: the cheapest model whose probability reaches a floor"
+        CASCADE = "cascade", "cascade: cheaper models first, where a measured checker accepts their answers"
         FIXED = "fixed", "fixed: always the fallback model"
+
+    class Estimator(models.TextChoices):
+        NEIGHBOURS = "neighbours", "Neighbours"
+        REGRESSION = "regression", "Regression, mixed 7 to 3 with the neighbours"
 
     policy = models.CharField(max_length=20, choices=Policy.choices)
     neighbour_count = models.PositiveIntegerField(
@@ -119,26 +78,62 @@ class PolicyVersion(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Of guarded and fixed; empty: the most accurate model.",
+        help_text="Of guarded, cascade (its last model) and fixed; empty: the most accurate model.",
     )
     caution = models.FloatField(
-        default=0.5, validators=[MinValueValidator(0.0)], help_text="Of guarded, in standard errors."
+        default=0.5, validators=[MinValueValidator(0.0)], help_text="Of guarded and cascade, in standard errors."
     )
     tolerance = models.FloatField(
         default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Of guarded: loss of accuracy that is no loss, 0 to 1.",
+        help_text="Of guarded and cascade: loss of accuracy that is no loss, 0 to 1.",
     )
     novelty = models.FloatField(
         null=True,
         blank=True,
         validators=[MinValueValidator(0.0), MaxValueValidator(4.0)],
-        help_text="Squared L2 distance above which a prompt is of an unknown kind: to the fallback. Empty: none is.",
+        help_text="Of guarded and cascade: squared L2 distance above which a prompt is of an unknown kind: to the "
+        "fallback. Empty: derived from the distances among the known prompts, at least 1; 4: no prompt is unknown.",
     )
     accuracy_floor = models.FloatField(
         default=0.6,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="Of floor: probability of being right, 0 to 1.",
+    )
+    estimator = models.CharField(
+        max_length=20,
+        choices=Estimator.choices,
+        default=Estimator.NEIGHBOURS,
+        help_text="Where probabilities and expected SCI come from. The regression also goes by the words and the shape "
+        "of a prompt; it is worth most for knn and floor.",
+    )
+    is_open = models.BooleanField(
+        "callers may override it",
+        default=True,
+        help_text="Whether a request may choose another policy or parameters, as auto:green does.",
+    )
+    most_sci_price = models.FloatField(
+        "highest price of SCI",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0)],
+        help_text="That a request may set; empty: no limit.",
+    )
+    least_accuracy_floor = models.FloatField(
+        "lowest accuracy floor",
+        default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="That a request may set, 0 to 1.",
+    )
+    is_intensity_live = models.BooleanField(
+        "live carbon intensity",
+        default=False,
+        help_text="Predict with the present intensity of each machine's zone, where a live service tells it.",
+    )
+    prompts_per_load = models.PositiveIntegerField(
+        default=10,
+        validators=[MinValueValidator(1)],
+        help_text="How many prompts are taken to follow before a model that is loaded is put away again.",
     )
     note = models.CharField(max_length=200, blank=True, help_text="Why it was made, for those who look back.")
     made_by = models.ForeignKey(
@@ -151,7 +146,11 @@ class PolicyVersion(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=~Q(policy="fixed") | Q(fallback__isnull=False), name="policy_version_fixed_names_its_model"
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(least_accuracy_floor__gte=0, least_accuracy_floor__lte=1),
+                name="policy_version_floor_limit_0_to_1",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -171,12 +170,17 @@ class GatewayRequest(models.Model):
         ANSWERED = "answered", "Answered"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
+        ABANDONED = "abandoned", "Abandoned: the process that answered it went away"
 
     class Surface(models.TextChoices):
         OPENAI = "openai", "OpenAI API"
         OLLAMA = "ollama", "Ollama API"
         PAGE = "page", "Page"
         COMMAND = "command", "Command"
+
+    class CacheHit(models.TextChoices):
+        EXACT = "exact", "The same request"
+        SEMANTIC = "semantic", "A prompt like it"
 
     public_id = models.CharField(max_length=40, unique=True, help_text="Sortable by time; shown to the client.")
     surface = models.CharField(max_length=10, choices=Surface.choices)
@@ -189,16 +193,50 @@ class GatewayRequest(models.Model):
         related_name="gateway_requests",
     )
     requested_model = models.CharField(max_length=200)
+    background_task = models.CharField(
+        max_length=20,
+        blank=True,
+        choices=[(one.value, one.label) for one in BackgroundTask],
+        help_text="What a chat client wanted on its own behalf; empty where a person may have asked.",
+    )
     prompt_text = models.TextField(blank=True, help_text="Kept only where the setting says so.")
     prompt_sha256 = models.CharField(max_length=64)
+    cache_hit = models.CharField(
+        max_length=10, choices=CacheHit.choices, blank=True, help_text="Whether an answer of the cache was given."
+    )
+    cache_saved_gco2e = models.FloatField(
+        null=True, blank=True, help_text="What that answer cost when it was made; no saving of routing."
+    )
+    cache_saved_quality = models.CharField(max_length=10, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     error_code = models.CharField(max_length=60, blank=True)
     error = models.TextField(blank=True)
+    instead_of = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="replacements",
+        help_text="The request whose answer a person refused; its cost is charged to this one.",
+    )
+    process = models.ForeignKey(
+        WebProcess,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,  # the partial index below: it is empty once a request has ended
+        related_name="requests",
+        help_text="That answers it, while it does.",
+    )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["started_at"], name="gateway_request_started")]
+        indexes = [
+            models.Index(fields=["started_at"], name="gateway_request_started"),
+            models.Index(fields=["started_at"], condition=~Q(prompt_text=""), name="gateway_request_has_text"),
+            models.Index(fields=["process"], condition=Q(state="running"), name="gateway_request_under_way"),
+        ]
 
     def __str__(self) -> str:
         return self.public_id
@@ -212,6 +250,7 @@ class UpstreamAttempt(GenerationFigures):
         FINISHED = "finished", "Finished"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
+        ABANDONED = "abandoned", "Abandoned"
 
     request = models.ForeignKey(GatewayRequest, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveSmallIntegerField(default=1)
@@ -219,6 +258,7 @@ class UpstreamAttempt(GenerationFigures):
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
     error_kind = models.CharField(max_length=100, blank=True)
     error = models.TextField(blank=True)
+    answer_text = models.TextField(blank=True, help_text="As far as it came; kept only where the setting says so.")
     measurement = models.OneToOneField(
         Measurement, on_delete=models.PROTECT, null=True, blank=True, related_name="upstream_attempt"
     )
@@ -227,6 +267,7 @@ class UpstreamAttempt(GenerationFigures):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["request", "number"], name="upstream_attempt_number_once")]
+        indexes = [models.Index(fields=["started_at"], condition=~Q(answer_text=""), name="upstream_attempt_has_text")]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.request_id}"
@@ -253,7 +294,11 @@ class RoutingDecision(models.Model):
         BELOW_FLOOR = "below_floor", "No model reaches the floor: the most probable one"
         FIXED = "fixed", "Always this model"
         PINNED = "pinned", "The caller named the model"
+        BUDGET = "budget", "The key's carbon budget is spent: the cheapest plausible model"
         CONVERSATION = "conversation", "The conversation stays on the model that it began with"
+        CASCADE = "cascade", "Cheaper models are asked first, and their answers checked"
+        REFUSED = "refused", "A cheaper model's answer was not good enough: the next larger one"
+        BACKGROUND = "background", "A chat client sent it on its own: the cheapest capable model"
 
     request = models.OneToOneField(
         GatewayRequest,
@@ -283,13 +328,30 @@ class RoutingDecision(models.Model):
     )
     index = models.ForeignKey(PromptIndex, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
     category = models.ForeignKey(Category, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    overrides = models.JSONField(
+        default=dict, blank=True, help_text="Field by field what was set otherwise than in the version, and by whom."
+    )
     neighbours = models.JSONField(default=list)
     candidates = models.JSONField(default=list)
+    plan = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Of a cascade: who was to be asked in turn, by which checker, and how far that one was trusted.",
+    )
     chosen = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions")
     reason = models.CharField(max_length=30, choices=Reason.choices)
     explanation = models.TextField()
     predicted_sci_gco2e = models.FloatField(null=True, blank=True)
     predicted_quality = models.CharField(max_length=10, blank=True)
+    intensity = models.JSONField(
+        default=dict, blank=True, help_text="The carbon intensity that the chosen model's predicted SCI was made with."
+    )
+    steps = models.JSONField(
+        default=list, help_text="Discarded runs before this answer, with who discarded them and why."
+    )
+    discarded_sci_gco2e = models.FloatField(
+        null=True, blank=True, help_text="Of discarded runs; empty: none or unknown."
+    )
     baseline = models.ForeignKey(Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     baseline_sci_gco2e = models.FloatField(null=True, blank=True)
     embedding_ms = models.FloatField(null=True, blank=True)
@@ -302,83 +364,3 @@ class RoutingDecision(models.Model):
 
     def __str__(self) -> str:
         return f"decision {self.pk}: {self.chosen_id}"
-
-
-class ConversationQuerySet(models.QuerySet["Conversation"]):
-    def of(self, *, owner_id: int | None, visitor: str) -> "ConversationQuerySet":
-        """Return a person's own: by account, or for an unnamed person by the word in the session; else none."""
-        if owner_id is not None:
-            return self.filter(owner_id=owner_id)
-        return self.filter(owner__isnull=True, visitor=visitor) if visitor else self.none()
-
-
-class Conversation(models.Model):
-    """One conversation of the chat page; its text is kept because its owner wants to come back to it."""
-
-    public_id = models.CharField(max_length=40, unique=True, help_text="Random, for the address.")
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="conversations"
-    )
-    visitor = models.CharField(
-        max_length=64, blank=True, help_text="Random word in the session of a person without an account."
-    )
-    title = models.CharField(max_length=100)
-    picked_model = models.CharField(max_length=200, help_text="auto, or the name of the model picked latest.")
-    settled = models.ForeignKey(
-        Deployment,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="conversations",
-        help_text="What auto chose for its first prompt, and stays on.",
-    )
-    created_at = models.DateTimeField()
-    updated_at = models.DateTimeField()
-
-    objects = ConversationQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(owner__isnull=False, visitor="") | (Q(owner__isnull=True) & ~Q(visitor="")),
-                name="conversation_has_one_owner",
-            )
-        ]
-        indexes = [
-            models.Index(fields=["owner", "-updated_at"], name="conversation_of_owner"),
-            models.Index(fields=["visitor", "-updated_at"], name="conversation_of_visitor"),
-        ]
-
-    def __str__(self) -> str:
-        return self.public_id
-
-
-class Message(models.Model):
-    """One turn of a conversation; a second answer to the same prompt would be a second child of it."""
-
-    class Role(models.TextChoices):
-        USER = "user", "Person"
-        ASSISTANT = "assistant", "Model"
-
-    class State(models.TextChoices):
-        COMPLETE = "complete", "Complete"
-        CANCELLED = "cancelled", "Stopped"
-        FAILED = "failed", "Broken off"
-
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
-    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
-    role = models.CharField(max_length=10, choices=Role.choices)
-    text = models.TextField(blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.COMPLETE)
-    request = models.ForeignKey(
-        GatewayRequest, on_delete=models.SET_NULL, null=True, blank=True, related_name="messages"
-    )
-    created_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(role="assistant") | ~Q(text=""), name="message_of_person_has_text")
-        ]
-
-    def __str__(self) -> str:
-        return f"message {self.pk} of {self.conversation_id}"

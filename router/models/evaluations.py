@@ -1,7 +1,4 @@
-"""Evaluations that are kept, so that a page can start one, watch it and show what it found.
-
-A module beside `router.models`, which takes it in: that one is long enough.
-"""
+"""Evaluations that are kept, so that a page can start one, watch it and show what it found."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,0 +1,232 @@
+"""What the operations page reads: sums over the rollups of hours, and nothing of the requests themselves."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db.models import DateTimeField, F, Func, Q, QuerySet, Sum, Value
+
+from benchmarks.models import Category, Deployment
+from greenllm.operations.latencies import Latency, latency_of
+from greenllm.operations.spans import LARGEST, STRONG, Asked, Span
+from router.models import AlternativeHour, AttemptHour, DecisionHour, LatencyHour, RequestHour, RoutingDecision
+from router.models.hours import Hour
+
+Row = TypeVar("Row", bound=Hour)
+_NOT_ROUTED = (RoutingDecision.Reason.PINNED.value,)
+UNKNOWN_CATEGORY = "no category"
+
+
+@dataclass(frozen=True)
+class Names:
+    """What ids mean; 0 and what was deleted have a word of their own."""
+
+    categories: dict[int, str]
+    models: dict[int, str]
+
+    def category(self, pk: int) -> str:
+        """Return the name of a category."""
+        return self.categories.get(pk, UNKNOWN_CATEGORY if pk == 0 else f"category {pk}, deleted")
+
+    def model(self, pk: int) -> str:
+        """Return the name of a deployment's model."""
+        return self.models.get(pk, f"deployment {pk}, deleted")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How many requests there were and what became of them; gCO2e as predicted, over `carbon_count` decisions."""
+
+    request_count: int
+    failed_count: int
+    cached_count: int
+    background_count: int
+    replaced_count: int
+    output_token_count: int
+    output_counted: int
+    cache_saved_gco2e: float
+    predicted_gco2e: float
+    carbon_count: int
+    qualities: tuple[str, ...]
+
+    @property
+    def failed_share(self) -> float | None:
+        """Return the share of requests that failed; None without any."""
+        return self.failed_count / self.request_count if self.request_count else None
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What choices cost beside a baseline (gCO2e), over the n decisions in which the two can be compared."""
+
+    n: int
+    chosen_gco2e: float
+    baseline_gco2e: float
+
+    @property
+    def saved_gco2e(self) -> float:
+        """Return what was saved; below 0 where the choices cost more."""
+        return self.baseline_gco2e - self.chosen_gco2e
+
+    @property
+    def share(self) -> float | None:
+        """Return the saving as a share of the baseline's cost."""
+        return self.saved_gco2e / self.baseline_gco2e if self.baseline_gco2e else None
+
+
+@dataclass
+class CarbonPoint:
+    """One step of time: n and predicted gCO2e of each group."""
+
+    at: datetime
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    gco2e: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+@dataclass(frozen=True)
+class SavingPoint:
+    """One step of time with its saving."""
+
+    at: datetime
+    saving: Saving
+
+
+def names() -> Names:
+    """Return the names of all categories and deployments, in two queries."""
+    return Names(
+        dict(Category.objects.values_list("pk", "name")),
+        dict(Deployment.objects.values_list("pk", "language_model__name")),
+    )
+
+
+def traffic(span: Span) -> Traffic:
+    """Return the sums of a time, in three queries."""
+    requests = _within(RequestHour.objects.all(), span).aggregate(
+        all=_sum("request_count"),
+        failed=_sum("request_count", state__in=["failed", "abandoned"]),
+        cached=_sum("request_count", ~Q(cache_hit="")),
+        background=_sum("request_count", is_background=True),
+        replaced=_sum("request_count", is_replacement=True),
+        cache_saved=_sum("cache_saved_gco2e"),
+    )
+    tokens = _within(AttemptHour.objects.all(), span).aggregate(
+        output=_sum("output_token_count"), counted=_sum("output_counted")
+    )
+    rows = list(
+        _live(span)
+        .values_list("quality")
+        .annotate(n=Sum("predicted_count"), g=Sum("predicted_gco2e"))
+        .order_by("quality")
+    )
+    return Traffic(
+        request_count=requests["all"] or 0,
+        failed_count=requests["failed"] or 0,
+        cached_count=requests["cached"] or 0,
+        background_count=requests["background"] or 0,
+        replaced_count=requests["replaced"] or 0,
+        output_token_count=tokens["output"] or 0,
+        output_counted=tokens["counted"] or 0,
+        cache_saved_gco2e=float(requests["cache_saved"] or 0),
+        predicted_gco2e=float(sum(row[2] for row in rows)),
+        carbon_count=sum(row[1] for row in rows),
+        qualities=tuple(quality for quality, n, _ in rows if n),
+    )
+
+
+def routed_shares(span: Span, known: Names) -> dict[tuple[str, str], int]:
+    """Return how many prompts of each category the router sent to each model; named models do not count."""
+    rows = _live(span).exclude(reason__in=_NOT_ROUTED).values_list("category_id", "chosen_id")
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    for category, chosen, n in rows.annotate(n=Sum("decision_count")).order_by():
+        if n:
+            found[known.category(category), known.model(chosen)] += n
+    return dict(found)
+
+
+def carbon_over_time(asked: Asked, span: Span, known: Names) -> list[CarbonPoint]:
+    """Return the predicted gCO2e of what was chosen, step by step, parted as asked for."""
+    column = {"model": "chosen_id", "category": "category_id"}.get(asked.group, asked.group)
+    rows = _stepped(_live(span), span).values_list("step", column)
+    points: dict[datetime, CarbonPoint] = {}
+    for at, value, n, gco2e in rows.annotate(n=Sum("predicted_count"), g=Sum("predicted_gco2e")).order_by("step"):
+        name = _group_name(asked.group, value, known)
+        point = points.setdefault(at, CarbonPoint(at))
+        point.counts[name] += n
+        point.gco2e[name] += float(gco2e)
+    return [points[at] for at in sorted(points)]
+
+
+def saving_over_time(baseline: str, span: Span) -> list[SavingPoint]:
+    """Return what was saved against a baseline, step by step."""
+    found = _stepped(_against(baseline, span), span).values_list("step")
+    sums = found.annotate(n=Sum("decision_count"), chosen=Sum("chosen_gco2e"), other=Sum("alternative_gco2e"))
+    return [
+        SavingPoint(at, Saving(n, float(chosen), float(other))) for at, n, chosen, other in sums.order_by("step") if n
+    ]
+
+
+def total_saving(points: list[SavingPoint]) -> Saving:
+    """Return what was saved in all."""
+    savings = [one.saving for one in points]
+    return Saving(
+        sum(one.n for one in savings),
+        sum(one.chosen_gco2e for one in savings),
+        sum(one.baseline_gco2e for one in savings),
+    )
+
+
+def latencies(span: Span) -> list[Latency]:
+    """Return how long each part of answering took, in the order in which they come."""
+    counts: dict[str, dict[int, int]] = defaultdict(dict)
+    totals: dict[str, float] = defaultdict(float)
+    rows = _within(LatencyHour.objects.all(), span).values_list("part", "bucket")
+    for part, bucket, n, total in rows.annotate(n=Sum("occurrence_count"), ms=Sum("duration_ms")).order_by():
+        counts[part][bucket] = n
+        totals[part] += float(total)
+    parts = ("decision", "first_token", "upstream", "total")
+    return [latency_of(part, counts[part], totals[part]) for part in parts]
+
+
+def largest_deployment() -> Deployment | None:
+    """Return the active deployment of the model whose weights take the most space, None without any."""
+    active = Deployment.objects.of_models().filter(state=Deployment.State.ACTIVE).select_related("language_model")
+    return active.order_by(F("language_model__size_bytes").desc(nulls_last=True), "pk").first()
+
+
+def _against(baseline: str, span: Span) -> QuerySet[AlternativeHour]:
+    within = _within(AlternativeHour.objects.all(), span)
+    if baseline == STRONG:
+        return within.filter(is_baseline=True)
+    if baseline == LARGEST:
+        largest = largest_deployment()
+        return within.filter(alternative_id=largest.pk if largest else 0)
+    return within.filter(alternative_id=int(baseline))
+
+
+def _live(span: Span) -> QuerySet[DecisionHour]:
+    return _within(DecisionHour.objects.filter(is_live=True), span)
+
+
+def _within(rows: QuerySet[Row], span: Span) -> QuerySet[Row]:
+    return rows.filter(began_at__gte=span.begins_at, began_at__lt=span.ends_at)
+
+
+def _stepped(rows: QuerySet[Any], span: Span) -> Any:  # annotated, which no plain type tells
+    step = Func(Value(span.step), F("began_at"), Value(span.origin), function="date_bin", output_field=DateTimeField())
+    return rows.annotate(step=step)
+
+
+def _group_name(group: str, value: Any, known: Names) -> str:
+    if group == "model":
+        return known.model(value)
+    if group == "category":
+        return known.category(value)
+    if group == "reason":
+        return str(dict(RoutingDecision.Reason.choices).get(value, value))
+    return str(value)
+
+
+def _sum(column: str, *conditions: Q, **named: Any) -> Sum:
+    wanted = Q(*conditions, **named)
+    return Sum(column, filter=wanted) if wanted else Sum(column)

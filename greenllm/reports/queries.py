@@ -1,0 +1,191 @@
+"""What a report reads of a study, added up by Postgres: no query returns a row for each answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from benchmarks.models import LanguageModel, Study
+from benchmarks.products import Products, pairs_of
+from greenllm.reports.cells import POPULATIONS, ReportCell
+from labeling.decided import decided_sql
+
+MOST_BASES = 50
+MOST_PROMPTS = 100  # of Table 2 on a page; a file has them all
+
+_FIGURES = {
+    "sci": "measurement.sci_gco2e",
+    "energy": "measurement.energy_j",
+    "net": "measurement.net_energy_j",
+    "time": "coalesce(measurement.time_reserved_s, 0) * coalesce(measurement.resource_share, 1)",
+    "tokens": "nullif(response.output_token_count, 0)::float8",
+    "right": "decided.is_correct::int",
+}
+
+
+def _products_sql(name: str) -> str:
+    """Return the columns that make the `Products` of a population."""
+    terms = [_FIGURES[figure] for figure in POPULATIONS[name]]
+    condition = " AND ".join(f"{term} IS NOT NULL" for term in terms)
+    if name.endswith("_of_right"):
+        condition += " AND decided.is_correct"
+    only = f"FILTER (WHERE {condition})"
+    sums = [f"sum({term}) {only}" for term in terms]
+    sums += [f"sum(({terms[a]})::float8 * ({terms[b]})) {only}" for a, b in pairs_of(len(terms))]
+    return ", ".join([f"count(*) {only}", *(f"coalesce({one}, 0)::float8" for one in sums)])
+
+
+_FROM = f"""
+FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+JOIN benchmarks_category AS category ON category.id = prompt.category_id
+JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id
+JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
+LEFT JOIN benchmarks_measurement AS measurement ON measurement.id = response.measurement_id
+LEFT JOIN benchmarks_machine AS machine ON machine.id = measurement.machine_id
+{decided_sql(of="answer.study_id = %(study)s")}
+WHERE response.study_id = %(study)s AND response.state = 'finished'
+"""
+_TRAINING = f"{_FROM} AND prompt.role <> 'validation'"
+_BASIS = (
+    "carbon_intensity_gco2e_per_kwh", "carbon_intensity_source", "total_embodied_emissions_gco2e",
+    "expected_lifespan_s", "resource_share", "boundary", "method_version",
+)  # fmt: skip
+_COUNTS = """
+count(*), count(decided.is_correct), count(*) FILTER (WHERE decided.is_correct),
+array_agg(DISTINCT coalesce(measurement.quality, 'missing')),
+coalesce(array_agg(DISTINCT decided.source) FILTER (WHERE decided.is_correct IS NOT NULL), '{}')
+"""
+_VALIDATION = f"""
+WITH asked AS (
+    SELECT prompt.id FROM benchmarks_prompt AS prompt
+    JOIN benchmarks_category AS category ON category.id = prompt.category_id
+    WHERE prompt.role = 'validation' AND EXISTS (
+        SELECT FROM benchmarks_response AS response
+        WHERE response.prompt_id = prompt.id AND response.study_id = %(study)s AND response.state = 'finished')
+    ORDER BY category.name, prompt.position, prompt.id LIMIT %(most)s
+)
+SELECT prompt.id, prompt.external_id, category.name, left(prompt.item_text, 80), model.name, min(response.id),
+       count(*), count(decided.is_correct), count(*) FILTER (WHERE decided.is_correct),
+       min(coalesce(measurement.quality, 'missing')), {_products_sql("sci_of_right")}
+{_FROM} AND prompt.id IN (SELECT id FROM asked)
+GROUP BY prompt.id, category.name, model.name ORDER BY category.name, prompt.position, prompt.id, model.name
+"""  # noqa: S608 - put together of constants
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What SCI was made with, and what the answers of that add up to (training and validation)."""
+
+    machine: str
+    carbon_intensity_gco2e_per_kwh: float | None
+    carbon_intensity_source: str
+    total_embodied_emissions_gco2e: float | None
+    expected_lifespan_s: int | None
+    resource_share: float | None
+    boundary: str
+    method_version: str
+    answer_count: int
+    qualities: tuple[str, ...]
+    energy: Products
+    sci: Products
+
+
+@dataclass(frozen=True)
+class PromptCell:
+    """One model on one validation prompt: its answers, how many are judged and right, and the right ones' SCI."""
+
+    model: str
+    response_id: int
+    answer_count: int
+    judged_count: int
+    correct_count: int
+    quality: str
+    sci_of_right: Products
+
+
+@dataclass(frozen=True)
+class ValidationPrompt:
+    """One validation prompt with its cells by model."""
+
+    name: str
+    category: str
+    text: str
+    cells: Mapping[str, PromptCell]
+
+
+def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
+    """Return the cells of a study by category and model, over its training answers. One query."""
+    names = list(POPULATIONS)
+    columns = ", ".join(_products_sql(name) for name in names)
+    selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING}"
+    rows = _rows(f"{selected} GROUP BY 1, 2 ORDER BY 1, 2", study)
+    found = {}
+    for category, model, answers, judged, right, qualities, sources, *values in rows:
+        products: dict[str, Products] = {}
+        rest: Sequence[Any] = values
+        for name in names:
+            products[name], rest = _taken(rest, len(POPULATIONS[name]))
+        found[category, model] = ReportCell(
+            category, model, answers, judged, right, tuple(qualities), tuple(sources), products
+        )
+    return found
+
+
+def bases(study: Study) -> list[Basis]:
+    """Return what the SCI of a study's answers was made with, the most used first, `MOST_BASES` at most. One query."""
+    keys = ", ".join(f"measurement.{name}" for name in _BASIS)
+    rows = _rows(
+        f"""SELECT coalesce(machine.name, ''), {keys}, count(*), array_agg(DISTINCT measurement.quality),
+        {_products_sql("energy")}, {_products_sql("sci")} {_FROM} AND measurement.id IS NOT NULL
+        GROUP BY machine.name, {keys} ORDER BY count(*) DESC, machine.name, {keys} LIMIT {MOST_BASES}""",
+        study,
+    )
+    made = []
+    for row in rows:
+        given, (count, qualities, *values) = row[: len(_BASIS) + 1], row[len(_BASIS) + 1 :]
+        energy, rest = _taken(values, len(POPULATIONS["energy"]))
+        sci, _ = _taken(rest, len(POPULATIONS["sci"]))
+        columns: list[Any] = [*given, count, tuple(qualities), energy, sci]
+        made.append(Basis(*columns))
+    return made
+
+
+def validation_prompts(study: Study, *, most: int | None = MOST_PROMPTS) -> list[ValidationPrompt]:
+    """Return the first validation prompts that have finished answers, with a cell for each model. One query."""
+    rows = _rows(_VALIDATION, study, most=most)
+    found: dict[int, ValidationPrompt] = {}
+    cells: dict[int, dict[str, PromptCell]] = {}
+    for pk, name, category, text, model, *rest in rows:
+        own = cells.setdefault(pk, {})
+        found.setdefault(pk, ValidationPrompt(name, category, text, own))
+        sci, _ = _taken(rest[5:], 1)
+        columns: list[Any] = [model, *rest[:5], sci]
+        own[model] = PromptCell(*columns)
+    return list(found.values())
+
+
+def validation_prompt_count(study: Study) -> int:
+    """Return how many validation prompts have a finished answer."""
+    finished = study.responses.filter(state="finished", prompt__role="validation")
+    return finished.values("prompt_id").distinct().count()
+
+
+def studied_models(study: Study) -> list[LanguageModel]:
+    """Return the models that a study asks, in its order, each name once. One query."""
+    targets = study.targets.select_related("deployment__language_model").order_by("position")
+    return list({one.deployment.language_model.name: one.deployment.language_model for one in targets}.values())
+
+
+def _taken(values: Sequence[Any], width: int) -> tuple[Products, Sequence[Any]]:
+    """Return the `Products` at the beginning of a row's values, and the rest."""
+    last = 1 + width + len(pairs_of(width))
+    return Products(values[0], tuple(values[1 : 1 + width]), tuple(values[1 + width : last])), values[last:]
+
+
+def _rows(query: str, study: Study, **values: int | None) -> list[tuple[Any, ...]]:
+    """Return rows of numbers and words."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"study": study.pk, **values})
+        return list(cursor.fetchall())

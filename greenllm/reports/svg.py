@@ -1,0 +1,204 @@
+"""Charts of a report, drawn as SVG on the server: they need no script, print, and travel in a file. Pure.
+
+Colours of text, axes and ground come from the style sheet; series have Okabe and Ito's palette and a symbol each.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from greenllm.charts import PALETTE
+
+WIDTH, HEIGHT = 760, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 48
+_LEGEND_LINE, _LEGEND_COLUMNS = 22, 2
+_MOST_CHARACTERS = 46
+_BAR_GAP = 0.2  # of a group's width
+
+
+@dataclass(frozen=True)
+class Point:
+    """One approach: where it stands, with the ends of its intervals where it has them; `kind` gives its symbol."""
+
+    name: str
+    kind: str
+    x: float
+    y: float
+    x_ends: tuple[float, float] | None = None
+    y_ends: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a group: None is a bar that there is nothing to draw for."""
+
+    value: float | None
+    ends: tuple[float, float] | None = None
+
+
+def scatter(
+    *, name: str, description: str, points: Sequence[Point], x_title: str, y_title: str, order: Sequence[str] = ()
+) -> str:
+    """Draw points over a share in percent (0 to 100), up and left being better.
+
+    `order` names the models in the order by which the page's other charts give colours.
+    """
+    largest = max((max(point.x, *(point.x_ends or (0.0,))) for point in points), default=0.0)
+    across = _Scale(0.0, largest * 1.05 or 1.0, _LEFT, WIDTH - _RIGHT)
+    up = _Scale(-4.0, 104.0, HEIGHT - _BOTTOM, _TOP)
+    parts = _axes(across.ticks(), [0, 25, 50, 75, 100], across=across, up=up, x_title=x_title, y_title=y_title)
+    numbers = _numbers(points, order)
+    for point in points:
+        parts.append(_drawn(point, numbers[point.name], across, up))
+    symbols = [(point.name, _symbol(point.kind, numbers[point.name], 0, 0)) for point in points]
+    return _document(name, description, parts, symbols)
+
+
+def grouped_bars(
+    *, name: str, description: str, groups: Sequence[str], series: Sequence[tuple[str, Sequence[Bar]]], y_title: str
+) -> str:
+    """Draw a group of bars for each name in `groups`, a bar of every series in each, with its interval."""
+    ends = [
+        max(bar.value or 0.0, bar.ends[1] if bar.ends else 0.0) for _, bars in series for bar in bars
+    ]  # an interval that reaches below nothing is cut off there
+    up = _Scale(0.0, max(ends, default=0.0) * 1.05 or 1.0, HEIGHT - _BOTTOM, _TOP)
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(groups))
+    wide = step * (1 - _BAR_GAP) / max(1, len(series))
+    across = _Scale(0.0, 1.0, _LEFT, WIDTH - _RIGHT)
+    parts = _axes([], up.ticks(), across=across, up=up, x_title="", y_title=y_title)
+    for place, group in enumerate(groups):
+        start = _LEFT + place * step + step * _BAR_GAP / 2
+        parts.append(_text(_LEFT + (place + 0.5) * step, HEIGHT - _BOTTOM + 18, group, "middle"))
+        for number, (_, bars) in enumerate(series):
+            parts.append(_bar(bars[place], start + number * wide, wide, number, up))
+    square = '<rect x="-6" y="-6" width="12" height="12" fill="{}"/>'
+    legend = [(title, square.format(_colour(number))) for number, (title, _) in enumerate(series)]
+    return _document(name, description, parts, legend)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        inside = min(max(value, self.low), self.high)
+        return self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Return about five round values between the ends."""
+        raw = (self.high - self.low) / 5
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(one * power for one in (1, 2, 5, 10) if one * power >= raw)
+        return [place * step for place in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+
+
+def _axes(
+    xs: Sequence[float], ys: Sequence[float], *, across: _Scale, up: _Scale, x_title: str, y_title: str
+) -> list[str]:
+    parts = []
+    for x in xs:
+        parts.append(_line((across(x), _TOP), (across(x), HEIGHT - _BOTTOM), "grid"))
+        parts.append(_text(across(x), HEIGHT - _BOTTOM + 18, f"{x:.6g}", "middle"))
+    for y in ys:
+        parts.append(_line((_LEFT, up(y)), (WIDTH - _RIGHT, up(y)), "grid"))
+        parts.append(_text(_LEFT - 8, up(y) + 4, f"{y:.6g}", "end"))
+    middle = (HEIGHT - _BOTTOM + _TOP) / 2
+    turned = f'transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle"'
+    parts.append(f"<text {turned}>{escape(y_title)}</text>")
+    if x_title:
+        parts.append(_text((WIDTH + _LEFT - _RIGHT) / 2, HEIGHT - 8, x_title, "middle"))
+    return parts
+
+
+def _drawn(point: Point, number: int, across: _Scale, up: _Scale) -> str:
+    x, y = across(point.x), up(point.y)
+    parts = [f"<g><title>{escape(point.name)}</title>"]
+    colour = _colour_of(point.kind, number)
+    if point.x_ends:
+        parts.append(_line((across(point.x_ends[0]), y), (across(point.x_ends[1]), y), "whisker", colour))
+    if point.y_ends:
+        parts.append(_line((x, up(point.y_ends[0])), (x, up(point.y_ends[1])), "whisker", colour))
+    return "".join([*parts, _symbol(point.kind, number, x, y), "</g>"])
+
+
+def _bar(bar: Bar, x: float, wide: float, number: int, up: _Scale) -> str:
+    if bar.value is None:
+        return _text(x + wide / 2, HEIGHT - _BOTTOM - 4, "\u2013", "middle")
+    top, ground = up(bar.value), HEIGHT - _BOTTOM
+    drawn = (
+        f'<rect x="{x:.1f}" y="{top:.1f}" width="{max(1.0, wide - 2):.1f}" height="{ground - top:.1f}" '
+        f'fill="{_colour(number)}"/>'
+    )
+    if bar.ends is None:
+        return drawn
+    middle = x + wide / 2 - 1
+    return drawn + _line((middle, up(bar.ends[0])), (middle, up(bar.ends[1])), "whisker")
+
+
+def _document(name: str, description: str, parts: Sequence[str], legend: Sequence[tuple[str, str]]) -> str:
+    lines = math.ceil(len(legend) / _LEGEND_COLUMNS)
+    tall = HEIGHT + _LEGEND_LINE * lines + 6
+    named = []
+    for place, (title, symbol) in enumerate(legend):
+        x = _LEFT + 10 + (place % _LEGEND_COLUMNS) * (WIDTH - _LEFT) / _LEGEND_COLUMNS
+        y = HEIGHT + 14 + _LEGEND_LINE * (place // _LEGEND_COLUMNS)
+        short = title if len(title) <= _MOST_CHARACTERS else f"{title[: _MOST_CHARACTERS - 1]}…"
+        named.append(f'<g transform="translate({x:.1f} {y:.1f})">{symbol}</g>{_text(x + 14, y + 4, short, "start")}')
+    return (
+        f'<svg class="drawn" viewBox="0 0 {WIDTH} {tall}" role="img" aria-labelledby="{escape(name)}-described" '
+        f'xmlns="http://www.w3.org/2000/svg"><title id="{escape(name)}-described">{escape(description)}</title>'
+        f"{''.join(parts)}{''.join(named)}</svg>"
+    )
+
+
+def _numbers(points: Sequence[Point], order: Sequence[str]) -> dict[str, int]:
+    models = [*order, *(point.name for point in points if point.kind == "model")]
+    others = [point.name for point in points if point.kind != "model"]
+    return {name: number for names in (models, others) for number, name in enumerate(dict.fromkeys(names))}
+
+
+def _symbol(kind: str, number: int, x: float, y: float) -> str:
+    colour = _colour_of(kind, number)
+    star = _star(5, 9.0 if kind == "oracle" else 10.0)
+    corners = _SHAPES[number % len(_SHAPES)] if kind == "model" else star
+    path = " ".join(f"{x + a:.1f},{y + b:.1f}" for a, b in corners)
+    fill = "none" if kind == "oracle" else colour
+    return f'<polygon points="{path}" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
+
+
+def _round(corners: int, radius: float, turn: float = 0.0) -> list[tuple[float, float]]:
+    angles = [turn + 2 * math.pi * place / corners for place in range(corners)]
+    return [(radius * math.sin(angle), -radius * math.cos(angle)) for angle in angles]
+
+
+def _star(points: int, radius: float) -> list[tuple[float, float]]:
+    outer, inner = _round(points, radius), _round(points, radius * 0.42, math.pi / points)
+    return [corner for pair in zip(outer, inner, strict=True) for corner in pair]
+
+
+_SHAPES: tuple[list[tuple[float, float]], ...] = (
+    _round(16, 6.0), _round(4, 7.0, math.pi / 4), _round(3, 7.5), _round(4, 7.5), _round(3, 7.5, math.pi),
+)  # fmt: skip
+
+
+def _colour(number: int) -> str:
+    return PALETTE[number % len(PALETTE)]
+
+
+def _colour_of(kind: str, number: int) -> str:
+    fixed: dict[str, str] = {"router": PALETTE[1], "measured-router": PALETTE[3], "oracle": PALETTE[2]}
+    return fixed.get(kind, _colour(number))
+
+
+def _line(one: tuple[float, float], other: tuple[float, float], kind: str, colour: str = "") -> str:
+    stroke = f' stroke="{colour}"' if colour else ""
+    ends = f'x1="{one[0]:.1f}" y1="{one[1]:.1f}" x2="{other[0]:.1f}" y2="{other[1]:.1f}"'
+    return f'<line class="{kind}" {ends}{stroke}/>'
+
+
+def _text(x: float, y: float, words: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'

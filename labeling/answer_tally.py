@@ -1,0 +1,65 @@
+"""What is known of answers, kept current by triggers: a line for each answer, and their counts for the pages.
+
+The ids are plain numbers and no foreign keys: rows of differences outlive what was deleted until they are folded, and
+triggers, not Django, keep them.
+"""
+
+from django.db import models
+from django.db.models import Q
+
+from benchmarks.models.rollups import ExactSum, Rollup
+
+
+class AnswerKey(models.Model):
+    """Under what an answer is counted. `verdict`: correct, incorrect, disputed, or empty where nobody judged."""
+
+    study_id = models.BigIntegerField()
+    deployment_id = models.BigIntegerField()
+    category_id = models.BigIntegerField()
+    role = models.CharField(max_length=10, help_text="Of the prompt.")
+    parameter_set_id = models.BigIntegerField()
+    state = models.CharField(max_length=10)
+    quality = models.CharField(max_length=10, help_text="Of the energy; empty: there is no measurement.")
+    verdict = models.CharField(max_length=10)
+    verdict_source = models.CharField(max_length=10, help_text="Whose word decided; empty: nobody's.")
+
+    class Meta:
+        abstract = True
+
+
+class AnswerFact(AnswerKey):
+    """How one answer is counted at present: what a change has to take back before it counts anew."""
+
+    response_id = models.BigIntegerField(primary_key=True)
+    energy_j = models.FloatField(null=True)
+    sci_gco2e = models.FloatField(null=True)
+    time_reserved_s = models.FloatField(null=True)
+    prompt_token_count = models.BigIntegerField(null=True)
+    output_token_count = models.BigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"answer {self.response_id}"
+
+
+class AnswerTally(Rollup, AnswerKey):
+    """A difference in the counts and sums of the answers of one key; squares are there for intervals of means."""
+
+    answer_count = models.BigIntegerField()
+    energy_count = models.BigIntegerField(help_text="Answers that have an energy.")
+    energy_j = ExactSum()
+    energy_j_squared = ExactSum()
+    sci_count = models.BigIntegerField(help_text="Answers that have an SCI.")
+    sci_gco2e = ExactSum()
+    sci_gco2e_squared = ExactSum()
+    time_reserved_s = ExactSum()
+    prompt_token_count = models.BigIntegerField()
+    output_token_count = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["study_id"], name="answer_tally_study"),
+            models.Index(fields=["study_id"], condition=Q(is_folded=False), name="answer_tally_unfolded"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.answer_count:+} in study {self.study_id}"

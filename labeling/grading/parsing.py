@@ -1,0 +1,31 @@
+"""Parse Python text in one thread at a time: CPython 3.11 counts the depth of all parses of a process together.
+
+Two threads that parse at once can raise `SystemError: AST constructor recursion depth mismatch`
+(https://github.com/python/cpython/issues/106905), whatever the text is.
+"""
+
+import ast
+import threading
+from typing import Any
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def parse(text: str) -> ast.Module:
+    """Return the syntax tree of Python text.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python.
+    """
+    with _ONE_AT_A_TIME:
+        return ast.parse(text)
+
+
+def read_literal(text: str) -> Any:
+    """Return the built-in value that Python text writes out.
+
+    Raises:
+        SyntaxError, ValueError, TypeError, MemoryError, RecursionError: it writes none out.
+    """
+    with _ONE_AT_A_TIME:
+        return ast.literal_eval(text)

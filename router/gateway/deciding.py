@@ -1,0 +1,171 @@
+"""Decide which model answers, without holding a database connection longer than the deciding takes."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from django.utils import timezone
+
+from benchmarks.federating import find_deployment
+from benchmarks.inference.base import Embeddings
+from benchmarks.models import Deployment
+from router import wiring
+from router.abilities import required
+from router.answering import Caller, Decided, is_auto, wishes_of
+from router.background import BackgroundTask
+from router.circumstances import Routed, Sent, route_apart, route_sent, sent_by
+from router.embedding import Embedder
+from router.gateway.able import Abilities
+from router.gateway.kept import Kept
+from router.gateway.working import Workers
+from router.lately import Lately
+from router.models import GatewayRequest
+from router.policy import Candidate
+from router.routing import decision_of, pinned_decision
+from router.spending import book_decision, hour_of
+from router.wire import ChatRequest
+
+FRESH_S = 0.5  # a model that was retired, or a key that was revoked, is known to every process after that
+_VECTORS_S = 3600.0
+_MOST_VECTORS = 4096
+_MOST_NAMES = 256
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Stands in for the server of the embedder where the vector is known already."""
+
+    vector: Vector
+
+    def embed(self, _name: str, texts: Sequence[str]) -> Embeddings:
+        return Embeddings([self.vector.tolist()] * len(texts), len(self.vector), None, None)
+
+
+class Decider:
+    """Decides for one event loop; what is asked again and again is kept for a moment."""
+
+    def __init__(self, workers: Workers, abilities: Abilities, *, is_background_apart: bool = True) -> None:
+        self._workers = workers
+        self._abilities = abilities
+        self._is_background_apart = is_background_apart
+        self._lately = Lately(lifetime_s=FRESH_S)
+        self._embedders: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, most=1)
+        self._pinned: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, most=_MOST_NAMES)
+        self._vectors: Kept[tuple[int, str], tuple[Vector, float]] = Kept(lifetime_s=_VECTORS_S, most=_MOST_VECTORS)
+
+    async def decide(self, *, request: GatewayRequest, caller: Caller, asked: ChatRequest) -> Decided:
+        """Return the decision for a request, whose row is not stored yet.
+
+        Raises what `router.answering.stream_answer` raises before it generates, and `NobodyAble`.
+        """
+        wishes_of(caller, asked.model, asked.wish)  # it refuses those of a request that names a model
+        unable = await self._abilities.unable(asked.needed if is_auto(asked.model) else required(asked.needed))
+        if not is_auto(asked.model):
+            name = asked.model
+            deployment = await self._pinned.get(name, lambda: self._workers.query(lambda: find_deployment(name=name)))
+            if deployment.pk in unable.reasons and deployment.language_model.name not in unable.able:
+                raise unable.refusal(deployment.language_model.name)
+            if caller.has_budget:
+                return await self._workers.query(lambda: _pinned(request, deployment))
+            return Decided(request, pinned_decision(deployment=deployment, now=timezone.now()), deployment, None, None)
+        embedder = await self._embedders.get("", lambda: self._workers.query(wiring.own_embedder))
+        is_apart = self._is_background_apart and bool(request.background_task)
+        sent = sent_by(
+            caller=caller, asked=asked, now=timezone.now(), loaded=wiring.loaded_models().of, unable=unable,
+            task=BackgroundTask(request.background_task) if is_apart else None,
+        )  # fmt: skip
+        if sent.task is not None:
+            decided = await self._workers.query(
+                lambda: self._decided_apart(request, sent, wiring.embedder_on(embedder))
+            )
+            if decided is not None:
+                return decided
+        vector, embedding_ms = await self._embedded(embedder, sent.text)
+        known = Embedder(embedder.language_model, _Known(vector))  # type: ignore[arg-type]  # it only embeds
+        return await self._workers.query(lambda: self._decided(request, sent, known, embedding_ms))
+
+    async def others(self, decided: Decided, *, but: Collection[int], but_servers: Collection[int]) -> list[Deployment]:
+        """Return which other deployments may answer, the likeliest to be right first, then the cheapest.
+
+        Once the carbon budget of the key is spent, the cheapest comes first. Where the caller named the model these are
+        its deployments on other servers.
+        """
+
+        def read() -> list[Deployment]:
+            rows = Deployment.objects.active().select_related("language_model", "server").exclude(pk__in=but)
+            rows = rows.exclude(server_id__in=but_servers)
+            if decided.route is None:
+                return list(rows.filter(language_model=decided.deployment.language_model).order_by("pk"))
+            is_spent = decided.hour is not None and decided.hour.is_cheapest_wanted
+            ranks = {
+                one.evidence.deployment_id: _rank(one, is_cheapest_first=is_spent)
+                for one in decided.route.choice.candidates
+                if one.evidence.deployment_id not in decided.route.too_long_ids
+            }
+            return sorted(rows.filter(pk__in=ranks), key=lambda one: ranks[one.pk])
+
+        return await self._workers.query(read)
+
+    def _decided_apart(self, request: GatewayRequest, sent: Sent, embedder: Embedder) -> Decided | None:
+        """Return the decision for a prompt that a chat client sent on its own; None where it is routed as any other."""
+        with self._lately.used():
+            routed = route_apart(sent=sent, embedder=embedder, store=wiring.vector_store())
+        return None if routed is None else _booked(request, sent, routed)
+
+    def _decided(self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float) -> Decided:
+        with self._lately.used():
+            routed = route_sent(sent=sent, embedder=embedder, store=wiring.vector_store())
+        return _booked(request, sent, replace(routed, route=replace(routed.route, embedding_ms=embedding_ms)))
+
+    async def vector_of(self, text: str) -> tuple[Deployment, Vector]:
+        """Return the router's embedder and the vector of a text, which a decision then need not ask for again."""
+        embedder = await self._embedders.get("", lambda: self._workers.query(wiring.own_embedder))
+        vector, _ = await self._embedded(embedder, text)
+        return embedder, vector
+
+    async def _embedded(self, embedder: Deployment, text: str) -> tuple[Vector, float]:
+        """Return the vector of a text and how long it took, in milliseconds; 0 where it was kept.
+
+        Where everybody who waits for it has left, the embedder is not kept busy with it.
+        """
+        key = (embedder.language_model.pk, hashlib.sha256(text.encode()).hexdigest())
+        began = timezone.now()
+
+        async def make() -> tuple[Vector, float]:
+            matrix = await self._workers.interruptible(
+                lambda interruption: wiring.embedder_on(embedder, interruption=interruption).embed([text])
+            )
+            return matrix[0], (timezone.now() - began).total_seconds() * 1000
+
+        vector, took_ms = await self._vectors.get(key, make)
+        return vector, min(took_ms, (timezone.now() - began).total_seconds() * 1000)
+
+
+def _booked(request: GatewayRequest, sent: Sent, routed: Routed) -> Decided:
+    now = timezone.now()
+    decision = decision_of(route=routed.route, now=now, baseline=routed.baseline)
+    booked = book_decision(routed.hour, request=request, decision=decision, now=sent.conditions.now or now)
+    return Decided(request, decision, routed.route.chosen, routed.route, booked)
+
+
+def _pinned(request: GatewayRequest, deployment: Deployment) -> Decided:
+    """Return the decision for a named model, and book what it usually costs on the budget of the key."""
+    now = timezone.now()
+    hour = hour_of(api_key_id=request.api_key_id, now=now)
+    decision = pinned_decision(deployment=deployment, now=now)
+    return Decided(
+        request, decision, deployment, None, book_decision(hour, request=request, decision=decision, now=now)
+    )
+
+
+def _rank(candidate: Candidate, *, is_cheapest_first: bool) -> tuple[float, float]:
+    """Return what sorts the likeliest to be right first, of equals the cheapest; or the other way round."""
+    evidence = candidate.evidence
+    verdict = {True: 1.0, None: 0.5, False: 0.0}[evidence.is_correct]
+    cost = float("inf") if evidence.sci_gco2e is None else evidence.sci_gco2e
+    doubt = -(verdict if evidence.p is None else evidence.p)
+    return (cost, doubt) if is_cheapest_first else (doubt, cost)

@@ -1,0 +1,198 @@
+"""Reply to one request of a surface: whole or as a stream, and end what it caused when the client leaves."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from benchmarks.inference.base import ChatPiece, Generation
+from router.answering import Caller, new_public_id
+from router.api.endpoint import caller_with, may_be_anonymous, named, retry_headers, secret_of, told_error
+from router.contract import Detail, choice_headers
+from router.denying import denials_counted
+from router.gateway.conducting import Conductor, State
+from router.gateway.entering import enter
+from router.gateway.house import House
+from router.gateway.http import ClientLeft, Incoming, Reply
+from router.gateway.loading import load
+from router.gateway.opening import DETAIL, MEASURE, detail_of, opening_of, opening_of_loading, wants_measuring
+from router.gateway.replaying import replay
+from router.gateway.settling import settle
+from router.metrics import ERROR_REPLIES
+from router.wire import ChatRequest, WireError
+from router.wires.surface import AnswerWriter, Surface
+
+PING_INTERVAL_S = 15.0
+_UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house: House) -> None:
+    """Answer a request, with an error in the shape of the surface where it cannot be answered.
+
+    Raises:
+        ClientLeft: the client left before its request was whole.
+    """
+    try:
+        if (url := incoming.secure_url) is not None:
+            await reply.whole(301, {"Location": url}, b"")
+            return
+        incoming.require_known_host()
+        if incoming.method != "POST":
+            raise WireError(f"{incoming.method} is not allowed here; use POST.", status=405)
+        caller = await _caller(incoming, surface, house)
+        asked = surface.parse(await incoming.body())
+        asked = replace(asked, cache=asked.cache.within(incoming.header("cache-control")))
+        detail = detail_of(incoming.header(DETAIL.lower())).shown_to(caller)
+        is_measuring_wanted = wants_measuring(incoming.header(MEASURE.lower()))
+        with denials_counted(caller):
+            taken = await enter(house.limiter, caller, asked)
+    except ClientLeft:
+        raise
+    except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
+        await _refuse(reply, surface, error)
+        return
+    reply.always.update({} if taken is None else taken.headers)
+    if asked.is_load_only:
+        await _while_client_stays(incoming, _load(reply, surface, house, asked))
+        return
+    conductor = Conductor(
+        house, caller, asked, is_measuring_wanted=is_measuring_wanted, trace_parent=incoming.header("traceparent")
+    )
+    try:
+        await _while_client_stays(incoming, _answer(reply, surface, conductor, asked, detail))
+    finally:
+        house.limiter.settle(taken, conductor.used_tokens)
+
+
+async def _caller(incoming: Incoming, surface: Surface, house: House) -> Caller:
+    secret, label = secret_of(incoming.header("authorization")), surface.errors.label
+    if not secret and may_be_anonymous(
+        method=incoming.method, address=incoming.address, headers=incoming.headers, surface=label
+    ):
+        return Caller(label)
+    kept_as = (label, hashlib.sha256(secret.encode()).hexdigest())
+    with denials_counted(Caller(label)):  # each of those who wait for one reading
+        return await house.callers.get(kept_as, lambda: house.workers.query(partial(caller_with, secret, label)))
+
+
+async def _while_client_stays(incoming: Incoming, answering: Coroutine[None, None, None]) -> None:
+    """Run the answering until its end, or cancel it once the client has left."""
+    work = asyncio.ensure_future(answering)
+    leaving = asyncio.ensure_future(incoming.wait_for_leaving())
+    try:
+        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not work.done():
+            work.cancel()
+        await asyncio.wait({work, leaving})
+    if not work.cancelled():
+        work.result()
+
+
+async def _load(reply: Reply, surface: Surface, house: House, asked: ChatRequest) -> None:
+    try:
+        loaded = await load(house, asked)
+        writer = surface.writer(opening_of_loading(asked.model, timezone.now()), asked)
+    except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
+        await _refuse(reply, surface, named(error, asked.model))
+        return
+    if asked.is_streamed:
+        headers = {"Content-Type": surface.stream_type, "x-request-id": new_public_id()}
+        await reply.whole(200, headers, writer.last(loaded))
+    else:
+        await _send_whole(reply, surface, writer.whole(loaded), {})
+
+
+async def _answer(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:
+    try:
+        if (hit := await conductor.recall()) is not None:
+            await conductor.end(State.ANSWERED)
+            await replay(reply, surface, hit, request=conductor.request, asked=asked, detail=detail)
+            return
+        await conductor.decide()
+        if asked.is_streamed:
+            await _stream(reply, surface, conductor, asked, detail)
+        else:
+            await _whole(reply, surface, conductor, asked, detail)
+    except asyncio.CancelledError:
+        await conductor.end(State.CANCELLED)
+        raise
+    except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
+        await _fail(reply, surface, conductor, error, asked.model)
+
+
+async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exception, model: str) -> None:
+    try:
+        await conductor.end(State.FAILED, error)
+    finally:
+        if reply.has_begun:
+            await reply.end(surface.failure(told_error(named(error, model))))
+        else:
+            await _refuse(reply, surface, named(error, model))
+
+
+async def _whole(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:
+    generation = await conductor.whole()
+    await conductor.end(State.ANSWERED)
+    writer = surface.writer(opening_of(conductor.decided, detail, conductor.measurement), asked)
+    headers = choice_headers(conductor.decided, conductor.measurement)
+    await _send_whole(reply, surface, writer.whole(generation), headers)
+
+
+async def _send_whole(reply: Reply, surface: Surface, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    told = {"Content-Type": surface.errors.content_type, "x-request-id": new_public_id(), **headers}
+    await reply.whole(200, told, json.dumps(body).encode())
+
+
+async def _stream(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:
+    """Begin a stream once its first piece is there, so that a server that refuses is a status and not an event.
+
+    Where that takes long, the stream begins without it, so that nobody between here and the client gives up.
+    """
+    await settle(reply, conductor, stream_type=surface.stream_type, headers=_UNBUFFERED, interval_s=PING_INTERVAL_S)
+    pieces = await conductor.read(PING_INTERVAL_S)
+    conductor.has_begun = True
+    writer = surface.writer(opening_of(conductor.decided, detail), asked)
+    headers = {"Content-Type": surface.stream_type, **_UNBUFFERED, **choice_headers(conductor.decided)}
+    data = writer.first() + _written(writer, pieces or [])
+    if not _is_last(pieces) and not reply.has_begun:
+        await reply.begin(200, headers)
+    while not _is_last(pieces):
+        await reply.write(data)
+        pieces = await conductor.read(PING_INTERVAL_S)
+        data = writer.ping() if pieces is None else _written(writer, pieces)
+    await conductor.end(State.ANSWERED)
+    if (measurement := conductor.measurement) is not None:  # it is told at the end, which is written anew
+        ending = surface.writer(opening_of(conductor.decided, detail, measurement), asked)
+        data = (b"" if reply.has_begun else writer.first()) + _written(writer, (pieces or [])[:-1])
+        data += _written(ending, (pieces or [])[-1:])
+    if not reply.has_begun:
+        await reply.begin(200, headers)
+    await reply.end(data)
+
+
+def _written(writer: AnswerWriter, pieces: list[ChatPiece]) -> bytes:
+    return b"".join(writer.last(piece) if isinstance(piece, Generation) else writer.piece(piece) for piece in pieces)
+
+
+def _is_last(pieces: list[ChatPiece] | None) -> bool:
+    return pieces is not None and isinstance(pieces[-1], Generation)
+
+
+async def _refuse(reply: Reply, surface: Surface, error: Exception) -> None:
+    """Answer with an error, before a byte of an answer has left."""
+    wire = told_error(error)
+    ERROR_REPLIES.labels(surface.errors.label, str(wire.status)).inc()
+    headers: Mapping[str, str] = {
+        "Content-Type": surface.errors.content_type,
+        "x-request-id": new_public_id(),
+        **retry_headers(error, wire),
+        **({"Allow": "POST"} if wire.status == 405 else {}),
+    }
+    await reply.whole(wire.status, headers, json.dumps(surface.errors.error(wire)).encode())

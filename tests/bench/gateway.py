@@ -1,0 +1,261 @@
+"""What the gateway adds to an answer, beside a bare pass-through, Portkey and none: `make bench-gateway`.
+
+Every server is one process; the inference server is a script. All are measured in one run, one after the other, on a
+database that is thrown away. Only ratios of one run can be compared with those of another machine.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psutil
+
+from tests.bench.gateway_load import Target, cancels, closed_loop, open_loop, streams
+from tests.bench.table import Table
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
+# with a later server package its gateway fails every stream
+PORTKEY = {
+    "private": True,
+    "dependencies": {"@portkey-ai/gateway": "1.15.2", "@hono/node-server": "1.14.1"},
+    "overrides": {"@hono/node-server": "1.14.1"},
+}
+SCRIPTED = "delay 0.1 0.3"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="How long each loop runs.")
+    parser.add_argument("--rate", type=float, default=85, help="Requests a second of the open loop.")
+    parser.add_argument("--streams", type=int, default=500, help="Streams at once.")
+    parser.add_argument("--tokens", type=int, default=100, help="Tokens of each, 10 a second.")
+    parser.add_argument("--cancels", type=int, default=50, help="Answers that are left, of each kind.")
+    parser.add_argument("--no-portkey", action="store_true", help="Do not fetch Portkey from npm.")
+    options = parser.parse_args()
+
+    import django
+
+    from tests import environment  # noqa: F401  a var directory of the tests' own, before settings are read
+
+    django.setup()
+    logging.disable(logging.WARNING)
+    table = Table()
+    print(f"load of the machine before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")  # noqa: T201
+    with ExitStack() as running:
+        targets, upstream = _targets(running, table, is_portkey_wanted=not options.no_portkey)
+        asyncio.run(_measure(table, targets, upstream, options))
+    print(f"missed: {', '.join(table.missed) or 'none'}")  # noqa: T201
+    return 0
+
+
+async def _measure(table: Table, targets: Sequence[Target], upstream: str, options: argparse.Namespace) -> None:
+    for target in targets:
+        scripts = [SCRIPTED + " " * number for number in range(8)]
+        added = await open_loop(target, rate=options.rate, seconds=options.seconds, scripts=scripts)
+        p50, p99 = added[len(added) // 2], added[int(len(added) * 0.99)]
+        is_ours = target.page.startswith("/v1")
+        table.row(
+            f"{target.name}: added at {options.rate:g}/s, p50 / p99", f"{p50:.1f} / {p99:.1f} ms",
+            "< 6 / 20 ms" if is_ours else "", is_ok=p50 < 6 and p99 < 20 if is_ours else None, n=len(added),
+        )  # fmt: skip
+    bare = 0.0
+    for target in targets:
+        rate, count = await closed_loop(target, connections=20, seconds=options.seconds, script="delay 0 0")
+        bare = rate if target.name == "bare httpx" else bare
+        is_ours = target.page.startswith("/v1")
+        table.row(
+            f"{target.name}: closed loop of 20", f"{rate:.0f} /s" + (f", {rate / bare:.2f} x bare" if bare else ""),
+            ">= bare" if is_ours else "", is_ok=rate >= bare if is_ours else None, n=count,
+        )  # fmt: skip
+    for target in targets:
+        await _stream(table, target, count=options.streams, tokens=options.tokens, rate=10, limit=1.2)
+        await _stream(table, target, count=min(100, options.streams), tokens=options.tokens, rate=25, limit=1.1)
+    for target in targets:
+        for word, when in (("stall", "after the first byte"), ("hang", "before it")):
+            noticed = await cancels(target, upstream, word=word, count=options.cancels)
+            p99 = noticed[int(len(noticed) * 0.99)]
+            is_ours = target.page.startswith("/v1")
+            table.row(
+                f"{target.name}: cancel seen upstream {when}, p99", "never" if p99 == float("inf") else f"{p99:.0f} ms",
+                "< 200 ms" if is_ours else "", is_ok=p99 < 200 if is_ours else None, n=len(noticed),
+            )  # fmt: skip
+
+
+async def _stream(table: Table, target: Target, *, count: int, tokens: int, rate: float, limit: float) -> None:
+    found = await streams(target, count=count, tokens=tokens, rate=rate)
+    ratio = found.seconds / (tokens / rate)
+    is_ours = target.page.startswith("/v1")
+    name = f"{target.name}: {count} streams at {rate:g} tokens/s"
+    if not found.whole_count and not is_ours:
+        table.skipped(name, "none was whole: it failed them")
+        return
+    table.row(
+        f"{name}, of the ideal time", f"{ratio:.2f} x", f"< {limit:g} x" if is_ours else "",
+        is_ok=ratio < limit if is_ours else None, n=count,
+    )  # fmt: skip
+    table.row(
+        f"{name}, whole", str(found.whole_count), "all" if is_ours else "",
+        is_ok=found.whole_count == count if is_ours else None, n=count,
+    )  # fmt: skip
+    if found.slowest_page_ms is not None:
+        table.row(
+            f"{name}, slowest other page", f"{found.slowest_page_ms:.0f} ms", "< 300 ms" if is_ours else "",
+            is_ok=found.slowest_page_ms < 300 if is_ours else None,
+        )  # fmt: skip
+    if target.pid is not None:
+        used_mb = psutil.Process(target.pid).memory_info().rss / 1e6
+        table.row(
+            f"{name}, memory after", f"{used_mb:.0f} MB", "< 400 MB" if is_ours else "",
+            is_ok=used_mb < 400 if is_ours else None,
+        )  # fmt: skip
+
+
+def _targets(running: ExitStack, table: Table, *, is_portkey_wanted: bool) -> tuple[list[Target], str]:
+    """Start every server; return what is compared, and the address of the inference server."""
+    from tests.environment import free_port
+
+    def serve(application: str, **environment: str) -> tuple[str, int]:
+        port = free_port()
+        command = [
+            sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
+            "--log-level", "warning", "--ws", "none",
+        ]  # fmt: skip
+        return running.enter_context(_process(command, port, {"PYTHONWARNINGS": "ignore", **environment}))
+
+    upstream, _ = serve("tests.bench.gateway_servers:upstream")
+    bare, bare_pid = serve("tests.bench.gateway_servers:bare", BENCH_UPSTREAM=upstream)
+    targets = [Target("direct", upstream), Target("bare httpx", bare, page="/page", pid=bare_pid)]
+    portkey = _portkey(running, table, upstream) if is_portkey_wanted else None
+    targets += [portkey] if portkey else []
+    environment, secret = running.enter_context(_installation(upstream))
+    ours, pid = serve("greenllm.asgi:application", **environment)
+    key = {"Authorization": f"Bearer {secret}"}
+    targets += [
+        Target("GreenLLM, named", ours, headers=key, page="/v1/models", pid=pid),
+        Target("GreenLLM, auto", ours, model="auto", headers=key, page="/v1/models", pid=pid),
+    ]
+    return targets, upstream
+
+
+@contextmanager
+def _process(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Run a server; give its address and process id."""
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(address, timeout=20)
+                break
+            except httpx.TransportError:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+        yield address, process.pid
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _portkey(running: ExitStack, table: Table, upstream: str) -> Target | None:
+    """Start Portkey where npm can fetch it."""
+    from tests.environment import free_port
+
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        table.skipped("Portkey", "no npm or node")
+        return None
+    folder = Path(running.enter_context(TemporaryDirectory()))
+    (folder / "package.json").write_text(json.dumps(PORTKEY), encoding="utf8")
+    fetched = subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if fetched.returncode:
+        table.skipped("Portkey", f"npm: {fetched.stderr.strip().splitlines()[-1:]}")
+        return None
+    port = free_port()
+    start = folder / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    command = [node, str(start), "--headless", f"--port={port}"]
+    try:
+        address, pid = running.enter_context(_process(command, port, {"NODE_ENV": "production"}))
+    except httpx.TransportError as error:
+        table.skipped("Portkey", f"it does not start ({error})")
+        return None
+    headers = {
+        "x-portkey-provider": "openai", "x-portkey-custom-host": f"{upstream}/v1", "Authorization": "Bearer none",
+    }  # fmt: skip
+    found = httpx.post(
+        f"{address}/v1/chat/completions", headers=headers, timeout=20,
+        json={"model": "small", "messages": [{"role": "user", "content": "delay 0 0"}]},
+    )  # fmt: skip
+    if found.status_code != 200:
+        table.skipped("Portkey", f"it answers {found.status_code}: {found.text[:200]}")
+        return None
+    return Target("Portkey", address, headers=headers, page="/", pid=pid)
+
+
+@contextmanager
+def _installation(upstream: str) -> Iterator[tuple[dict[str, str], str]]:
+    """Make a federation on the inference server; give what its web process needs, and a key."""
+    from django.conf import settings
+    from django.db import connection, connections
+    from django.test.utils import setup_databases, teardown_databases
+    from django.utils import timezone
+
+    from benchmarks.models import Deployment
+    from greenllm.embedded.catalog import embedded_services
+    from greenllm.embedded.supervisor import Supervisor
+    from router import wiring
+    from router.keys import create_key
+    from tests import factories as make
+    from tests.router.standins import make_index
+
+    services = embedded_services(settings.EMBEDDED, ["postgres", "valkey", "chroma"])
+    with Supervisor(settings.EMBEDDED, services):
+        folder, _, _ = settings.EMBEDDED.database_url.rpartition("/")
+        former = setup_databases(verbosity=0, interactive=False)
+        try:
+            server = make.make_server(base_url=upstream)
+            models = [make.make_deployment(name, server=server) for name in ("small", "large")]
+            embedder = make.make_deployment("embedder", server=server, purpose="embedding")
+            Deployment.objects.filter(pk=embedder.pk).update(state="active", state_changed_at=timezone.now())
+            settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = "embedder", upstream
+            prompts = [make.make_prompt(f"prompt number {number}", category="math") for number in range(200)]
+            for prompt in prompts:
+                for deployment, energy_j in zip(models, (10.0, 90.0), strict=True):
+                    make.make_response(prompt, deployment, energy_j=energy_j, verdict="correct")
+            make_index(prompts, embedder=wiring.embedder(), store=wiring.vector_store())
+            secret = create_key(owner_id=make.make_user().pk, name="bench").secret
+            yield (
+                {
+                    "DATABASE_URL": f"{folder}/{connection.settings_dict['NAME']}",
+                    "GREENLLM_DATABASE_POOL": "20",
+                    "GREENLLM_EMBEDDER": "embedder",
+                    "OLLAMA_HOST": upstream,
+                    "GREENLLM_EMBEDDER_HOST": upstream,
+                },
+                secret,
+            )
+        finally:
+            connections.close_all()
+            teardown_databases(former, verbosity=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The clients of the gateway's bench."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+
+import aiohttp
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the servers that are compared; `page` is another page of it, where it has one."""
+
+    name: str
+    address: str
+    model: str = "small"
+    headers: dict[str, str] = field(default_factory=dict)
+    page: str = ""
+    pid: int | None = None
+
+    @property
+    def url(self) -> str:
+        return self.address + "/v1/chat/completions"
+
+    def body(self, script: str, *, is_streamed: bool = False) -> dict[str, object]:
+        return {"model": self.model, "messages": [{"role": "user", "content": script}], "stream": is_streamed}
+
+
+def session(connections: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=300)
+    )
+
+
+async def whole(http: aiohttp.ClientSession, target: Target, script: str) -> float:
+    """Ask for a whole answer; return how much longer it took than the upstream waited, in milliseconds."""
+    began = time.perf_counter()
+    async with http.post(target.url, json=target.body(script), headers=target.headers) as response:
+        raw = await response.read()
+        assert response.status == 200, raw
+    took_s = time.perf_counter() - began
+    return (took_s - float(json.loads(raw)["choices"][0]["message"]["content"])) * 1000
+
+
+async def open_loop(target: Target, *, rate: float, seconds: float, scripts: list[str]) -> list[float]:
+    """Ask at a steady rate, however long the answers take; return what was added to each, in milliseconds."""
+    async with session(20) as http:
+        await asyncio.gather(*(whole(http, target, scripts[n % len(scripts)]) for n in range(max(20, len(scripts)))))
+        began = time.perf_counter()
+        tasks = []
+        for number in range(round(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            tasks.append(asyncio.ensure_future(whole(http, target, scripts[number % len(scripts)])))
+        return sorted(await asyncio.gather(*tasks))
+
+
+async def closed_loop(target: Target, *, connections: int, seconds: float, script: str) -> tuple[float, int]:
+    """Ask again as soon as answered, on each connection; return answers a second, and how many."""
+    async with session(connections) as http:
+        await whole(http, target, script)
+        until = time.perf_counter() + seconds
+
+        async def ask() -> int:
+            count = 0
+            while time.perf_counter() < until:
+                await whole(http, target, script)
+                count += 1
+            return count
+
+        began = time.perf_counter()
+        count = sum(await asyncio.gather(*(ask() for _ in range(connections))))
+        return count / (time.perf_counter() - began), count
+
+
+@dataclass
+class Streams:
+    """How many streams at once went."""
+
+    seconds: float
+    whole_count: int
+    slowest_page_ms: float | None
+
+
+async def streams(target: Target, *, count: int, tokens: int, rate: float) -> Streams:
+    """Read streams at once; a stream is whole where every token came in its place."""
+    expected = "".join(f" {number}" for number in range(tokens))
+    pages: list[float] = []
+    async with session(0) as http:
+
+        async def read() -> bool:
+            body = target.body(f"stream {tokens} {rate:g}", is_streamed=True)
+            text = []
+            async with http.post(target.url, json=body, headers=target.headers) as response:
+                async for line in response.content:
+                    if line.startswith(b"data: {"):
+                        choices = json.loads(line[6:]).get("choices") or [{}]
+                        text.append(choices[0].get("delta", {}).get("content") or "")
+            return "".join(text) == expected
+
+        async def look() -> None:
+            while True:
+                began = time.perf_counter()
+                async with http.get(target.address + target.page, headers=target.headers) as response:
+                    await response.read()
+                pages.append((time.perf_counter() - began) * 1000)
+                await asyncio.sleep(0.1)
+
+        looking = asyncio.ensure_future(look()) if target.page else None
+        began = time.perf_counter()
+        done = await asyncio.gather(*(read() for _ in range(count)), return_exceptions=True)
+        took_s = time.perf_counter() - began
+        if looking is not None:
+            looking.cancel()
+    return Streams(took_s, sum(one is True for one in done), max(pages, default=None))
+
+
+async def cancels(target: Target, upstream: str, *, word: str, count: int) -> list[float]:
+    """Leave answers; return how long the upstream took to notice each, in milliseconds (endless: it never did)."""
+    left: dict[str, float] = {}
+    async with session(0) as http:
+
+        async def leave(number: int) -> None:
+            name = f"{target.name}-{target.model}-{word}-{number}".replace(" ", "-")
+            body = target.body(f"{word} {name}", is_streamed=True)
+            asking = asyncio.ensure_future(http.post(target.url, json=body, headers=target.headers))
+            if word == "stall":
+                response = await asking
+                await response.content.readany()
+                left[name] = time.monotonic()
+                response.close()
+            else:
+                await asyncio.sleep(0.3)
+                left[name] = time.monotonic()
+                if asking.done():  # the headers came before the first piece
+                    asking.result().close()
+                else:
+                    asking.cancel()
+
+        for number in range(count):
+            await leave(number)
+        await asyncio.sleep(2.0)
+        async with http.get(upstream + "/seen") as response:
+            seen = await response.json()
+    return sorted((seen.get(name, float("inf")) - moment) * 1000 for name, moment in left.items())

@@ -1,0 +1,172 @@
+"""The operations page: figures by hand, doors, CSV, events, and how it looks."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import AsyncRequestFactory, Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from greenllm.models import User
+from greenllm.operations import views
+from greenllm.operations.reading import names, routed_shares, saving_over_time, total_saving, traffic
+from greenllm.operations.spans import STRONG, usual_span
+from greenllm.operations.standing import budgets
+from greenllm.roles import Role, grant_role
+from router.models import ApiKey, KeyDay, UpstreamAttempt
+from tests import factories as make
+from tests.browsing import BROWSING, Site, check_page
+
+PAGE = "/dashboards/operations/"
+
+
+def person(role: Role) -> User:
+    user = make.make_user()
+    grant_role(user=user, role=role)
+    return user
+
+
+def signed_in(role: Role = Role.RESEARCHER) -> Client:
+    client = Client()
+    client.force_login(person(role))
+    return client
+
+
+def make_traffic() -> dict[str, Any]:
+    """Make three routed requests of today and one of the week before, one failed one and one measured one."""
+    now = timezone.now()
+    small, large = make.make_deployment("small"), make.make_deployment("large")
+    math, code = make.make_prompt(category="math").category, make.make_prompt(category="code").category
+    candidates = [
+        {"deployment_id": one.pk, "sci_gco2e": sci, "quality": "measured", "p": 0.8, "is_chosen": False}
+        for one, sci in ((small, 0.001), (large, 0.004))
+    ]
+    for category, chosen, sci, days in (
+        (math, small, 0.001, 0),
+        (math, small, 0.001, 0),
+        (code, large, 0.004, 0),
+        (math, large, 0.004, 8),
+    ):
+        at = now - timedelta(days=days)
+        request = make.make_gateway_request(
+            state="answered", started_at=at, finished_at=at + timedelta(milliseconds=300)
+        )
+        make.make_decision(
+            request=request, chosen=chosen, category=category, candidates=candidates, predicted_sci_gco2e=sci,
+            predicted_quality="measured", baseline=large, choice_ms=3.0, decided_at=at, reason="dial", policy="knn",
+        )  # fmt: skip
+        UpstreamAttempt.objects.create(
+            request=request, deployment=chosen, outcome="finished", started_at=at,
+            finished_at=at + timedelta(milliseconds=250), output_token_count=40, time_to_first_token_ns=90_000_000,
+        )  # fmt: skip
+    make.make_gateway_request(state="failed", error_code="ServerUnreachable", started_at=now, finished_at=now)
+    key = ApiKey.objects.create(owner=make.make_user(), name="lab", prefix="glm_x", digest="d", hard_gco2e_per_day=0.01)
+    KeyDay.objects.create(api_key=key, day=now.date(), spent_gco2e=0.004, request_count=3)
+    known = make.make_prompt("What is 2 + 2?")
+    make.make_response(known, small, verdict="correct")
+    make.make_decision(prompt=known, chosen=small, candidates=candidates, decided_at=now)
+    return {"small": small, "large": large}
+
+
+@pytest.mark.django_db
+class TestFigures:
+    def test_are_those_of_the_time(self) -> None:
+        deployments = make_traffic()
+        week = usual_span("7d", now=timezone.now())
+        found = traffic(week)
+        assert (found.request_count, found.failed_count, found.output_token_count, found.carbon_count) == (4, 1, 120, 3)
+        assert found.predicted_gco2e == pytest.approx(0.006)
+        assert found.qualities == ("measured",)
+        assert routed_shares(week, names()) == {("math", "small"): 2, ("code", "large"): 1}
+        saving = total_saving(saving_over_time(STRONG, week))
+        assert (saving.n, saving.saved_gco2e, saving.share) == (3, pytest.approx(0.006), pytest.approx(0.5))
+        against_small = total_saving(saving_over_time(str(deployments["small"].pk), week))
+        assert against_small.saved_gco2e == pytest.approx(-0.003)
+        assert traffic(week.before).request_count == 1
+
+    def test_tell_what_is_left_of_a_budget(self) -> None:
+        make_traffic()
+        [budget] = budgets(now=timezone.now())
+        assert (budget.span, budget.share, budget.request_count) == ("day", pytest.approx(0.4), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+class TestPage:
+    def test_is_open_to_who_may_see_results(self) -> None:
+        for path in (PAGE, f"{PAGE}carbon.csv"):
+            assert Client().get(path)["Location"].startswith("/account/sign-in/")
+            assert signed_in(Role.ANNOTATOR).get(path).status_code == 403
+            assert signed_in().post(path).status_code == 405
+            assert signed_in().get(path).status_code == 200
+
+    def test_says_what_is_missing_where_nothing_happened(self) -> None:
+        page = signed_in().get(PAGE).content.decode()
+        assert "No prompt was routed in this time." in page
+        assert "No key has a carbon budget." in page
+        assert "figure class" not in page
+
+    def test_takes_the_same_queries_however_much_there_is(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        make_traffic()
+        client = signed_in()
+        client.get(PAGE)
+        with django_assert_num_queries(27):
+            page = client.get(f"{PAGE}?compare=before").content.decode()
+        assert "The time before" in page
+        assert "25" in page
+
+    def test_keeps_what_was_typed_and_says_what_is_wrong(self) -> None:
+        answer = signed_in().get(f"{PAGE}?from=2026-02-30&to=2026-03-01")
+        assert answer.status_code == 400
+        assert "From: write a day as year-month-day" in answer.content.decode()
+        assert 'value="2026-02-30"' in answer.content.decode()
+
+    @pytest.mark.parametrize(
+        ("chart", "header", "count"),
+        [("routed-share", "category", 2), ("carbon", "begins_at", 2), ("saving", "begins_at", 1),
+         ("latency", "part", 4), ("calibration", "begins_at", 1), ("carbon-calibration", "begins_at", 0)],
+    )  # fmt: skip
+    def test_gives_the_numbers_of_every_chart(self, chart: str, header: str, count: int) -> None:
+        make_traffic()
+        text = signed_in().get(f"{PAGE}{chart}.csv").content.decode()
+        rows = list(csv.reader(io.StringIO(text)))
+        assert rows[0][0] == header
+        assert len(rows) == 1 + count
+        assert signed_in().get(f"{PAGE}nothing.csv").status_code == 404
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+class TestLive:
+    async def test_sends_how_things_stand_and_then_only_what_changed(self) -> None:
+        events = [event async for event in views.live_events(0.0, 3)]
+        assert "<b>0</b><small>requests under way</small>" in events[0]
+        assert all(line.startswith("data: ") for line in events[0].rstrip("\n").split("\n"))
+        assert events[1:] == [": nothing new\n\n"] * 2
+
+    async def test_is_closed_to_strangers(self, settings: Settings) -> None:
+        from django.contrib.auth.models import AnonymousUser
+
+        request = AsyncRequestFactory().get(f"{PAGE}live")
+        request.user = AnonymousUser()
+        assert (await views.live(request)).status_code == 403
+
+
+class TestLooks:
+    pytestmark = BROWSING
+
+    def test_good_with_traffic_and_renews_itself(self, site: Site) -> None:
+        make_traffic()
+        researcher = person(Role.RESEARCHER)
+        check_page(site, f"{PAGE}?compare=before&span=30d", user=researcher)
+        page = site.open(PAGE, user=researcher)
+        page.get_by_text("Live: renewed whenever something changes.").wait_for()
+
+    def test_good_while_nothing_happened(self, site: Site) -> None:
+        check_page(site, PAGE, user=person(Role.RESEARCHER))

@@ -1,0 +1,60 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from greenllm.operations.latencies import latency_of, percentile_ms
+from greenllm.operations.spans import UnusableSpan, asked_in
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+class TestAskedIn:
+    def test_takes_the_latest_week_up_to_the_end_of_the_hour(self) -> None:
+        span = asked_in({}, now=NOW).span
+        assert (span.begins_at, span.ends_at) == (
+            datetime(2026, 2, 25, 6, tzinfo=UTC), datetime(2026, 3, 4, 6, tzinfo=UTC),
+        )  # fmt: skip
+        assert span.step == timedelta(days=1)
+        assert span.origin == datetime(2026, 2, 25, tzinfo=UTC)
+        assert span.before.ends_at == span.begins_at
+
+    def test_includes_the_last_day(self) -> None:
+        span = asked_in({"from": "2026-01-31", "to": "2026-01-31"}, now=NOW).span
+        assert span.ends_at - span.begins_at == timedelta(days=1)
+        assert span.step == timedelta(hours=1)
+
+    @pytest.mark.parametrize(
+        ("query", "told"),
+        [
+            ({"from": "2026-02-30", "to": "2026-03-01"}, "From: write a day"),
+            ({"from": "2026-03-01"}, "both days"),
+            ({"from": "2026-03-02", "to": "2026-03-01"}, "To must not be before From"),
+            ({"from": "2020-01-01", "to": "2026-03-01"}, "400 days"),
+            ({"span": "3y"}, "Choose a time"),
+            ({"group": "key"}, "Group by one of"),
+            ({"baseline": "1; drop"}, "baseline from the list"),
+        ],
+    )
+    def test_names_what_is_wrong(self, query: dict[str, str], told: str) -> None:
+        with pytest.raises(UnusableSpan, match=told):
+            asked_in(query, now=NOW)
+
+
+class TestLatencyOf:
+    def test_is_within_a_tenth_of_the_true_percentiles(self) -> None:
+        import math
+
+        durations = [1.07**k for k in range(1, 101)]
+        counts: dict[int, int] = {}
+        for ms in durations:
+            bucket = math.floor(4 * math.log2(ms))
+            counts[bucket] = counts.get(bucket, 0) + 1
+        found = latency_of("total", counts, sum(durations))
+        assert found.n == 100
+        assert found.mean_ms == pytest.approx(sum(durations) / 100)
+        assert found.median_ms == pytest.approx(durations[49], rel=0.1)
+        assert found.p95_ms == pytest.approx(durations[94], rel=0.1)
+
+    def test_knows_nothing_of_nothing(self) -> None:
+        assert latency_of("total", {}, 0.0).median_ms is None
+        assert percentile_ms({}, 0.5) is None

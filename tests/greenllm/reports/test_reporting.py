@@ -1,0 +1,151 @@
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from benchmarks.sci import SciInputs, score
+from benchmarks.units import SECONDS_PER_YEAR
+from greenllm.reports.against_paper import UnknownPair
+from greenllm.reports.grids import Figure, Grid
+from greenllm.reports.links import Links
+from greenllm.reports.reporting import StudyReport, study_report
+from tests import factories as make
+from tests.greenllm.reports.studies import make_known_study
+
+pytestmark = pytest.mark.django_db
+
+
+def report_of_known(**asked: str) -> StudyReport:
+    study = make_known_study()
+    return study_report(study=study, links=Links(study), asked=asked)
+
+
+def figure(grid: Grid, row: str, column: str) -> Figure:
+    cells = dict(grid.all_rows)[row]
+    found = cells[grid.columns.index(column)].figure
+    assert found is not None
+    return found
+
+
+def sci_of(energy_j: float, intensity: float = 385, years: float = 4, embodied: float = 574_100) -> float:
+    return score(SciInputs(energy_j, 1.0, intensity, embodied, years * SECONDS_PER_YEAR)).sci_gco2e
+
+
+class TestTables:
+    def test_give_the_mean_sci_of_right_answers(self) -> None:
+        found = figure(report_of_known().means, "math", "small")
+        assert found.value == pytest.approx(sci_of(11))
+        assert (found.n, found.of) == (2, 3)  # one right answer has no energy
+        assert found.qualities == ("estimated", "missing")
+
+    def test_never_count_a_missing_energy_as_zero(self) -> None:
+        report = report_of_known()
+        found = figure(report.sums, "math", "small")
+        assert found.value == pytest.approx(sci_of(10) + sci_of(12) + sci_of(14))
+        assert (found.n, found.of) == (3, 4)
+        assert any("1 of 12 training answers have no SCI" in lack.what for lack in report.lacks)
+
+    def test_have_nothing_where_no_answer_is_right(self) -> None:
+        found = figure(report_of_known().means, "code", "small")
+        assert (found.value, found.n, found.why) == (None, 0, "no right answer with an SCI")
+
+    def test_give_the_accuracy_of_judged_answers(self) -> None:
+        report = report_of_known()
+        found = figure(report.accuracy, "math", "large")
+        assert (found.value, found.n, found.of) == (1.0, 3, 4)
+        assert figure(report.accuracy, "all", "small").value == pytest.approx(3 / 6)
+
+    def test_give_other_functional_units(self) -> None:
+        grid = report_of_known().units
+        assert figure(grid, "large", "Energy, gross per prompt (J)").value == pytest.approx(840 / 6)
+        assert figure(grid, "large", "Energy, gross per 1,000 tokens (J)").value == pytest.approx(840 / 300 * 1000)
+        # the answer that nobody judged has no part in it
+        assert figure(grid, "large", "Energy, gross per right answer (J)").value == pytest.approx(740 / 5)
+        net = figure(grid, "large", "Energy, net of idle per prompt (J)")
+        assert (net.value, net.why) == (None, "no idle power was measured")
+
+    def test_show_validation_prompts_with_their_answers(self) -> None:
+        report = report_of_known()
+        assert report.validation is not None
+        assert report.validation_count == 2
+        texts = [[cell.text or cell.figure for cell in cells] for _, cells in report.validation.rows]
+        assert texts[1][0] == "wrong"
+        assert all(cell.url.startswith("/responses/") for _, cells in report.validation.rows for cell in cells)
+
+    def test_lead_to_the_answers_behind_them(self) -> None:
+        cell = dict(report_of_known().means.rows)["math"][0]
+        wanted = "/studies/known/?model=small&category=math&verdict=correct&prompts=training#responses-title"
+        assert cell.url == wanted
+
+
+class TestWhatIf:
+    def test_is_what_is_stored_as_long_as_nothing_is_asked(self) -> None:
+        report = report_of_known()
+        found = figure(report.what_if[0], "large", "Per prompt")
+        stored = figure(report.units, "large", "SCI per prompt (mgCO2e)")
+        assert (found.value, found.low, found.high) == pytest.approx((stored.value, stored.low, stored.high))
+
+    def test_is_the_standards_formula_for_each_answer(self) -> None:
+        report = report_of_known(intensity="40", lifespan="8", embodied="300")
+        energies = [90, 110, 100, 100, 200, 240]
+        wanted = [sci_of(one, 40, 8, 300_000) for one in energies]
+        found = figure(report.what_if[0], "large", "Sum of all answers")
+        assert found.value == pytest.approx(sum(wanted))
+        share = figure(report.what_if[0], "large", "Of it embodied").value
+        assert share == pytest.approx(6 * sci_of(0, 40, 8, 300_000) / sum(wanted))
+        assert figure(report.what_if[1], "code", "large").value == pytest.approx(sum(wanted[4:]) / 2)
+
+    @pytest.mark.parametrize(("name", "value"), [("intensity", "many"), ("lifespan", "0"), ("embodied", "-1")])
+    def test_says_what_is_wrong_and_keeps_it(self, name: str, value: str) -> None:
+        report = report_of_known(**{name: value})
+        [error] = report.errors
+        assert repr(value) in error
+        assert value in [field.value for field in report.fields]
+        assert report.assumed.intensity == 385
+
+
+class TestPaper:
+    def test_compares_categories_without_a_model_of_the_paper(self) -> None:
+        report = report_of_known()
+        assert not report.paper.pairs
+        assert report.paper.tables == ()
+        cells = figure(report.paper.agreement, "Table 4, accuracy", "Cells of paired models")
+        assert (cells.value, cells.why) == (None, "no model is one of the paper's")
+        categories = figure(
+            report.paper.agreement, "Table 3, mean SCI of right answers", "Categories, by the mean over models"
+        )
+        assert (categories.value, categories.n) == (1.0, 2)  # code costs more than math, here and there
+
+    def test_compares_models_that_a_reader_pairs(self) -> None:
+        study = make_known_study()
+        report = study_report(study=study, links=Links(study), paired={"small": "tinyllama", "large": "llama3"})
+        grid = report.paper.tables[0]
+        name = "math, large beside llama3"
+        assert figure(grid, name, "The paper (mgCO2e)").value == 0.1491
+        assert figure(grid, name, "Ratio").value == pytest.approx(sci_of(100) / 0.1491)
+        assert figure(grid, name, "Rank here").value == figure(grid, name, "Rank in the paper").value == 2
+
+    def test_refuses_a_model_that_is_not_there(self) -> None:
+        study = make_known_study()
+        with pytest.raises(UnknownPair, match="The paper has no model 'gpt'"):
+            study_report(study=study, links=Links(study), paired={"small": "gpt"})
+        with pytest.raises(UnknownPair, match="no answers of 'huge'; it has small, large"):
+            study_report(study=study, links=Links(study), paired={"huge": "llama3"})
+
+
+class TestQueries:
+    def test_are_as_many_for_any_number_of_answers(self) -> None:
+        counts = []
+        for study in (make_known_study("one"), make_known_study("many", times=4)):
+            with CaptureQueriesContext(connection) as queries:
+                study_report(study=study, links=Links(study))
+            counts.append(len(queries))
+        assert counts[0] == counts[1] <= 14
+
+
+class TestEmptyStudy:
+    def test_says_what_it_lacks_and_what_to_do(self) -> None:
+        study = make.make_study("empty")
+        report = study_report(study=study, links=Links(study))
+        assert next(lack.what for lack in report.lacks) == "No training answer is finished."
+        assert all(lack.remedy for lack in report.lacks)
+        assert report.grids == [report.paper.agreement]

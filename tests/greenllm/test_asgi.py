@@ -1,0 +1,17 @@
+import subprocess
+import sys
+
+import pytest
+
+COUNT = "import gc, greenllm.asgi; print(len(gc.get_objects()), gc.get_freeze_count())"
+
+
+@pytest.mark.slow
+def test_a_full_collection_of_the_web_process_looks_at_little() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COUNT], capture_output=True, text=True, timeout=120, check=True
+    )
+    watched_count, frozen_count = (int(word) for word in ran.stdout.split())
+
+    assert frozen_count > 100_000
+    assert watched_count < frozen_count / 20

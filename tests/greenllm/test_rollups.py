@@ -1,0 +1,302 @@
+"""Every rollup says what its rows say, whoever writes them and however many do at once."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import Sum
+
+from benchmarks.models import Response
+from greenllm.rollups import check_rollups, fold_rollups
+from labeling.models import AnswerFact, AnswerTally
+from labeling.ruling import switch_graders_in
+from labeling.verdicts import verdicts_of
+from router.models import (
+    AlternativeHour,
+    AttemptHour,
+    DecisionHour,
+    RequestHour,
+)
+from tests import factories as make
+
+CHANGES, WRITERS = 10_000, 4
+_LABEL = """
+INSERT INTO labeling_label (response_id, verdict, source, labeler_id, grade_id, kind, comment, is_current, void_reason,
+    created_at)
+SELECT id, %s, 'imported', NULL, NULL, %s, '', true, '', now() FROM benchmarks_response ORDER BY random() LIMIT 1
+"""
+_GRADER_LABEL = """
+INSERT INTO labeling_label (response_id, verdict, source, grade_id, comment, is_current, void_reason, created_at)
+SELECT response_id, %s, 'grader', grade.id, '', true, '', now() FROM labeling_grade AS grade
+WHERE NOT EXISTS (SELECT FROM labeling_label WHERE response_id = grade.response_id AND source = 'grader')
+ORDER BY random() LIMIT 3
+ON CONFLICT DO NOTHING
+"""
+_COPY = """
+INSERT INTO benchmarks_response (study_id, deployment_id, prompt_id, parameter_set_id, repeat, sequence, state, error,
+    text, thinking_text, answered_by, gateway_request_public_id, done_reason, finished_at, output_token_count)
+SELECT study_id, deployment_id, prompt_id, parameter_set_id, 1 + (random() * 30000)::int, 0, 'finished', '', '', '', '',
+    '', '', now(), (random() * 100)::int
+FROM benchmarks_response ORDER BY random() LIMIT 4 ON CONFLICT DO NOTHING
+"""
+_DELETE = """
+DELETE FROM benchmarks_response WHERE id IN (
+    SELECT id FROM benchmarks_response AS response WHERE NOT EXISTS (
+        SELECT FROM labeling_label WHERE response_id = response.id
+        UNION ALL SELECT FROM labeling_grade WHERE response_id = response.id
+    ) ORDER BY random() LIMIT 2
+)
+"""
+_REQUEST = """
+INSERT INTO router_gatewayrequest (public_id, surface, requested_model, background_task, prompt_text, prompt_sha256,
+    cache_hit, cache_saved_quality, state, error_code, error, started_at, finished_at, cache_saved_gco2e)
+VALUES ('req_' || (random() * 200)::int, 'openai', 'auto', '', '', '', '', '', %s, '', '',
+    now() - random() * interval '5 hours', now(), random())
+ON CONFLICT (public_id) DO UPDATE SET state = excluded.state, started_at = excluded.started_at,
+    finished_at = excluded.finished_at, cache_saved_gco2e = excluded.cache_saved_gco2e
+"""
+_DECISION = """
+INSERT INTO router_routingdecision (request_id, routed_as, policy, overrides, neighbours, candidates, chosen_id, reason,
+    explanation, predicted_sci_gco2e, predicted_quality, intensity, steps, plan, choice_ms, decided_at)
+SELECT id, '', 'knn', '{}', '[]', %s, (SELECT min(id) FROM benchmarks_deployment), 'dial', '', random(), 'estimated',
+    '{}', '[]', '[]', random() * 20, now() - random() * interval '5 hours'
+FROM router_gatewayrequest ORDER BY random() LIMIT 1
+ON CONFLICT (request_id) DO UPDATE SET predicted_sci_gco2e = excluded.predicted_sci_gco2e,
+    candidates = excluded.candidates, choice_ms = excluded.choice_ms, decided_at = excluded.decided_at
+"""
+_ATTEMPT = """
+INSERT INTO router_upstreamattempt (request_id, number, deployment_id, outcome, error_kind, error, answer_text,
+    done_reason, output_token_count, time_to_first_token_ns, started_at, finished_at)
+SELECT id, 1 + (random() * 2)::int, (SELECT max(id) FROM benchmarks_deployment), %s, '', '', '', '',
+    (random() * 100)::int, (random() * 1e9)::bigint, now() - random() * interval '5 hours', now()
+FROM router_gatewayrequest ORDER BY random() LIMIT 1
+ON CONFLICT (request_id, number) DO UPDATE SET outcome = excluded.outcome,
+    output_token_count = excluded.output_token_count, finished_at = excluded.finished_at
+"""
+_CANDIDATE = '[{"deployment_id": 0, "sci_gco2e": 0.25, "quality": "estimated"}]'
+_ONE_RESPONSE = "id IN (SELECT id FROM benchmarks_response ORDER BY random() LIMIT %s)"
+_ONE_ATTEMPT = "id IN (SELECT id FROM router_upstreamattempt ORDER BY random() LIMIT 1)"
+_ONE_MEASUREMENT = "id IN (SELECT id FROM benchmarks_measurement ORDER BY random() LIMIT %s)"
+_SOME_LABELS = "id IN (SELECT id FROM labeling_label WHERE source = 'imported' ORDER BY random() LIMIT %s)"
+
+
+def changes(chance: random.Random) -> Iterator[tuple[str, list[object]]]:
+    """Yield statements without end, each of a kind drawn by chance."""
+    verdict: Callable[[], str] = lambda: chance.choice(["correct", "incorrect", "unsure"])  # noqa: E731
+    some: Callable[[], int] = lambda: chance.choice([1, 1, 1, 5])  # noqa: E731
+    kinds: list[Callable[[], tuple[str, list[object]]]] = [
+        lambda: (_LABEL, [verdict(), chance.choice(["judgement", "judgement", "self_check", "adjudication"])]),
+        lambda: (_GRADER_LABEL, [verdict()]),
+        lambda: (f"UPDATE labeling_label SET verdict = %s WHERE {_SOME_LABELS}", [verdict(), some()]),
+        lambda: (
+            f"UPDATE labeling_label SET voided_at = now(), void_reason = 'x' WHERE {_SOME_LABELS}", [some()],
+        ),
+        lambda: (f"UPDATE labeling_label SET is_current = NOT is_current WHERE {_SOME_LABELS}", [some()]),
+        lambda: (f"DELETE FROM labeling_label WHERE {_SOME_LABELS}", [1]),
+        lambda: (
+            f"UPDATE benchmarks_response SET state = %s, error = 'x', finished_at = now() WHERE {_ONE_RESPONSE}",
+            [chance.choice(["pending", "finished", "finished", "failed"]), some()],
+        ),
+        lambda: (
+            f"UPDATE benchmarks_response SET output_token_count = %s WHERE {_ONE_RESPONSE}",
+            [chance.randrange(999), some()],
+        ),
+        lambda: (
+            f"UPDATE benchmarks_measurement SET energy_j = %s, quality = %s WHERE {_ONE_MEASUREMENT}",
+            [chance.random() + 0.1, chance.choice(["measured", "estimated"]), some()],
+        ),
+        lambda: (f"UPDATE benchmarks_measurement SET sci_gco2e = sci_gco2e * 1.1 WHERE {_ONE_MEASUREMENT}", [some()]),
+        lambda: (
+            "UPDATE benchmarks_prompt SET category_id = (SELECT id FROM benchmarks_category ORDER BY random() LIMIT 1) "
+            "WHERE id = (SELECT id FROM benchmarks_prompt ORDER BY random() LIMIT 1)", [],
+        ),
+        lambda: (
+            "INSERT INTO labeling_judgementrule (category_id, judgements, share, max_readers, evidence, grades_count, "
+            "created_at) SELECT id, 1, 1, 3, 'never', %s, now() FROM benchmarks_category ORDER BY random() LIMIT 1",
+            [chance.random() < 0.5],
+        ),
+        lambda: (_COPY, []),
+        lambda: (_DELETE, []),
+        lambda: (_REQUEST, [chance.choice(["running", "answered", "answered", "failed"])]),
+        lambda: (_DECISION, [_CANDIDATE.replace("0", str(chance.randrange(5)), 1)]),
+        lambda: (_ATTEMPT, [chance.choice(["running", "finished", "finished"])]),
+        lambda: (f"DELETE FROM router_upstreamattempt WHERE {_ONE_ATTEMPT}", []),
+    ]  # fmt: skip
+    weights = [4, 2, 3, 1, 2, 1, 4, 2, 4, 4, 0.3, 0.1, 1, 2, 4, 4, 4, 1]
+    while True:
+        yield chance.choices(kinds, weights)[0]()
+
+
+def write(seed: int, count: int, done: Counter[str]) -> None:
+    """Make so many changes over a connection of its own, one to four in a transaction; what deadlocks is made anew."""
+    parameters = connection.get_connection_params()
+    address = {
+        name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if parameters.get(name)
+    }
+    chance = random.Random(seed)
+    made = changes(chance)
+    with psycopg.connect(**address) as own:
+        while done[f"changes {seed}"] < count:
+            together = chance.randrange(1, 5)
+            try:
+                with own.transaction():
+                    for _ in range(together):
+                        own.execute(*next(made))
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.IntegrityError) as error:
+                done[type(error).__name__] += 1
+            else:
+                done[f"changes {seed}"] += together
+
+
+def make_rows() -> None:
+    """Make two studies, two models, and answers of which half have a grade."""
+    studies, deployments = (
+        [make.make_study(), make.make_study()],
+        [make.make_deployment("a"), make.make_deployment("b")],
+    )
+    for number in range(60):
+        prompt = make.make_prompt(category=("math", "code", "trivia")[number % 3])
+        for deployment in deployments:
+            response = make.make_response(prompt, deployment, study=studies[number % 2], energy_j=1.0 + number)
+            if number % 2:
+                response.grades.create(grader="g", grader_version=1, verdict="correct", reason="x", duration_ms=1)
+    make.make_label(Response.objects.order_by("pk")[0])
+
+
+def wrong() -> dict[str, int]:
+    return {one.name: one.wrong_count for one in check_rollups() if one.wrong_count}
+
+
+def counted_anew() -> Counter[tuple[object, ...]]:
+    """Count answers by the product's own rule in Python, without the functions of the database."""
+    verdicts = verdicts_of(Response.objects.values_list("pk", flat=True))
+    counts: Counter[tuple[object, ...]] = Counter()
+    for response in Response.objects.select_related("prompt", "measurement"):
+        decided = verdicts.get(response.pk)
+        quality = response.measurement.quality if response.measurement else ""
+        verdict = ""
+        if decided is not None and decided.source:
+            verdict = "disputed" if decided.is_correct is None else "correct" if decided.is_correct else "incorrect"
+        source = decided.source if decided else ""
+        key = (response.study_id, response.deployment_id, response.prompt.category_id, response.state, quality)
+        counts[*key, verdict, source] += 1
+    return counts
+
+
+def counted() -> Counter[tuple[object, ...]]:
+    key = ("study_id", "deployment_id", "category_id", "state", "quality", "verdict", "verdict_source")
+    rows = AnswerTally.objects.values_list(*key).annotate(count=Sum("answer_count")).order_by()
+    return Counter({row[:-1]: row[-1] for row in rows if row[-1]})
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+class TestManyWritersAtOnce:
+    def test_leave_every_rollup_as_its_rows_say(self) -> None:
+        make_rows()
+        done: Counter[str] = Counter()
+        writers = [
+            threading.Thread(target=write, args=(seed, CHANGES // WRITERS, done), name=f"writer-{seed}")
+            for seed in range(WRITERS)
+        ]
+        for one in writers:
+            one.start()
+        for one in writers:
+            one.join()
+        print(done)  # noqa: T201
+        assert sum(count for name, count in done.items() if name.startswith("changes")) >= CHANGES
+        assert wrong() == {}
+        assert counted() == counted_anew()
+        assert min(model.objects.count() for model in (RequestHour, DecisionHour, AlternativeHour, AttemptHour)) > 0
+        fold_rollups()
+        assert wrong() == {}
+        assert not AnswerTally.objects.filter(is_folded=False).exists()
+        assert counted() == counted_anew()
+
+
+@pytest.mark.django_db
+class TestAnswerTally:
+    def test_follows_a_label_a_score_and_a_state(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment(), energy_j=2.0)
+        make.make_label(response, "incorrect")
+        Response.objects.filter(pk=response.pk).update(measurement=make.make_measurement(3.0), output_token_count=7)
+        row = AnswerTally.objects.values("verdict", "quality").annotate(
+            answers=Sum("answer_count"), energy_j=Sum("energy_j"), squared=Sum("energy_j_squared"),
+            tokens=Sum("output_token_count"),
+        ).filter(answers__gt=0).get()  # fmt: skip
+        assert row == {
+            "verdict": "incorrect", "quality": "estimated", "answers": 1, "energy_j": 3, "squared": 9, "tokens": 7,
+        }  # fmt: skip
+
+    def test_follows_the_switch_of_the_graders(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment(), verdict="correct")
+        assert AnswerFact.objects.get().verdict == "correct"
+        switch_graders_in(category=response.prompt.category, is_on=False, person_id=None)
+        assert AnswerFact.objects.get().verdict == ""
+
+    def test_forgets_an_answer_that_is_deleted(self) -> None:
+        make.make_response(make.make_prompt(), make.make_deployment()).delete()
+        fold_rollups()
+        assert not AnswerTally.objects.exists()
+        assert not AnswerFact.objects.exists()
+
+    def test_is_folded_after_some_hundred_differences(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        for number in range(600):
+            Response.objects.filter(pk=response.pk).update(output_token_count=number)
+        assert AnswerTally.objects.count() < 600
+        assert AnswerTally.objects.aggregate(sum=Sum("output_token_count"))["sum"] == 599
+
+
+@pytest.mark.django_db
+class TestHours:
+    def test_count_a_request_once_however_often_it_is_written(self) -> None:
+        request = make.make_gateway_request(state="running")
+        request.state, request.finished_at = "answered", make.NOW + timedelta(milliseconds=40)
+        request.save()
+        rows = RequestHour.objects.values_list("state").annotate(count=Sum("request_count"), ms=Sum("duration_ms"))
+        assert [row for row in rows.order_by() if row[1]] == [("answered", 1, 40)]
+
+    def test_compare_the_choice_with_every_candidate_of_the_same_quality(self) -> None:
+        chosen, other, unlike = (make.make_deployment(name) for name in ("small", "large", "guessed"))
+        candidates = [
+            {"deployment_id": chosen.pk, "sci_gco2e": 1.0, "quality": "measured"},
+            {"deployment_id": other.pk, "sci_gco2e": 5.0, "quality": "measured"},
+            {"deployment_id": unlike.pk, "sci_gco2e": 9.0, "quality": "estimated"},
+        ]
+        make.make_decision(
+            request=make.make_gateway_request(), chosen=chosen, baseline=other, candidates=candidates,
+            predicted_sci_gco2e=1.0, predicted_quality="measured", discarded_sci_gco2e=0.5,
+            steps=[{"quality": "measured"}],
+        )  # fmt: skip
+        make.make_decision(chosen=chosen, candidates=candidates, predicted_sci_gco2e=1.0, predicted_quality="measured")
+        rows = AlternativeHour.objects.values_list("alternative_id", "is_baseline", "chosen_gco2e", "alternative_gco2e")
+        assert sorted(rows) == [
+            (chosen.pk, False, Decimal("1.5"), 1), (other.pk, True, Decimal("1.5"), 5),
+        ]  # fmt: skip
+
+
+@pytest.mark.django_db
+class TestCheckRollups:
+    def test_names_what_is_wrong_and_counts_it_anew(self) -> None:
+        make.make_response(make.make_prompt(), make.make_deployment())
+        make.make_gateway_request()
+        said = StringIO()
+        call_command("check_rollups", stdout=said)
+        assert "labeling_answertally: 1 rows, right" in said.getvalue()
+        AnswerFact.objects.update(output_token_count=5)
+        RequestHour.objects.update(request_count=2)
+        with pytest.raises(CommandError, match="Add --repair"):
+            call_command("check_rollups", stdout=said)
+        assert wrong() == {"labeling_answerfact": 1, "labeling_answertally": 1, "router_requesthour": 1}
+        call_command("check_rollups", "--repair", stdout=said)
+        assert "router_requesthour: 1 rows, 1 wrong" in said.getvalue()
+        assert wrong() == {}

@@ -1,0 +1,59 @@
+"""A web process of its own over the test's database, which a test can kill."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx
+from django.db import connection
+
+from tests.environment import ROOT, free_port
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """A uvicorn with the application in a process of its own."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """Stop it as a kernel does that wants memory: it can do nothing about it."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+@contextmanager
+def own_process() -> Iterator[WebServer]:
+    """Serve the application over the test's database in a process of its own; give where."""
+    place = connection.settings_dict
+    port = free_port()
+    database = f"postgresql://{place['USER']}@/{quote(str(place['HOST']))}/{place['NAME']}"
+    command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--log-level", "error", "--ws", "none"], cwd=ROOT, env={**os.environ, "DATABASE_URL": database}
+    )
+    server = WebServer(f"http://127.0.0.1:{port}", process)
+    try:
+        _wait(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            server.kill()
+
+
+def _wait(server: WebServer) -> None:
+    deadline = time.monotonic() + 60
+    while server.process.poll() is None and time.monotonic() < deadline:
+        try:
+            httpx.get(f"{server.address}/health", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the web process does not start")

@@ -1,0 +1,192 @@
+"""What is counted for Prometheus of each request through the endpoint."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from django.db import connections
+from pytest_django.fixtures import Settings
+
+from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer, ScriptedModel, ScriptedOllama
+from benchmarks.models import Deployment
+from router.models import GatewayRequest
+from tests import factories as make
+from tests.benchmarks.inference.asking import eventually
+from tests.browsing import served
+from tests.router.background_prompts import TITLE
+from tests.router.endpoint import CHAT, COMMITTED, LIKE_MATH, Endpoint, OpenEndpoint
+from tests.router.gateway.test_surfaces import PATHS, ask
+from tests.scraping import Counted
+
+pytestmark = [COMMITTED, pytest.mark.slow]
+
+
+def counting(endpoint: Endpoint) -> Counted:
+    def read() -> str:
+        return endpoint.send("GET", "/metrics", secret=None).content.decode()
+
+    return Counted(read)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "stream"])
+class TestAnswered:
+    def test_counts_once_by_surface_model_and_state(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
+        counted = counting(endpoint)
+        assert ask(endpoint, path, stream=is_streamed).status_code == 200
+        surface = "openai" if path.startswith("/v1") else "ollama"
+        assert counted.labels("greenllm_requests_total") == [
+            {"scope": "generate", "surface": surface, "state": "answered", "model": "small", "background": ""}
+        ]
+        assert counted("greenllm_requests_total") == 1
+        assert counted("greenllm_request_seconds_count", model="small", state="answered") == 1
+
+    def test_counts_what_it_read_wrote_and_cost(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
+        counted = counting(endpoint)
+        response = ask(endpoint, path, stream=is_streamed)
+        attempt = GatewayRequest.objects.get().attempts.get()
+        assert counted("greenllm_tokens_total", model="small", kind="prompt") == attempt.prompt_token_count > 0
+        assert counted("greenllm_tokens_total", model="small", kind="output") == attempt.output_token_count > 0
+        predicted = counted("greenllm_predicted_gco2e_sum", model="small", quality="estimated", background="")
+        assert predicted == pytest.approx(float(response["X-GreenLLM-Predicted-GCO2e"]), rel=1e-5)
+        assert counted("greenllm_predicted_gco2e_count") == 1
+        assert counted("greenllm_measured_gco2e_count") == 0
+
+    def test_counts_the_parts_of_its_time(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
+        counted = counting(endpoint)
+        ask(endpoint, path, stream=is_streamed)
+        for part in ("embedding", "search", "choice"):
+            assert counted("greenllm_decision_seconds_count", part=part) == 1
+        assert counted("greenllm_server_wait_seconds_count") == 1
+        assert counted("greenllm_first_token_seconds_count", model="small") == 1
+        first_token_s, whole_s = (
+            counted(f"greenllm_{name}_seconds_sum", model="small") for name in ("first_token", "request")
+        )
+        assert 0 < first_token_s < whole_s
+
+    def test_counts_on_its_key_by_name_and_prefix(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
+        counted = counting(endpoint)
+        ask(endpoint, path, stream=is_streamed)
+        key = {"key": "test", "prefix": endpoint.key.prefix}
+        assert counted("greenllm_key_requests_total", **key, state="answered") == 1
+        assert counted("greenllm_key_tokens_total", **key) == counted("greenllm_tokens_total")
+        spent = counted("greenllm_key_predicted_gco2e_sum", **key)
+        assert spent == pytest.approx(counted("greenllm_predicted_gco2e_sum"))
+        assert endpoint.secret not in endpoint.send("GET", "/metrics", secret=None).content.decode()
+
+
+class TestSaved:
+    def test_is_what_the_answer_tells(self, endpoint: Endpoint) -> None:
+        counted = counting(endpoint)
+        told = json.loads(endpoint.chat().content)["greenllm"]["saved_gco2e"]
+        assert told > 0
+        assert counted("greenllm_saved_gco2e_sum", model="small", quality="estimated") == pytest.approx(told)
+        assert (counted("greenllm_saved_gco2e_count"), counted("greenllm_extra_gco2e_count")) == (1, 0)
+
+    def test_of_a_named_model_is_unknown_and_not_0(self, endpoint: Endpoint) -> None:
+        counted = counting(endpoint)
+        endpoint.chat(model="large")
+        assert counted("greenllm_requests_total", model="large", state="answered") == 1
+        for family in ("predicted", "saved", "extra"):
+            assert counted(f"greenllm_{family}_gco2e_count") == 0
+
+
+class TestNotAnswered:
+    @pytest.mark.parametrize("path", PATHS)
+    def test_counts_what_failed_and_how_it_was_told(self, endpoint: Endpoint, path: str) -> None:
+        counted = counting(endpoint)
+        assert ask(endpoint, path, model="nobody-knows-this").status_code == 404
+        assert counted("greenllm_requests_total", state="failed", model="") == 1
+        assert counted("greenllm_error_replies_total", status="404") == 1
+        assert ask(endpoint, path, secret="wrong").status_code == 401
+        assert counted("greenllm_error_replies_total", status="401") == 1
+        assert counted("greenllm_requests_total") == 1  # without a key it is none
+        assert "nobody-knows-this" not in endpoint.send("GET", "/metrics", secret=None).content.decode()
+
+    def test_counts_a_failure_of_the_server_without_carbon(self, open_endpoint: OpenEndpoint) -> None:
+        endpoint = open_endpoint(Fault(FaultKind.CUT, model="small"))
+        counted = counting(endpoint)
+        assert endpoint.chat().status_code == 502
+        assert counted("greenllm_requests_total", state="failed", model="small") == 1
+        assert counted("greenllm_predicted_gco2e_count") == counted("greenllm_saved_gco2e_count") == 0
+        assert counted("greenllm_key_requests_total", state="failed") == 1
+
+    def test_counts_what_took_over(self, open_endpoint: OpenEndpoint) -> None:
+        endpoint = open_endpoint(Fault(FaultKind.STATUS, model="small", status=503))
+        with ScriptedOllama((ScriptedModel("large"),), answers={LIKE_MATH: "Five."}) as second:
+            other = make.make_server(base_url=second.base_url)
+            Deployment.objects.filter(language_model__name="large").update(server=other)
+            counted = counting(endpoint)
+            assert endpoint.chat().status_code == 200
+        assert counted("greenllm_requests_total", state="answered", model="large") == 1
+        assert counted("greenllm_tokens_total", model="small") == 0
+        assert counted("greenllm_server_wait_seconds_count") == 2
+        assert counted("greenllm_saved_gco2e_count") == 0  # the choice did not answer
+        assert counted("greenllm_predicted_gco2e_count", model="large") == 1
+
+
+class TestUnderWay:
+    def test_shows_where_requests_wait_and_counts_those_that_are_left(
+        self, open_endpoint: OpenEndpoint, settings: Settings
+    ) -> None:
+        settings.UPSTREAM_AT_ONCE = 1
+        endpoint = open_endpoint(answers=slowly)
+        headers = {"Authorization": f"Bearer {endpoint.secret}"}
+        body = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": LIKE_MATH}]}
+        with served() as address:
+            counted = Counted(lambda: httpx.get(f"{address}/metrics").text)
+
+            def standing(state: str) -> float:
+                return counted("greenllm_server_requests", state=state)
+
+            with httpx.stream("POST", address + CHAT, json=body, headers=headers, timeout=20) as response:
+                assert response.status_code == 200, response.read()
+                lines = response.iter_lines()  # without it the stream would be closed
+                next(lines)
+                assert (standing("asked"), standing("waiting")) == (1, 0)
+                with httpx.Client(timeout=0.5) as hasty, pytest.raises(httpx.ReadTimeout):
+                    hasty.post(address + CHAT, json=body, headers=headers)
+            assert eventually(lambda: counted("greenllm_requests_total", state="cancelled") == 2)
+            assert eventually(lambda: (standing("asked"), standing("waiting")) == (0, 0))
+            assert counted("greenllm_predicted_gco2e_count") == 0
+        connections.close_all()
+
+
+def slowly(_model: str, _prompt: str) -> ScriptedAnswer:
+    return ScriptedAnswer("one two three four " * 20, seconds_per_token=0.05)
+
+
+class TestApart:
+    def test_are_hits_of_the_cache(self, endpoint: Endpoint, settings: Settings) -> None:
+        settings.CACHE = "exact"
+        counted = counting(endpoint)
+        first, second = (json.loads(endpoint.chat(temperature=0).content) for _ in range(2))
+        assert counted("greenllm_requests_total", state="answered", model="small") == 2
+        assert counted("greenllm_cache_hits_total", kind="exact", model="small") == 1
+        saved = counted("greenllm_cache_saved_gco2e_sum", kind="exact", quality="estimated")
+        assert saved == pytest.approx(second["greenllm"]["cache"]["saved_gco2e"])
+        assert counted("greenllm_predicted_gco2e_count") == counted("greenllm_saved_gco2e_count") == 1
+        assert counted("greenllm_saved_gco2e_sum") == pytest.approx(first["greenllm"]["saved_gco2e"])
+        assert counted("greenllm_tokens_total", kind="output") == first["usage"]["completion_tokens"]
+
+    def test_are_prompts_that_clients_send_on_their_own(self, endpoint: Endpoint) -> None:
+        counted = counting(endpoint)
+        endpoint.chat(TITLE)
+        endpoint.chat()
+        for family in ("requests_total", "predicted_gco2e_count", "saved_gco2e_count"):
+            assert counted(f"greenllm_{family}", background="title") == 1
+            assert counted(f"greenllm_{family}", background="") == 1
+        assert counted("greenllm_tokens_total", background="title", kind="output") > 0
+
+
+class TestObserving:
+    def test_does_not_stop_an_answer_where_it_fails(
+        self, endpoint: Endpoint, caplog: pytest.LogCaptureFixture, tell_also: Callable[..., None]
+    ) -> None:
+        def fail(_ended: object) -> None:
+            raise RuntimeError("nobody listens")
+
+        tell_also(fail)
+        assert endpoint.chat().status_code == 200
+        assert "could not be counted or traced" in caplog.text

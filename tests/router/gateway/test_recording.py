@@ -1,0 +1,143 @@
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from router.answering import Caller, request_of
+from router.gateway.recording import Record, Recorder, store_records
+from router.gateway.working import Workers
+from router.models import GatewayRequest, UpstreamAttempt
+from router.routing import pinned_decision
+from tests import factories as make
+
+
+def record(**fields: object) -> Record:
+    request = request_of(
+        caller=Caller(GatewayRequest.Surface.OPENAI),
+        requested_model="small",
+        prompt_text="two",
+        now=make.NOW,
+        is_prompt_text_kept=False,
+    )
+    for name, value in fields.items():
+        setattr(request, name, value)
+    return Record(request)
+
+
+def whole_record() -> Record:
+    made, deployment = record(), make.make_deployment("small")
+    made.decision = pinned_decision(deployment=deployment, now=make.NOW)
+    made.attempts = [UpstreamAttempt(deployment=deployment, number=1, started_at=timezone.now())]
+    return made
+
+
+@pytest.mark.django_db
+class TestStoreRecords:
+    def test_stores_requests_decisions_and_attempts_in_few_queries(self, django_assert_num_queries: object) -> None:
+        records = [record(), whole_record(), record()]
+        with django_assert_num_queries(5):  # type: ignore[operator]  # three inserts within a transaction
+            assert store_records(records) == [None] * 3
+        assert [one.request.pk is not None for one in records] == [True] * 3
+        stored = GatewayRequest.objects.get(public_id=records[1].request.public_id)
+        assert (stored.decision.reason, stored.attempts.get().number) == ("pinned", 1)
+
+    def test_replaces_what_was_stored_before_the_end(self) -> None:
+        made = whole_record()
+        assert store_records([made.as_it_stands()]) == [None]
+        early = GatewayRequest.objects.get()
+        made.request.state = GatewayRequest.State.ANSWERED
+        made.attempts[0].outcome = UpstreamAttempt.Outcome.FINISHED
+        made.attempts.append(UpstreamAttempt(deployment=make.make_deployment(), number=2, started_at=make.NOW))
+        assert store_records([made]) == [None]
+        late = GatewayRequest.objects.get()
+        assert (late.pk, early.state, late.state) == (early.pk, "running", "answered")
+        assert list(late.attempts.order_by("number").values_list("outcome", flat=True)) == ["finished", "running"]
+        assert late.decision.reason == "pinned"
+
+    def test_loses_only_what_cannot_be_stored(self) -> None:
+        records = [record(), record(api_key_id=987654321), whole_record()]
+        records[1].request.error_code = "x" * 61
+        outcomes = store_records(records)
+        assert [isinstance(one, DatabaseError) for one in outcomes] == [False, True, False]
+        assert GatewayRequest.objects.count() == 2
+        assert UpstreamAttempt.objects.count() == 1
+
+
+class TestRecorder:
+    async def test_writes_what_came_meanwhile_in_one_batch(self) -> None:
+        gate, batches = threading.Event(), []
+
+        def store(records: Sequence[Record]) -> list[Exception | None]:
+            batches.append(len(records))
+            gate.wait(10)
+            return [None] * len(records)
+
+        workers = Workers()
+        recorder = Recorder(workers, store)
+        writes = [asyncio.ensure_future(recorder.write(record()))]
+        while not batches:
+            await asyncio.sleep(0)
+        writes += [asyncio.ensure_future(recorder.write(record())) for _ in range(20)]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*writes)
+        workers.close()
+        assert batches == [1, 20]
+
+    async def test_tells_each_its_own_failure(self) -> None:
+        def store(records: Sequence[Record]) -> list[Exception | None]:
+            return [DatabaseError("no") if one.request.requested_model == "bad" else None for one in records]
+
+        workers = Workers()
+        recorder = Recorder(workers, store)
+        done = await asyncio.gather(
+            recorder.write(record()), recorder.write(record(requested_model="bad")), return_exceptions=True
+        )
+        workers.close()
+        assert [isinstance(one, DatabaseError) for one in done] == [False, True]
+
+    async def test_stores_also_for_one_who_leaves(self) -> None:
+        gate, stored = threading.Event(), []
+
+        def store(records: Sequence[Record]) -> list[Exception | None]:
+            gate.wait(10)
+            stored.extend(records)
+            return [None] * len(records)
+
+        workers = Workers()
+        recorder = Recorder(workers, store)
+        write = asyncio.ensure_future(recorder.write(record()))
+        await asyncio.sleep(0)
+        write.cancel()
+        gate.set()
+        await recorder.drain()
+        workers.close()
+        assert len(stored) == 1
+
+    async def test_stores_what_takes_its_time_before_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("router.gateway.recording.LOOK_S", 0.001)
+        batches: list[list[tuple[str, str]]] = []
+        early = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def store(records: Sequence[Record]) -> list[Exception | None]:
+            batches.append([(one.request.requested_model, one.request.state) for one in records])
+            loop.call_soon_threadsafe(early.set)
+            return [None] * len(records)
+
+        workers = Workers()
+        recorder = Recorder(workers, store)
+        slow, quick = record(requested_model="slow"), record(requested_model="quick")
+        recorder.begin(quick)
+        quick.request.state = GatewayRequest.State.ANSWERED
+        await recorder.write(quick)
+        early.clear()
+        recorder.begin(slow)
+        await early.wait()
+        slow.request.state = GatewayRequest.State.ANSWERED
+        await recorder.write(slow)
+        workers.close()
+        assert batches == [[("quick", "answered")], [("slow", "running")], [("slow", "answered")]]

@@ -1,0 +1,133 @@
+"""Pictures of every page, to be looked at: `make shots`. They stay out of the repository.
+
+Without `--url`, the pages of an empty installation, which is made and thrown away; with it, those of a running one,
+whose `GREENLLM_VAR` must be in the environment. Pages are found by following links, one for each view.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+WIDTHS = (1280, 768, 320)
+SCHEMES = ("light", "dark")
+_PLAIN_LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map((link) => link.href)"
+# every chart is drawn once it was in view
+_SCROLL_THROUGH = """async () => {
+  for (let y = 0; y < document.body.scrollHeight; y += 600) {
+    scrollTo(0, y);
+    await new Promise(requestAnimationFrame);
+  }
+  scrollTo(0, 0);
+}"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="Where the pictures go; not inside the repository.")
+    parser.add_argument("--url", help="A running installation, such as http://127.0.0.1:8000; an empty one otherwise.")
+    options = parser.parse_args()
+    if Path(__file__).resolve().parent.parent in options.folder.resolve().parents:
+        parser.error("folder: choose one outside the repository, such as /tmp/shots")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread
+    if not options.url:
+        from tests import environment  # noqa: F401  a var directory of its own, before settings are read
+    import django
+
+    django.setup()
+    if options.url:
+        _take_all(options.url, options.folder / "data")
+    else:
+        _with_nothing(options.folder / "empty")
+    return 0
+
+
+def _with_nothing(folder: Path) -> None:
+    from django.conf import settings
+    from django.test.utils import setup_databases, teardown_databases
+
+    from greenllm.embedded.catalog import embedded_services
+    from greenllm.embedded.supervisor import Supervisor
+    from greenllm.roles import Role, grant_role
+    from tests.browsing import served
+    from tests.factories import make_user
+
+    with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres", "valkey"])):
+        former = setup_databases(verbosity=0, interactive=False)
+        try:
+            grant_role(user=make_user(is_superuser=True, is_staff=True), role=Role.ADMIN)
+            with served() as url:
+                _take_all(url, folder)
+        finally:
+            teardown_databases(former, verbosity=0)
+
+
+def _take_all(url: str, folder: Path) -> None:
+    from django.conf import settings
+    from playwright.sync_api import sync_playwright
+
+    from greenllm.models import User
+    from tests.browsing import CHROMIUM_ARGUMENTS, chromium_path, session_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    if admin is None:
+        sys.exit("no superuser is there who could see every page: make one with manage.py createsuperuser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
+        context = browser.new_context(base_url=url)
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(admin), "url": url}])
+        page = context.new_page()
+        page.on("console", lambda said: print(f"{page.url}: {said.text}"))  # noqa: T201
+        for path in _paths(context):
+            _take(page, path, folder)
+        browser.close()
+
+
+def _paths(context: "BrowserContext") -> Iterator[str]:
+    """Follow links from the front page and the living page; give one path for each view that answers with a page."""
+    from django.urls import Resolver404, resolve
+
+    waiting, seen, page = ["/", "/look/", "/account/"], set(), context.new_page()
+    while waiting:
+        path = waiting.pop(0)
+        try:
+            view = resolve(urlsplit(path).path).view_name
+        except Resolver404:
+            continue
+        if view in seen or view.startswith("admin:"):
+            continue
+        seen.add(view)
+        answer = context.request.get(path, headers={"Accept": "text/html"})
+        if not (answer.ok and answer.headers.get("content-type", "").startswith("text/html")):
+            continue
+        yield path
+        page.goto(path)
+        found = (urlsplit(link) for link in page.evaluate(_PLAIN_LINKS))
+        here = urlsplit(page.url).netloc
+        waiting += [one.path + ("?" + one.query if one.query else "") for one in found if one.netloc == here]
+
+
+def _take(page: "Page", path: str, folder: Path) -> None:
+    name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(path)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.evaluate(_SCROLL_THROUGH)
+            page.wait_for_function("!document.querySelector('.htmx-request')")
+            page.wait_for_function("!document.querySelector('figure.chart:not([data-drawn])')", timeout=10_000)
+            page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)
+    print(path)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
