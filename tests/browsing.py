@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.staticfiles import finders
 from django.core.asgi import get_asgi_application
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -37,6 +39,7 @@ CHROMIUM_ARGUMENTS = [
 IS_BENCH = bool(os.environ.get("GREENLLM_BENCH"))  # `make bench-pages`: the speed of pages is held to its bounds
 WIDTHS = {"phone": 360, "wide": 1280}
 SCHEMES = ("light", "dark")
+FINDERS = list(finders.get_finders())  # of all apps; a test with `available_apps` would have them know these alone
 # two frames on, styles and charts have taken the new colours
 SETTLED_SCRIPT = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 # pages need every app, so that every table is emptied after a test; a test makes the roles it needs
@@ -109,12 +112,13 @@ def session_of(user: User) -> str:
 
 @cache
 def _application() -> Application:
-    """Make the application of `greenllm.asgi` with static files, whoever imported that before without them."""
+    """Make the application of `greenllm.asgi` with the static files of all apps, whichever test asks first."""
     import greenllm.asgi  # noqa: F401  sets up the connections
 
     settings.SERVESTATIC_USE_FINDERS = True
     try:
-        return Application(get_asgi_application())
+        with patch.object(finders, "get_finders", lambda: FINDERS):
+            return Application(get_asgi_application())
     finally:
         settings.SERVESTATIC_USE_FINDERS = False
 

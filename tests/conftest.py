@@ -2,28 +2,36 @@
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from django.conf import settings
-from django.contrib.staticfiles import finders
+from django.test import TransactionTestCase
+from psycopg.conninfo import make_conninfo
 
+from greenllm.embedded.addresses import DATABASE_NAME, DATABASE_USER
 from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
 from tests.browsing import browser, site
+from tests.emptying import empty_database
 
 __all__ = ["browser", "site"]
 
 
 def pytest_configure() -> None:
-    """Spare the tests what costs time by design: a slow password hash, and a look at every static file per client."""
+    """Spare the tests what costs time by design: slow hashes, a look at every static file per client, new tables."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
-    list(finders.get_finders())  # kept for good, and a test with `available_apps` would have them know these alone
+    TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[Supervisor]:
     """Run Postgres and Valkey for the session; further services can be added."""
     with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres", "valkey"])) as supervisor:
+        where = make_conninfo(host=str(settings.EMBEDDED.postgres_socket_dir), user=DATABASE_USER, dbname=DATABASE_NAME)
+        with psycopg.connect(where, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # this cluster need not outlive the machine
+            connection.execute("SELECT pg_reload_conf()")
         yield supervisor
 
 

@@ -8,13 +8,20 @@ from django.db import connections
 from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import Fault, ScriptedModel, ScriptedOllama
-from router import observing
+from router import metrics, observing
 from router.keys import create_key
 from router.observing import Observer
 from tests import factories as make
 from tests.browsing import served
 from tests.router.endpoint import LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint
 from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, make_federation
+
+
+@pytest.fixture(autouse=True)
+def unseen_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let names be labels of metrics, however many the process has seen in earlier tests."""
+    for kind in ("models", "keys", "servers"):
+        monkeypatch.setattr(metrics, kind, metrics.Names())
 
 
 @pytest.fixture
