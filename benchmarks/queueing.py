@@ -77,6 +77,19 @@ def queue_state(*, machine: Machine) -> QueueState:
         return QueueState(worker_count=len(Worker.all(queue=queue)), waiting_count=queue.count)
 
 
+def queued_response_ids(*, machine: Machine) -> set[int]:
+    """Return the responses that jobs of a machine's queue are for, waiting or under way.
+
+    Raises:
+        RedisError: the queue cannot be reached within a second.
+    """
+    with impatient_connection() as connection:
+        queue = Queue(machine.queue_name, connection=connection)
+        under_way = StartedJobRegistry(queue=queue).get_job_ids(cleanup=False)
+        found = {_response_id_of(job_id) for job_id in [*queue.get_job_ids(), *under_way]}
+    return {one for one in found if one is not None}
+
+
 def _timeout_s(study: Study) -> int:
     """Return how long a job may take: generations, control runs, cooling and loading, and idle before and after."""
     generations = 1 + study.back_to_back + study.warm_up_count

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +121,17 @@ class VectorStore:
             loaded = self._load(collection_name, prompt_count)
             return nearest(loaded.matrix, loaded.prompt_ids, vector, count, lengths=loaded.lengths)
         return self._query(collection_name, [vector], count)[0]
+
+    def pages(self, collection_name: str) -> Iterator[tuple[list[int], Matrix]]:
+        """Give all vectors of an index as Chroma holds them, with their prompts, a thousand at a time.
+
+        Raises:
+            IndexStoreError: Chroma is unreachable or does not have the index.
+        """
+        with _chroma_errors(self._chroma_url):
+            collection = self._open().get_collection(collection_name, embedding_function=None)
+            for ids, rows in _pages(collection):
+                yield ids, np.asarray(rows, dtype=np.float32)
 
     def is_held(self, prompt_count: int) -> bool:
         """Tell whether an index of that size is kept in memory and scanned."""
@@ -256,12 +267,20 @@ def _require_whole(stored_count: int, prompt_count: int) -> None:
 def _all_vectors(collection: "Collection") -> tuple[list[int], list[Any]]:
     ids: list[int] = []
     rows: list[Any] = []
+    for some_ids, some_rows in _pages(collection):
+        ids.extend(some_ids)
+        rows.extend(some_rows)
+    return ids, rows
+
+
+def _pages(collection: "Collection") -> Iterator[tuple[list[int], Sequence[Any]]]:
+    count = 0
     while True:
-        page = collection.get(include=["embeddings"], limit=_BATCH, offset=len(ids))
+        page = collection.get(include=["embeddings"], limit=_BATCH, offset=count)
         if not page["ids"]:
-            return ids, rows
-        ids.extend(int(key) for key in page["ids"])
-        rows.extend(page["embeddings"] if page["embeddings"] is not None else [])
+            return
+        yield [int(key) for key in page["ids"]], page["embeddings"] if page["embeddings"] is not None else []
+        count += len(page["ids"])
 
 
 class _chroma_errors:  # noqa: N801  used like a function

@@ -1,0 +1,233 @@
+"""Backup and restore: into an empty database beside the original, and what is refused without changing anything."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from greenllm.backup.archive import DATABASE, MANIFEST, SETTINGS
+from greenllm.backup.carried import CARRIED, LEFT_BEHIND
+from router.index import VectorStore
+from tests import factories as make
+from tests.environment import ROOT
+from tests.greenllm.backup.archives import rewritten, stated, write_archive
+
+COMMITTED = pytest.mark.django_db(transaction=True)
+_NAME = "restored_beside"
+
+
+def address(name: str) -> str:
+    return f"postgresql://greenllm@/{quote(str(settings.EMBEDDED.postgres_socket_dir))}/{name}"
+
+
+def connect(name: str) -> "psycopg.Connection[tuple[object, ...]]":
+    host = str(settings.EMBEDDED.postgres_socket_dir)
+    return psycopg.connect(host=host, user="greenllm", dbname=name, autocommit=True)
+
+
+@pytest.fixture
+def beside(services: object) -> Iterator[str]:
+    """An empty database beside that of the tests."""
+    with connect("postgres") as session:
+        session.execute(f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)")
+        session.execute(f"CREATE DATABASE {_NAME}")
+    yield _NAME
+    with connect("postgres") as session:
+        session.execute(f"DROP DATABASE {_NAME} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def _no_chroma(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Backups find no Chroma, whatever other tests run in this process."""
+    store = VectorStore(chroma_url="http://127.0.0.1:1", cache_dir=tmp_path / "index", exact_limit=1000)
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"greenllm.management.commands.{command}.vector_store", lambda: store)
+
+
+def manage(*arguments: str, database: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env={**os.environ, "DATABASE_URL": address(database)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def rows_of(name: str) -> dict[str, object]:
+    """Return every row of every table that GreenLLM has, as text."""
+    with connect(name) as session:
+        found = session.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        tables = [str(table) for (table,) in found if table != "django_session"]
+        return {
+            table: session.execute(
+                f"SELECT array_agg(row_text ORDER BY row_text) FROM (SELECT t::text AS row_text FROM {table} AS t) AS r"
+            ).fetchone()
+            for table in tables
+        }
+
+
+def make_installation() -> None:
+    """Make rows of each room: an answer with its energy, a verdict, a request, a conversation."""
+    response = make.make_response(make.make_prompt("Wörter ☂ und 'Zitate'"), make.make_deployment(), verdict="correct")
+    request = make.make_gateway_request(prompt_text="how\tmany\nlines\\")
+    make.make_decision(request=request, chosen=response.deployment, candidates=[{"model": "tiny"}])
+    make.make_message(make.make_conversation(owner=make.make_user("ada")))
+
+
+def make_backup(tmp_path: Path) -> Path:
+    path = tmp_path / "all.backup"
+    call_command("backup", str(path))
+    return path
+
+
+@COMMITTED
+class TestBackup:
+    def test_is_restored_row_by_row_while_the_original_goes_on(self, tmp_path: Path, beside: str) -> None:
+        make_installation()
+        path = make_backup(tmp_path)
+        kept = rows_of(connection.settings_dict["NAME"])
+        make.make_gateway_request()
+        run = manage("restore", str(path), database=beside)
+        assert run.returncode == 0, run.stderr
+        restored = rows_of(beside)
+        assert restored == kept
+        assert "Restored" in run.stdout
+        assert "No index had been built. Build an index" in run.stdout
+
+    def test_restored_tables_count_on_and_keep_their_triggers(self, tmp_path: Path, beside: str) -> None:
+        make_installation()
+        manage("restore", str(make_backup(tmp_path)), database=beside)
+        with connect(beside) as session:
+            session.execute("UPDATE benchmarks_response SET state = 'cancelled'")
+            session.execute("INSERT INTO benchmarks_category (name, title) VALUES ('more', '')")
+        run = manage("check_rollups", database=beside)
+        assert run.returncode == 0, run.stderr + run.stdout
+
+    def test_is_private_and_holds_no_secret(self, tmp_path: Path) -> None:
+        make_installation()
+        path = make_backup(tmp_path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        with zipfile.ZipFile(path) as archive:
+            assert sorted(archive.namelist()) == sorted([DATABASE, MANIFEST, SETTINGS])
+            kept = json.loads(archive.read(SETTINGS))
+            assert settings.SECRET_KEY not in archive.read(SETTINGS).decode()
+            manifest = json.loads(archive.read(MANIFEST))
+        assert kept["GREENLLM_MACHINE"] == "test"
+        assert manifest["row_counts"]["benchmarks_response"] == 1
+        assert "django_session" not in manifest["row_counts"]
+
+    def test_leaves_a_file_that_is_there_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "all.backup"
+        path.write_text("precious")
+        with pytest.raises(CommandError, match="exists already"):
+            call_command("backup", str(path))
+        assert path.read_text() == "precious"
+
+    def test_leaves_nothing_behind_where_it_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("greenllm.backup.postgres.binaries", lambda: tmp_path)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(CommandError, match="pg_dump is not here"):
+            call_command("backup", str(tmp_path / "all.backup"))
+        assert list(tmp_path.glob("all*")) == []
+
+
+@COMMITTED
+class TestRestore:
+    def test_refuses_a_database_that_is_not_empty(self, tmp_path: Path) -> None:
+        make_installation()
+        path = make_backup(tmp_path)
+        make.make_gateway_request()
+        before = rows_of(connection.settings_dict["NAME"])
+        with pytest.raises(CommandError, match=r"The database is not empty: it has \d+ tables.*--replace"):
+            call_command("restore", str(path))
+        assert rows_of(connection.settings_dict["NAME"]) == before
+
+    def test_replaces_where_it_is_told_to(self, tmp_path: Path, beside: str) -> None:
+        make_installation()
+        path = make_backup(tmp_path)
+        kept = rows_of(connection.settings_dict["NAME"])
+        migrated = manage("migrate", database=beside)
+        assert migrated.returncode == 0, migrated.stderr
+        with connect(beside) as session:
+            session.execute("INSERT INTO benchmarks_category (name, title) VALUES ('gone', '')")
+        run = manage("restore", str(path), "--replace", database=beside)
+        assert run.returncode == 0, run.stderr
+        assert rows_of(beside) == kept
+
+    def test_refuses_while_somebody_uses_the_database(self, tmp_path: Path, beside: str) -> None:
+        make_installation()
+        path = make_backup(tmp_path)
+        with connect(beside):
+            run = manage("restore", str(path), database=beside)
+        assert run.returncode == 1
+        assert "1 other sessions use the database. Stop the web processes and workers" in run.stderr
+        assert rows_of(beside) == {}
+
+    @pytest.mark.parametrize("is_replacing", [False, True])
+    def test_changes_nothing_where_the_dump_breaks(self, tmp_path: Path, beside: str, is_replacing: bool) -> None:
+        make_installation()
+        with zipfile.ZipFile(make_backup(tmp_path)) as archive:
+            dump = archive.read(DATABASE)
+        half = write_archive(tmp_path / "half.backup", database=dump[: len(dump) * 2 // 3])
+        if is_replacing:
+            assert manage("migrate", database=beside).returncode == 0
+        before = rows_of(beside)
+        run = manage("restore", str(half), *(["--replace"] if is_replacing else []), database=beside)
+        assert run.returncode == 1
+        assert "pg_restore refused" in run.stderr
+        assert rows_of(beside) == before
+
+    def test_changes_nothing_where_rows_are_missing(self, tmp_path: Path, beside: str) -> None:
+        make_installation()
+        path = rewritten(make_backup(tmp_path), change=stated(row_counts={"greenllm_user": 7}))
+        run = manage("restore", str(path), database=beside)
+        assert run.returncode == 1
+        assert "rows of greenllm_user: not 7" in run.stderr
+        assert rows_of(beside) == {}
+
+    @pytest.mark.parametrize(
+        ("facts", "told"),
+        [
+            ({"migrations": ("router.0001_decisions", "router.9999_later")}, "a newer GreenLLM .* router.9999_later"),
+            ({"postgres_version": 990000}, "The backup is of Postgres 99"),
+        ],
+    )
+    def test_refuses_what_is_newer(self, tmp_path: Path, facts: dict[str, object], told: str) -> None:
+        before = rows_of(connection.settings_dict["NAME"])
+        path = write_archive(tmp_path / "newer.backup", **facts)
+        with pytest.raises(CommandError, match=told):
+            call_command("restore", str(path), "--replace")
+        assert rows_of(connection.settings_dict["NAME"]) == before
+
+    def test_refuses_what_is_damaged(self, tmp_path: Path) -> None:
+        before = rows_of(connection.settings_dict["NAME"])
+        path = tmp_path / "cut.backup"
+        path.write_bytes(write_archive(path).read_bytes()[:-30])
+        with pytest.raises(CommandError, match="cut short"):
+            call_command("restore", str(path), "--replace")
+        with pytest.raises(CommandError, match="cannot be read: No such file"):
+            call_command("restore", str(tmp_path / "absent.backup"), "--replace")
+        assert rows_of(connection.settings_dict["NAME"]) == before
+
+
+class TestCarriedSettings:
+    def test_every_documented_setting_is_carried_or_left_behind_on_purpose(self) -> None:
+        text = (ROOT / "docs" / "settings.md").read_text(encoding="utf8")
+        cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+        documented = {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)}
+        assert documented == set(CARRIED) | LEFT_BEHIND
+        assert not set(CARRIED) & LEFT_BEHIND
