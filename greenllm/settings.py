@@ -98,6 +98,7 @@ JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the defa
 PERIODIC_JOBS = [  # and these now and then
     "greenllm.notices.jobs.check_campaigns",
     "router.erasing_jobs.erase_texts_of_requests",
+    "router.erasing_jobs.drop_forgotten_vectors",
     *JOBS_AFTER_A_STUDY,
 ]
 
@@ -129,6 +130,9 @@ CORS_ORIGINS = env.origins("GREENLLM_CORS_ORIGINS", [])
 OWN_KEYS = env.flag("GREENLLM_OWN_KEYS", default=True)  # whether people may make keys for themselves, or admins alone
 KEEP_PROMPT_TEXT = env.flag("GREENLLM_KEEP_PROMPT_TEXT", default=False)
 KEEP_TEXT_DAYS = env.whole_number("GREENLLM_KEEP_TEXT_DAYS", 90, minimum=1, maximum=36_500)
+# days after which conversations, and prompts kept with consent that nobody made known, are deleted; 0: never by itself
+KEEP_CHAT_DAYS = env.whole_number("GREENLLM_KEEP_CHAT_DAYS", 0, minimum=0, maximum=36_500)
+KEEP_CONSENTED_DAYS = env.whole_number("GREENLLM_KEEP_CONSENTED_DAYS", 0, minimum=0, maximum=36_500)
 KEEP_WITH_CONSENT = env.flag("GREENLLM_KEEP_WITH_CONSENT", default=False)
 # where the prompts go that chat clients send on their own (titles, tags): to the cheapest model, or as any other prompt
 BACKGROUND_PROMPTS = env.one_of("GREENLLM_BACKGROUND_PROMPTS", "cheapest", ["cheapest", "routed"])

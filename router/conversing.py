@@ -176,6 +176,14 @@ def delete_conversation(*, conversation: Conversation) -> None:
         conversation.delete()
 
 
+def delete_old_conversations(*, before: datetime) -> int:
+    """Delete the conversations in which nothing was said since a moment; return how many."""
+    old = list(Conversation.objects.filter(updated_at__lt=before).order_by("pk"))
+    for conversation in old:
+        delete_conversation(conversation=conversation)
+    return len(old)
+
+
 def _path(conversation: Conversation | None, edited_id: int | None) -> list[Message]:
     """Return the turns that come before a new prompt."""
     if conversation is None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from labeling.erasing import ERASED
 from router.models import CachedAnswer, GatewayRequest, UpstreamAttempt
 
 
@@ -14,6 +15,15 @@ def erase_texts(*, requests: QuerySet[GatewayRequest]) -> int:
     CachedAnswer.objects.filter(request__in=requests).delete()
     answers = UpstreamAttempt.objects.filter(request__in=requests).exclude(answer_text="").update(answer_text="")
     return answers + requests.exclude(prompt_text="").update(prompt_text="")
+
+
+def erase_traces(*, requests: QuerySet[GatewayRequest]) -> int:
+    """Erase the texts of requests, what their errors quote, and the hash by which a prompt could be known again."""
+    erased = erase_texts(requests=requests)
+    UpstreamAttempt.objects.filter(request__in=requests).exclude(error="").update(error=ERASED)
+    requests.exclude(error="").update(error=ERASED)
+    requests.update(prompt_sha256="")
+    return erased
 
 
 def erase_old_texts(*, before: datetime) -> int:

@@ -1,9 +1,10 @@
 """Build the index of known prompts, and find the one that is current."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
+import numpy as np
 from django.db import transaction
 
 from benchmarks.metering import Metering, measure_activity
@@ -79,6 +80,47 @@ def _make_current(index: PromptIndex, prompts: Sequence[Prompt]) -> PromptIndex:
         index.state = PromptIndex.State.CURRENT
         index.save()
     return index
+
+
+def drop_from_index(*, prompt_ids: Collection[int], store: VectorStore, clock: Callable[[], datetime]) -> int:
+    """Take prompts out of the index: a copy without them becomes current, and theirs are deleted from every other one.
+
+    The vectors are copied, so that nothing is embedded anew; rows stay, because decisions name them. Return how many of
+    the prompts the current index knew.
+
+    Raises:
+        IndexStoreError: Chroma cannot be used; the index that was current still is.
+    """
+    current = PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).first()
+    known = set() if current is None else set(current.entries.values_list("prompt_id", flat=True))
+    dropped = known & set(prompt_ids)
+    if current is not None and dropped:
+        _copy_without(current, dropped, store, clock)
+    replaced = PromptIndex.objects.filter(state=PromptIndex.State.REPLACED, entries__prompt__in=prompt_ids).distinct()
+    for index in replaced:
+        store.delete(index.collection_name)
+    return len(dropped)
+
+
+def _copy_without(
+    current: PromptIndex, dropped: Collection[int], store: VectorStore, clock: Callable[[], datetime]
+) -> None:
+    started_at = clock()
+    ids, rows = [], []
+    for some_ids, some_rows in store.pages(current.collection_name):
+        is_kept = [one not in dropped for one in some_ids]
+        ids += [one for one, kept in zip(some_ids, is_kept, strict=True) if kept]
+        rows.append(some_rows[is_kept])
+    if not ids:
+        PromptIndex.objects.filter(pk=current.pk).update(state=PromptIndex.State.REPLACED)
+        return
+    copy = PromptIndex.objects.create(
+        embedder_id=current.embedder_id, embedded_text=current.embedded_text, dimension=current.dimension
+    )
+    store.write(copy.collection_name, ids, np.concatenate(rows))
+    copy.prompt_count, copy.built_at = len(ids), clock()
+    copy.build_duration_s = (copy.built_at - started_at).total_seconds()
+    _make_current(copy, list(Prompt.objects.filter(pk__in=ids).order_by("pk")))
 
 
 def delete_replaced(*, store: VectorStore, keep: int = 1) -> int:

@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Max, Model, ProtectedError, QuerySet
+from django.db.models import Max, Model, Prefetch, ProtectedError, QuerySet
 
 from benchmarks.inference.base import ChatMessage, Generation
 from benchmarks.models import Category, Dataset, ParameterSet, Prompt, Response, Study
+from labeling.erasing import erase_words_about
 from router.models import GatewayRequest, RoutingDecision
 
 LIVE_STUDY = "live-traffic"
 LIVE_DATASET = "live-traffic"
-_FORGOTTEN = "(deleted)"
+FORGOTTEN = "(deleted)"
 _Row = TypeVar("_Row", bound=Model)
 
 
@@ -114,7 +115,7 @@ def storable_text(text: str) -> str:
 
 def kept_prompts() -> QuerySet[Prompt]:
     """Return the prompts of live traffic that are kept, the latest first."""
-    return Prompt.objects.filter(dataset__name=LIVE_DATASET).exclude(text=_FORGOTTEN).order_by("-pk")
+    return Prompt.objects.filter(dataset__name=LIVE_DATASET).exclude(text=FORGOTTEN).order_by("-pk")
 
 
 def make_known(*, prompt: Prompt, category: Category) -> None:
@@ -147,25 +148,42 @@ def forget(*, prompt: Prompt) -> None:
     except ProtectedError:
         with transaction.atomic():
             answers = Response.objects.filter(prompt_id=prompt.pk)
+            erase_words_about(response_ids=list(answers.values_list("pk", flat=True)))
             answers.update(text="", thinking_text="")
             answers.filter(study__kind=Study.Kind.LIVE).update(state=Response.State.CANCELLED)
             Prompt.objects.filter(pk=prompt.pk).update(
-                text=_FORGOTTEN, item_text=_FORGOTTEN, reference="", role=Prompt.Role.UNUSED
+                text=FORGOTTEN, item_text=FORGOTTEN, reference="", role=Prompt.Role.UNUSED
             )
 
 
-def forget_requests(*, public_ids: Sequence[str]) -> int:
-    """Forget what was kept of some requests and is not known yet, as their author deletes them; return how many.
+def forget_requests(*, public_ids: Sequence[str], is_known_too: bool = False) -> int:
+    """Forget what was kept of some requests, as their author deletes them; return how many prompts that were.
 
-    A prompt that somebody else sent too stays.
+    What is known already stays, but for `is_known_too`. A prompt that somebody else sent too stays.
     """
+    prompts = kept_alone(public_ids=public_ids)
+    wanted = [one for one in prompts if is_known_too or one.role == Prompt.Role.UNUSED]
+    for prompt in wanted:
+        forget(prompt=prompt)
+    return len(wanted)
+
+
+def kept_alone(*, public_ids: Sequence[str]) -> list[Prompt]:
+    """Return the kept prompts that came by some requests and by no other."""
     wanted = set(public_ids)
-    found = Prompt.objects.filter(
-        dataset__name=LIVE_DATASET, role=Prompt.Role.UNUSED, responses__gateway_request_public_id__in=wanted
-    ).distinct()
-    forgotten_count = 0
-    for prompt in found.prefetch_related("responses"):
-        if {one.gateway_request_public_id for one in prompt.responses.all()} <= wanted:
-            forget(prompt=prompt)
-            forgotten_count += 1
-    return forgotten_count
+    found = kept_prompts().filter(responses__gateway_request_public_id__in=wanted).distinct()
+    return [
+        prompt
+        for prompt in found.prefetch_related(Prefetch("responses", Response.objects.filter(study__kind="live")))
+        if {one.gateway_request_public_id for one in prompt.responses.all()} <= wanted
+    ]
+
+
+def forget_old(*, before: datetime) -> int:
+    """Forget what was kept and is not known yet, where the latest answer is from before a moment; return how many."""
+    kept = kept_prompts().filter(role=Prompt.Role.UNUSED)
+    old = kept.annotate(latest=Max("responses__finished_at")).filter(latest__lt=before)
+    prompts = list(old)
+    for prompt in prompts:
+        forget(prompt=prompt)
+    return len(prompts)

@@ -1,12 +1,13 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from greenllm.account import keys, people, views
+from greenllm.account import forgetting, keys, people, views
 
 app_name = "account"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("password/", views.ChangePassword.as_view(), name="change-password"),
+    path("forget/", forgetting.forget, name="forget"),
     path("keys/add/", views.add_key, name="add-key"),
     path("keys/", keys.keys, name="keys"),
     path("keys/give/", keys.give_key, name="give-key"),

@@ -44,7 +44,7 @@ def add_key(request: HttpRequest) -> HttpResponse:
     form = NewKeyForm(request.POST)
     if not form.is_valid():
         return _own_page(request, form, status=400)
-    made = create_key_with(owner_id=_person(request).pk, name=form.cleaned_data["name"], terms=form.terms())
+    made = create_key_with(owner_id=signed_in(request).pk, name=form.cleaned_data["name"], terms=form.terms())
     return _own_page(request, NewKeyForm(), made=made)
 
 
@@ -73,7 +73,7 @@ class SetPassword(SuccessMessageMixin[Any], PasswordResetConfirmView):
 
 
 def _own_page(request: HttpRequest, form: NewKeyForm, *, made: NewKey | None = None, status: int = 200) -> HttpResponse:
-    person = _person(request)
+    person = signed_in(request)
     names = set(person.groups.values_list("name", flat=True))
     context = {
         "roles": [role.label for role in Role if role.value in names],
@@ -91,6 +91,7 @@ def _may_make(request: HttpRequest) -> bool:
     return settings.OWN_KEYS or may(request, CHANGE_PEOPLE)
 
 
-def _person(request: HttpRequest) -> User:
+def signed_in(request: HttpRequest) -> User:
+    """Return who is signed in; for views that nobody else reaches."""
     assert isinstance(request.user, User)  # noqa: S101  login_required stands before each view
     return request.user

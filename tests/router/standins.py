@@ -1,6 +1,6 @@
 """What stands in for Chroma and the embedding server where a test is about neither."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -44,6 +44,10 @@ class MemoryStore(VectorStore):
 
     def delete(self, collection_name: str) -> None:
         self.collections.pop(collection_name, None)
+
+    def pages(self, collection_name: str) -> Iterator[tuple[list[int], Matrix]]:
+        prompt_ids, matrix = self.collections[collection_name]
+        yield prompt_ids.tolist(), matrix
 
     def whole(self, collection_name: str, prompt_count: int) -> Loaded:
         if not self.is_held(prompt_count):
