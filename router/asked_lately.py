@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from benchmarks.inference.base import InferenceError
+from router.lately import require_time
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class AskedLately(Generic[Item, Key, Answer]):
                     self._asked[key] = self._pool.submit(self._ask, key, wanted[key])
             awaited = [self._asked[key] for key in old if key not in self._told and key in self._asked]
         if awaited:
+            require_time()
             wait(awaited, timeout=self._patience_s)
         return {key: told.answer if (told := self._told.get(key)) else None for key in wanted}
 

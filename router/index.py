@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
+from router.lately import require_time
 from router.vectors import TWIN_DISTANCE, DimensionMismatch, Matrix, Neighbour, nearest, squared_lengths, usual_of
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class VectorStore:
         return usual_of(np.array(nearest_other))
 
     def _query(self, collection_name: str, vectors: Sequence[npt.NDArray[Any]], count: int) -> list[list[Neighbour]]:
+        require_time()
         with _chroma_errors(self._chroma_url):
             found = self._collection(collection_name).query(
                 query_embeddings=[np.asarray(vector, dtype=np.float32) for vector in vectors],
@@ -223,6 +225,10 @@ class VectorStore:
             shutil.rmtree(self.known_dir(collection_name), ignore_errors=True)
 
     def _load(self, collection_name: str, prompt_count: int) -> Loaded:
+        kept = self._loaded
+        if kept is not None and kept[0] == collection_name:
+            return kept[1]
+        require_time()
         with self._lock:
             if self._loaded is None or self._loaded[0] != collection_name:
                 cached = self._read_cache(collection_name)

@@ -22,7 +22,7 @@ from benchmarks.models import Category, Deployment, Prompt
 from router.candidates import Outcomes, best_quality, outcomes_on
 from router.estimate import Estimator, Floats, Integers, Known
 from router.index import VectorStore
-from router.lately import lately
+from router.lately import lately, require_time
 from router.models import PromptIndex
 from router.policy import NoCandidate, usual_quality
 from router.vectors import Neighbour, usual_distance
@@ -120,6 +120,7 @@ class KnowledgeKeeper:
         if not is_other and kept is not None and self._spent_s > AT_ONCE_S:
             self._read_beside(index, stamp)
             return kept
+        require_time()
         with self._lock:
             kept = self._kept
             return kept if kept is not None and kept.stamp == stamp else self._read(index, stamp)

@@ -1,11 +1,18 @@
 """Decide which model answers, without holding a database connection longer than the deciding takes."""
 
+import asyncio
 import hashlib
+import logging
+import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from benchmarks.federating import find_deployment
@@ -20,14 +27,19 @@ from router.embedding import Embedder
 from router.gateway.able import Abilities
 from router.gateway.kept import Kept
 from router.gateway.working import Workers
-from router.lately import Lately
+from router.lately import Lately, WouldWait
 from router.models import GatewayRequest
 from router.policy import Candidate
 from router.routing import decision_of, pinned_decision
 from router.spending import book_decision, hour_of
 from router.wire import ChatRequest
 
+logger = logging.getLogger(__name__)
+
 FRESH_S = 0.5  # a model that was retired, or a key that was revoked, is known to every process after that
+AHEAD_S = 0.2  # so long before it is read anew beside, where somebody asks for it
+_QUICK_S = 0.002  # of processor time: a decision in a thread costs the event loop about as much
+_DECISIONS_IN_THREADS = 50  # after one that was not quick, or had to wait
 _VECTORS_S = 3600.0
 _MOST_VECTORS = 4096
 _MOST_NAMES = 256
@@ -45,6 +57,27 @@ class _Known:
         return Embeddings([self.vector.tolist()] * len(texts), len(self.vector), None, None)
 
 
+class _Pace:
+    """Whether the event loop itself decides: where the latest decisions were quick, and nothing had to be waited for.
+
+    A decision in a thread takes turns with the event loop at every step, so that under load each waits for the other.
+    """
+
+    def __init__(self) -> None:
+        self._left_for_threads = 1
+
+    @property
+    def is_quick(self) -> bool:
+        return self._left_for_threads == 0
+
+    def note(self, spent_s: float) -> None:
+        """Note the processor time of a decision; endless where it had to wait."""
+        if spent_s > _QUICK_S:
+            self._left_for_threads = _DECISIONS_IN_THREADS
+        elif self._left_for_threads:
+            self._left_for_threads -= 1
+
+
 class Decider:
     """Decides for one event loop; what is asked again and again is kept for a moment."""
 
@@ -52,9 +85,11 @@ class Decider:
         self._workers = workers
         self._abilities = abilities
         self._is_background_apart = is_background_apart
-        self._lately = Lately(lifetime_s=FRESH_S)
-        self._embedders: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, most=1)
-        self._pinned: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, most=_MOST_NAMES)
+        self._lately = Lately(lifetime_s=FRESH_S, ahead_s=AHEAD_S)
+        self._renewing: asyncio.Task[None] | None = None
+        self._pace = _Pace()
+        self._embedders: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=1)
+        self._pinned: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=_MOST_NAMES)
         self._vectors: Kept[tuple[int, str], tuple[Vector, float]] = Kept(lifetime_s=_VECTORS_S, most=_MOST_VECTORS)
 
     async def decide(self, *, request: GatewayRequest, caller: Caller, asked: ChatRequest) -> Decided:
@@ -86,7 +121,17 @@ class Decider:
                 return decided
         vector, embedding_ms = await self._embedded(embedder, sent.text)
         known = Embedder(embedder.language_model, _Known(vector))  # type: ignore[arg-type]  # it only embeds
-        return await self._workers.query(lambda: self._decided(request, sent, known, embedding_ms))
+        decided = await self._decide(request, sent, known, embedding_ms)
+        if self._lately.has_due and self._renewing is None:
+            self._renewing = asyncio.ensure_future(self._renew())
+        return decided
+
+    async def settle(self) -> None:
+        """Return once nothing is being read that nobody waits for."""
+        if self._renewing is not None:
+            await asyncio.wait({self._renewing})
+        await self._embedders.settle()
+        await self._pinned.settle()
 
     async def others(self, decided: Decided, *, but: Collection[int], but_servers: Collection[int]) -> list[Deployment]:
         """Return which other deployments may answer, the likeliest to be right first, then the cheapest.
@@ -116,10 +161,33 @@ class Decider:
             routed = route_apart(sent=sent, embedder=embedder, store=wiring.vector_store())
         return None if routed is None else _booked(request, sent, routed)
 
-    def _decided(self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float) -> Decided:
-        with self._lately.used():
-            routed = route_sent(sent=sent, embedder=embedder, store=wiring.vector_store())
-        return _booked(request, sent, replace(routed, route=replace(routed.route, embedding_ms=embedding_ms)))
+    async def _decide(self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float) -> Decided:
+        """Return the decision; the event loop makes it where nothing has to be waited for, and a thread otherwise."""
+
+        def decide(*, may_wait: bool) -> tuple[Decided, float]:
+            began = time.thread_time()
+            with self._lately.used(may_wait=may_wait):
+                routed = route_sent(sent=sent, embedder=embedder, store=wiring.vector_store())
+            routed = replace(routed, route=replace(routed.route, embedding_ms=embedding_ms))
+            return _booked(request, sent, routed), time.thread_time() - began
+
+        if self._pace.is_quick and sent.budget_key_id is None:
+            with suppress(WouldWait, SynchronousOnlyOperation):  # the latter is Django's word for a query here
+                decided, spent_s = decide(may_wait=False)
+                self._pace.note(spent_s)
+                return decided
+            self._pace.note(inf)
+        decided, spent_s = await self._workers.query(partial(decide, may_wait=True))
+        self._pace.note(spent_s)
+        return decided
+
+    async def _renew(self) -> None:
+        try:
+            await self._workers.query(self._lately.renew)
+        except Exception as error:  # noqa: BLE001  an outer edge: whoever needs it next reads it, and is told
+            logger.warning("what decisions rest on could not be read anew: %s", error)
+        finally:
+            self._renewing = None
 
     async def vector_of(self, text: str) -> tuple[Deployment, Vector]:
         """Return the router's embedder and the vector of a text, which a decision then need not ask for again."""

@@ -11,7 +11,7 @@ from router.answering import Caller
 from router.caching import CacheRules
 from router.gateway.able import Abilities
 from router.gateway.caching import AnswerCache
-from router.gateway.deciding import FRESH_S, Decider
+from router.gateway.deciding import AHEAD_S, FRESH_S, Decider
 from router.gateway.kept import Kept
 from router.gateway.metering import LiveMeter
 from router.gateway.presence import Presence
@@ -58,7 +58,7 @@ class House:
     limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.callers = Kept(lifetime_s=FRESH_S, most=_MOST_CALLERS)
+        self.callers = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=_MOST_CALLERS)
         self.decider = Decider(
             self.workers,
             Abilities(self.workers, self.client),
@@ -86,11 +86,16 @@ class House:
 
     def desk(self, server: InferenceServer) -> ServerDesk:
         """Return what limits the requests to a server."""
-        return self._desks.setdefault(server.pk, ServerDesk(server.name, self.wanted.limits))
+        desk = self._desks.get(server.pk)
+        if desk is None:
+            desk = self._desks[server.pk] = ServerDesk(server.name, self.wanted.limits)
+        return desk
 
     async def close(self) -> None:
         """Store what is not stored, and close every connection."""
         await self.meter.close()
+        await self.callers.settle()
+        await self.decider.settle()
         await self.recorder.drain()
         await self.presence.end()
         await self.limiter.close()

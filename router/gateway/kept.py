@@ -13,12 +13,15 @@ Value = TypeVar("Value")
 class Kept(Generic[Key, Value]):
     """Keeps what was made for a key as long as `lifetime_s`, at most `most` of them; of failures it keeps none.
 
-    Whoever asks while a value is made waits for that one; where all who wait leave, its making is cancelled. All on
-    one event loop.
+    What is asked for within the last `ahead_s` of its life is made anew beside, so that nobody waits for it. Whoever
+    asks while a first value is made waits for that one; where all who wait leave, its making is cancelled. All on one
+    event loop.
     """
 
-    def __init__(self, *, lifetime_s: float, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._lifetime_s = lifetime_s
+    def __init__(
+        self, *, lifetime_s: float, most: int, ahead_s: float = 0.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lifetime_s, self._ahead_s = lifetime_s, ahead_s
         self._most = most
         self._monotonic = monotonic
         self._values: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
@@ -30,11 +33,10 @@ class Kept(Generic[Key, Value]):
         now = self._monotonic()
         kept = self._values.get(key)
         if kept is not None and now < kept[0]:
+            if now >= kept[0] - self._ahead_s:
+                self._begin(key, make, now)
             return kept[1]
-        task = self._making.get(key)
-        if task is None:
-            task = self._making[key] = asyncio.ensure_future(self._make(key, make, now))
-            task.add_done_callback(lambda done: self._made(key, done))
+        task = self._begin(key, make, now)
         self._waiting[task] += 1
         try:
             return await asyncio.shield(task)  # one who leaves takes it from nobody else
@@ -45,6 +47,19 @@ class Kept(Generic[Key, Value]):
                 if not task.done():
                     self._forget(key, task)
                     task.cancel()
+
+    async def settle(self) -> None:
+        """Return once nothing is being made."""
+        while self._making:
+            await asyncio.wait(list(self._making.values()))
+
+    def _begin(self, key: Key, make: Callable[[], Awaitable[Value]], now: float) -> "asyncio.Task[Value]":
+        """Return the making of a value, which may have begun already."""
+        task = self._making.get(key)
+        if task is None:
+            task = self._making[key] = asyncio.ensure_future(self._make(key, make, now))
+            task.add_done_callback(lambda done: self._made(key, done))
+        return task
 
     async def _make(self, key: Key, make: Callable[[], Awaitable[Value]], now: float) -> Value:
         value = await make()

@@ -2,17 +2,16 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, connection, transaction
 
 from benchmarks.models import Measurement
+from router.gateway.putting import put_rows
 from router.metering import note_measurement
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 from router.reckoning import Settling, settle, settle_measured
-
-Row = TypeVar("Row", bound=models.Model)
 
 
 @dataclass
@@ -72,26 +71,12 @@ def _store_alone(record: Record) -> Exception | None:
 
 
 def _store_together(records: Sequence[Record]) -> None:
-    with transaction.atomic():
-        _put(GatewayRequest, [record.request for record in records], ["public_id"])
-        decisions, attempts = [], []
-        for record in records:
-            if record.decision is not None:
-                record.decision.request = record.request
-                decisions.append(record.decision)
-            for attempt in record.attempts:
-                attempt.request = record.request
-                attempts.append(attempt)
-        _put(RoutingDecision, decisions, ["request"])
-        _put(UpstreamAttempt, attempts, ["request", "number"])
-        settle([(one.request, one.attempts, one.settling) for one in records if one.settling is not None])
-
-
-def _put(model: type[Row], rows: Sequence[Row], unique: list[str]) -> None:
-    """Insert rows, or replace those that are there; what is unique tells which."""
-    if not rows:
-        return
-    for row in rows:
-        row.pk = None  # of an earlier try that was rolled back
-    others = [one.name for one in model._meta.concrete_fields if not one.primary_key and one.name not in unique]
-    model._default_manager.bulk_create(rows, update_conflicts=True, unique_fields=unique, update_fields=others)
+    settling = [(one.request, one.attempts, one.settling) for one in records if one.settling is not None]
+    is_more = bool(settling) or connection.in_atomic_block  # else the one message is a transaction by itself
+    with transaction.atomic() if is_more else nullcontext():
+        put_rows(
+            [one.request for one in records],
+            [(place, one.decision) for place, one in enumerate(records) if one.decision is not None],
+            [(place, attempt) for place, one in enumerate(records) for attempt in one.attempts],
+        )
+        settle(settling)

@@ -1,15 +1,15 @@
 import pytest
 
-from router.lately import Lately, lately
+from router.lately import Lately, WouldWait, lately, require_time
 
 
 class Reader:
     """Counts how often it was read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ahead_s: float = 0.0) -> None:
         self.now = 0.0
         self.count = 0
-        self.kept = Lately(lifetime_s=0.5, monotonic=lambda: self.now)
+        self.kept = Lately(lifetime_s=0.5, ahead_s=ahead_s, monotonic=lambda: self.now)
 
     def read(self) -> int:
         self.count += 1
@@ -47,3 +47,47 @@ class TestLately:
             with pytest.raises(LookupError):
                 lately("a", fail)
             assert lately("a", reader.read) == 1
+
+    def test_renews_what_was_asked_for_near_its_end(self) -> None:
+        reader = Reader(ahead_s=0.3)
+        with reader.kept.used():
+            assert [lately("a", reader.read), lately("b", reader.read)] == [1, 2]
+            assert not reader.kept.has_due
+            reader.now = 0.3
+            assert lately("a", reader.read) == 1
+        assert reader.kept.has_due
+        reader.kept.renew()
+        assert not reader.kept.has_due
+        reader.now = 0.6
+        with reader.kept.used():
+            assert [lately("a", reader.read), lately("b", reader.read)] == [3, 4]
+
+    def test_keeps_what_could_not_be_renewed_to_its_end_only(self) -> None:
+        reader = Reader(ahead_s=0.3)
+
+        def fail() -> int:
+            raise LookupError
+
+        with reader.kept.used():
+            lately("a", reader.read)
+            reader.now = 0.4
+            assert lately("a", fail) == 1
+            with pytest.raises(LookupError):
+                reader.kept.renew()
+            reader.now = 0.5
+            with pytest.raises(LookupError):
+                lately("a", fail)
+
+    def test_reads_nothing_where_it_may_not_wait(self) -> None:
+        reader = Reader()
+        with reader.kept.used(may_wait=False):
+            with pytest.raises(WouldWait):
+                lately("a", reader.read)
+            with pytest.raises(WouldWait):
+                require_time()
+        with reader.kept.used():
+            require_time()
+            lately("a", reader.read)
+        with reader.kept.used(may_wait=False):
+            assert lately("a", reader.read) == 1
+        require_time()

@@ -8,12 +8,12 @@ from router.gateway.kept import Kept
 class Source:
     """Counts how often it was read; a clock that stands still until it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ahead_s: float = 0.0) -> None:
         self.now = 0.0
         self.count = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self.kept: Kept[str, int] = Kept(lifetime_s=0.5, most=2, monotonic=lambda: self.now)
+        self.kept: Kept[str, int] = Kept(lifetime_s=0.5, most=2, ahead_s=ahead_s, monotonic=lambda: self.now)
 
     async def read(self) -> int:
         await self.gate.wait()
@@ -80,3 +80,37 @@ class TestKept:
         for key in ("a", "b", "c", "a"):
             await source.get(key)
         assert source.count == 4
+
+
+class TestKeptAhead:
+    async def test_is_made_anew_beside_before_its_end(self) -> None:
+        source = Source(ahead_s=0.3)
+        await source.get()
+        source.now = 0.2
+        assert await source.get() == 1  # nobody waits for the new one
+        await source.kept.settle()
+        source.now = 0.6
+        assert (await source.get(), source.count) == (2, 2)
+
+    async def test_is_made_anew_once_for_all_who_ask_meanwhile(self) -> None:
+        source = Source(ahead_s=0.3)
+        await source.get()
+        source.now, _ = 0.2, source.gate.clear()
+        assert [await source.get() for _ in range(5)] == [1] * 5
+        source.gate.set()
+        await source.kept.settle()
+        assert source.count == 2
+
+    async def test_counts_no_longer_where_the_new_one_does_not_come(self) -> None:
+        source = Source(ahead_s=0.3)
+        await source.get()
+        source.now = 0.4
+
+        async def fail() -> int:
+            raise LookupError
+
+        assert await source.kept.get("a", fail) == 1
+        await source.kept.settle()
+        source.now = 0.5
+        with pytest.raises(LookupError):
+            await source.kept.get("a", fail)

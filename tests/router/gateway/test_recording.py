@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError
@@ -9,7 +10,7 @@ from django.utils import timezone
 from router.answering import Caller, request_of
 from router.gateway.recording import Record, Recorder, store_records
 from router.gateway.working import Workers
-from router.models import GatewayRequest, UpstreamAttempt
+from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 from router.routing import pinned_decision
 from tests import factories as make
 
@@ -27,8 +28,8 @@ def record(**fields: object) -> Record:
     return Record(request)
 
 
-def whole_record() -> Record:
-    made, deployment = record(), make.make_deployment("small")
+def whole_record(model: str = "small") -> Record:
+    made, deployment = record(), make.make_deployment(model)
     made.decision = pinned_decision(deployment=deployment, now=make.NOW)
     made.attempts = [UpstreamAttempt(deployment=deployment, number=1, started_at=timezone.now())]
     return made
@@ -36,9 +37,9 @@ def whole_record() -> Record:
 
 @pytest.mark.django_db
 class TestStoreRecords:
-    def test_stores_requests_decisions_and_attempts_in_few_queries(self, django_assert_num_queries: object) -> None:
+    def test_stores_requests_decisions_and_attempts_in_one_query(self, django_assert_num_queries: object) -> None:
         records = [record(), whole_record(), record()]
-        with django_assert_num_queries(5):  # type: ignore[operator]  # three inserts within a transaction
+        with django_assert_num_queries(3):  # type: ignore[operator]  # between the savepoint of this test and its end
             assert store_records(records) == [None] * 3
         assert [one.request.pk is not None for one in records] == [True] * 3
         stored = GatewayRequest.objects.get(public_id=records[1].request.public_id)
@@ -57,6 +58,35 @@ class TestStoreRecords:
         assert list(late.attempts.order_by("number").values_list("outcome", flat=True)) == ["finished", "running"]
         assert late.decision.reason == "pinned"
 
+    def test_keeps_every_value_as_it_was(self) -> None:
+        made = whole_record()
+        text = "\"Zw\u00f6lf\" \\ 'drei' %s \U0001f331\n"
+        made.request.prompt_text, made.request.error, made.request.cache_saved_gco2e = text, text, 0.1 + 0.2
+        made.request.finished_at = make.NOW + timedelta(microseconds=1)
+        assert made.decision is not None
+        made.decision.candidates = [{"model": text, "p": 1e-300, "is_correct": None, "steps": [True, 2**60]}]
+        made.decision.search_ms, made.decision.predicted_sci_gco2e = float("inf"), 1 / 3
+        made.attempts[0].eval_duration_ns = 2**62
+        assert store_records([made]) == [None]
+        request = GatewayRequest.objects.select_related("decision").get(pk=made.request.pk)
+        for row, kept in (
+            (made.request, request),
+            (made.decision, request.decision),
+            (made.attempts[0], UpstreamAttempt.objects.get(pk=made.attempts[0].pk)),
+        ):
+            for one in row._meta.concrete_fields:
+                assert getattr(kept, one.attname) == getattr(row, one.attname), one.attname
+
+    def test_gives_each_request_its_own_decision_and_attempts(self) -> None:
+        records = [whole_record(), record(), whole_record("large")]
+        records[2].attempts.append(UpstreamAttempt(deployment=make.make_deployment(), number=2, started_at=make.NOW))
+        assert store_records(records) == [None] * 3
+        for one in records:
+            kept = UpstreamAttempt.objects.filter(request__public_id=one.request.public_id).order_by("number")
+            assert [(row.pk, row.number) for row in kept] == [(row.pk, row.number) for row in one.attempts]
+            decided = RoutingDecision.objects.filter(request=one.request).values_list("pk", flat=True)
+            assert list(decided) == ([one.decision.pk] if one.decision else [])
+
     def test_loses_only_what_cannot_be_stored(self) -> None:
         records = [record(), record(api_key_id=987654321), whole_record()]
         records[1].request.error_code = "x" * 61
@@ -64,6 +94,22 @@ class TestStoreRecords:
         assert [isinstance(one, DatabaseError) for one in outcomes] == [False, True, False]
         assert GatewayRequest.objects.count() == 2
         assert UpstreamAttempt.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestStoreRecordsOutsideATransaction:
+    def test_stores_all_of_a_request_or_nothing(self) -> None:
+        made = whole_record()
+        made.attempts[0].error_kind = "x" * 101
+        [outcome] = store_records([made])
+        assert isinstance(outcome, DatabaseError)
+        assert not GatewayRequest.objects.exists()
+
+    def test_stores_nothing_that_points_nowhere(self) -> None:
+        records = [whole_record(), record(api_key_id=987654321)]  # found at the end of the transaction only
+        outcomes = store_records(records)
+        assert [isinstance(one, DatabaseError) for one in outcomes] == [False, True]
+        assert GatewayRequest.objects.get().public_id == records[0].request.public_id
 
 
 class TestRecorder:
