@@ -11,14 +11,28 @@ from labeling.models import AnswerTally
 from router.models import AlternativeHour, AttemptHour, DecisionHour, LatencyHour, RequestHour
 
 _AT_ONCE = 20_000  # answers looked at by one query
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What rollups are folded by, and the tables where changes wait for it."""
+
+    fold: str
+    waiting: tuple[str, ...]
+
+
+_ANSWERS = _Source("labeling_fold_answers", ("labeling_answermark",))
+_HOURS = _Source(
+    "router_fold_hours", ("router_requests_changes", "router_decisions_changes", "router_attempts_changes")
+)
 # each rollup with the function of the database that counts its rows anew
-_ROLLUPS: dict[type[Rollup], str] = {
-    AnswerTally: "labeling_answer_tally_now",
-    RequestHour: "router_request_hour_now",
-    DecisionHour: "router_decision_hour_now",
-    AlternativeHour: "router_alternative_hour_now",
-    AttemptHour: "router_attempt_hour_now",
-    LatencyHour: "router_latency_hour_now",
+_ROLLUPS: dict[type[Rollup], tuple[str, _Source]] = {
+    AnswerTally: ("labeling_answer_tally_now", _ANSWERS),
+    RequestHour: ("router_request_hour_now", _HOURS),
+    DecisionHour: ("router_decision_hour_now", _HOURS),
+    AlternativeHour: ("router_alternative_hour_now", _HOURS),
+    AttemptHour: ("router_attempt_hour_now", _HOURS),
+    LatencyHour: ("router_latency_hour_now", _HOURS),
 }
 _BATCH = """
 SELECT array_agg(response_id ORDER BY response_id) FROM (
@@ -29,13 +43,17 @@ SELECT array_agg(response_id ORDER BY response_id) FROM (
     ) AS either ORDER BY response_id LIMIT %(limit)s
 ) AS part
 """
+# marked answers are allowed to differ: whoever reads the tally works them out anew
 _STALE = """
 WITH fresh AS MATERIALIZED (SELECT * FROM labeling_answers_now(%(ids)s)),
      known AS MATERIALIZED (SELECT * FROM labeling_answerfact WHERE response_id = ANY(%(ids)s))
-SELECT response_id FROM (SELECT * FROM fresh EXCEPT SELECT * FROM known) AS missing
-UNION
-SELECT response_id FROM (SELECT * FROM known EXCEPT SELECT * FROM fresh) AS wrong
+(
+    SELECT response_id FROM (SELECT * FROM fresh EXCEPT SELECT * FROM known) AS missing
+    UNION
+    SELECT response_id FROM (SELECT * FROM known EXCEPT SELECT * FROM fresh) AS wrong
+) EXCEPT SELECT response_id FROM labeling_answermark
 """
+_MARK = "INSERT INTO labeling_answermark (response_id) SELECT unnest(%s::bigint[])"
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ def check_rollups() -> list[Check]:
     """Hold every rollup against its rows; writers may go on meanwhile."""
     stale = list(_stale_answers())
     facts = Check("labeling_answerfact", _count("SELECT count(*) FROM labeling_answerfact"), len(stale))
-    return [facts, *(_check(model, now) for model, now in _ROLLUPS.items())]
+    return [facts, *(_check(model, now) for model, (now, _) in _ROLLUPS.items())]
 
 
 def repair_rollups() -> None:
@@ -59,14 +77,15 @@ def repair_rollups() -> None:
     stale = list(_stale_answers())
     with connection.cursor() as cursor:
         for begin in range(0, len(stale), _AT_ONCE):
-            cursor.execute("SELECT labeling_tally_answers(%s::bigint[])", [stale[begin : begin + _AT_ONCE]])
-    for model, now in _ROLLUPS.items():
+            cursor.execute(_MARK, [stale[begin : begin + _AT_ONCE]])
+            cursor.execute("SELECT labeling_fold_answers()")
+    for model, (now, source) in _ROLLUPS.items():
         if _check(model, now).wrong_count:
-            _count_anew(model, now)
+            _count_anew(model, now, source)
 
 
 def fold_rollups() -> int:
-    """Make one row of all that have the same key; return how many rows there were."""
+    """Put what waits into the ledgers, one row a key; return how many rows there were."""
     return _count("SELECT labeling_fold_answers() + router_fold_hours()")
 
 
@@ -97,14 +116,17 @@ def _check(model: type[Rollup], now: str) -> Check:
     return Check(table, _count(f"SELECT count(*) FROM {table}"), wrong)  # noqa: S608 - likewise
 
 
-def _count_anew(model: type[Rollup], now: str) -> None:
+def _count_anew(model: type[Rollup], now: str, source: _Source) -> None:
     keys, sums = _columns(model)
-    table, columns = model._meta.db_table, ", ".join([*keys, *sums])
+    columns = ", ".join([*keys, *sums])
+    ledger = f"{model._meta.db_table}_ledger"
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SELECT {source.fold}()")  # and nobody else folds until this ends
         # whoever has appended is waited for, whoever appends later adds a difference to what is counted here
-        cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of our own
-        cursor.execute(f"INSERT INTO {table} (is_folded, {columns}) SELECT true, {columns} FROM {now}()")  # noqa: S608
+        cursor.execute(f"LOCK TABLE {', '.join([*source.waiting, ledger])} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(f"SELECT {source.fold}()")
+        cursor.execute(f"DELETE FROM {ledger}")  # noqa: S608 - a name of our own
+        cursor.execute(f"INSERT INTO {ledger} (is_folded, {columns}) SELECT true, {columns} FROM {now}()")  # noqa: S608
 
 
 def _columns(model: type[Rollup]) -> tuple[list[str], list[str]]:

@@ -1,11 +1,11 @@
 """What is known of answers, kept current by triggers: a line for each answer, and their counts for the pages.
 
 The ids are plain numbers and no foreign keys: rows of differences outlive what was deleted until they are folded, and
-triggers, not Django, keep them.
+triggers, not Django, keep them. `labeling_answermark` has the answers that changed since the last fold; the view
+`labeling_currentanswer` is how each counts at present.
 """
 
 from django.db import models
-from django.db.models import Q
 
 from benchmarks.models.rollups import ExactSum, Rollup
 
@@ -27,8 +27,8 @@ class AnswerKey(models.Model):
         abstract = True
 
 
-class AnswerFact(AnswerKey):
-    """How one answer is counted at present: what a change has to take back before it counts anew."""
+class CountedAnswer(AnswerKey):
+    """One answer with its figures."""
 
     response_id = models.BigIntegerField(primary_key=True)
     energy_j = models.FloatField(null=True)
@@ -37,8 +37,22 @@ class AnswerFact(AnswerKey):
     prompt_token_count = models.BigIntegerField(null=True)
     output_token_count = models.BigIntegerField(null=True)
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
         return f"answer {self.response_id}"
+
+
+class AnswerFact(CountedAnswer):
+    """How one answer is counted in the ledger: what a fold has to take back before it counts anew."""
+
+
+class CurrentAnswer(CountedAnswer):
+    """How one answer counts at present."""
+
+    class Meta:
+        managed = False
 
 
 class AnswerTally(Rollup, AnswerKey):
@@ -56,10 +70,7 @@ class AnswerTally(Rollup, AnswerKey):
     output_token_count = models.BigIntegerField()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["study_id"], name="answer_tally_study"),
-            models.Index(fields=["study_id"], condition=Q(is_folded=False), name="answer_tally_unfolded"),
-        ]
+        managed = False
 
     def __str__(self) -> str:
         return f"{self.answer_count:+} in study {self.study_id}"

@@ -2,6 +2,9 @@
 
 Only keys with rows that are not folded are looked at. Rows that another transaction is folding are skipped, and readers
 see either the rows or their sum. Keys of which nothing is left vanish.
+
+`benchmarks_fold_soon` is for deferred triggers on every some hundredth row that waits to be folded: the transaction that
+wrote it folds as it commits, unless somebody else is folding, or a fold of this transaction has taken that row already.
 """
 
 from django.db import migrations
@@ -33,6 +36,20 @@ BEGIN
     RETURN folded;
 END $$
 """
+# whoever folds holds the lock named like the function that does it, until its transaction ends
+SOON = """
+CREATE FUNCTION benchmarks_fold_soon() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    is_waiting boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', TG_RELID::regclass) INTO is_waiting USING NEW.id;
+    IF is_waiting AND current_setting('transaction_isolation') = 'read committed'
+            AND pg_try_advisory_xact_lock(hashtext(TG_ARGV[0])) THEN
+        EXECUTE format('SELECT %I()', TG_ARGV[0]);
+    END IF;
+    RETURN NULL;
+END $$
+"""
 
 
 class Migration(migrations.Migration):
@@ -40,4 +57,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(FOLD, "DROP FUNCTION benchmarks_fold_rollup(regclass, text, text[], text[])"),
+        migrations.RunSQL(SOON, "DROP FUNCTION benchmarks_fold_soon()"),
     ]

@@ -1,8 +1,10 @@
 """What rollups are made of: rows of differences that add up, and sums that are exact in whatever order they come.
 
-A rollup is a ledger. Triggers append to it what each statement changed, and never touch a row that is there, so that
-writers wait for nobody and cannot deadlock over it; what is known is the sum of its rows. Every few hundred rows one
-writer folds those of the same key into one (`benchmarks_fold_rollup`), which changes no sum.
+A rollup is a view: a ledger of differences, and what changed since they were appended. Triggers note the changes and
+nothing else, so that a write costs next to nothing, waits for nobody and cannot deadlock over a rollup; whoever reads
+works out the difference they make, which is current in each snapshot. Every few hundred changes the writer that commits
+the next one folds them into the ledger, and the ledger's rows of the same key into one (`benchmarks_fold_rollup`); that
+changes no sum.
 """
 
 from typing import Any
@@ -19,7 +21,7 @@ class ExactSum(models.Field[Any, Any]):
 
 
 class Rollup(models.Model):
-    """One row of a ledger, of a key of its own; each figure is a difference, and only their sums mean something."""
+    """A difference in the figures of one key; only sums over all rows of a key mean something."""
 
     is_folded = models.BooleanField(default=False, db_default=False)
 

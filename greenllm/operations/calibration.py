@@ -21,14 +21,14 @@ WITH supposed AS (
     FROM router_routingdecision AS decision
     JOIN benchmarks_response AS response
         ON response.prompt_id = decision.prompt_id AND response.deployment_id = decision.chosen_id
-    JOIN labeling_answerfact AS fact ON fact.response_id = response.id
+    JOIN labeling_currentanswer AS fact ON fact.response_id = response.id
     WHERE decision.prompt_id IS NOT NULL
     UNION ALL
     SELECT decision.decided_at, decision.index_id, decision.version_id, decision.chosen_id, decision.candidates,
            fact.verdict
     FROM benchmarks_study AS study
     JOIN benchmarks_response AS response ON response.study_id = study.id
-    JOIN labeling_answerfact AS fact ON fact.response_id = response.id
+    JOIN labeling_currentanswer AS fact ON fact.response_id = response.id
     JOIN router_gatewayrequest AS request ON request.public_id = response.gateway_request_public_id
     JOIN router_routingdecision AS decision ON decision.request_id = request.id
     WHERE study.kind = 'live'

@@ -5,7 +5,7 @@ from itertools import islice
 
 from greenllm.rollups import check_rollups
 from greenllm.verification.tally import Tally
-from labeling.models import AnswerFact
+from labeling.models import CurrentAnswer
 from labeling.verdicts import UNDECIDED, Decision, verdicts_of
 
 _CHUNK = 1000
@@ -29,7 +29,7 @@ FROM labeling_lease GROUP BY response_id, annotator_id HAVING count(*) > 1
 def check_verdicts() -> Tally:
     """Decide every answer anew from its labels, by the rule in words, and hold what is counted against that."""
     tally = Tally()
-    facts = AnswerFact.objects.order_by("response_id").values_list("response_id", "verdict", "verdict_source")
+    facts = CurrentAnswer.objects.order_by("response_id").values_list("response_id", "verdict", "verdict_source")
     rows = facts.iterator(_CHUNK)
     while chunk := list(islice(rows, _CHUNK)):
         tally.look(len(chunk))

@@ -1,10 +1,14 @@
 """Count answers as they change, for pages that must not read a million of them.
 
-Statement-level triggers call `labeling_tally_answers` with the answers that a statement touched. It locks their lines in
-`AnswerFact` in the order of their ids, works out anew how each is counted, and appends the differences to `AnswerTally`.
-Whoever waited for a line sees, after it, what the one before committed: the lock comes in a statement of its own. What
-decides how an answer is counted but is not the answer's own row is held meanwhile: its prompt and measurement as it
-begins to point to them, and the graders' switch by an advisory lock, which a new rule takes alone.
+Statement-level triggers note in `labeling_answermark` which answers a statement touched, and nothing else: a vote must
+not wait for sums. `labeling_answertally` is a view: what is in the ledger, less how marked answers are counted there
+(`AnswerFact`), plus how they count now. Whoever commits every 500th mark folds them: works out the answers anew, and
+appends the differences to the ledger. One folds at a time, in one statement, so that it takes the marks of exactly the
+changes that it sees. `labeling_currentanswer` is how each answer counts at present.
+
+A change marks every answer that it concerns and sees. What it does not see yet points to what it changes: that is held
+until whoever points there ends, the prompt and measurement of an answer as it begins to point to them, and the graders'
+switch by an advisory lock, which a new rule takes alone.
 """
 
 import benchmarks.models.rollups
@@ -53,10 +57,6 @@ LEFT JOIN LATERAL (
 WHERE response.id = ANY(ids)
 $$
 """
-FOLD = f"""
-SELECT benchmarks_fold_rollup('labeling_answertally', 'study_id', string_to_array('{KEY}', ', '),
-                              string_to_array('{SUMS}', ', '))
-"""
 SUMMED = f"""
 SELECT {KEY}, sum(sign) AS answer_count, sum(sign * (energy_j IS NOT NULL)::int) AS energy_count,
        coalesce(sum(sign * energy_j::numeric), 0) AS energy_j,
@@ -65,23 +65,61 @@ SELECT {KEY}, sum(sign) AS answer_count, sum(sign * (energy_j IS NOT NULL)::int)
        coalesce(sum(sign * sci_gco2e::numeric), 0) AS sci_gco2e,
        coalesce(sum(sign * sci_gco2e::numeric * sci_gco2e::numeric), 0) AS sci_gco2e_squared,
        coalesce(sum(sign * time_reserved_s::numeric), 0) AS time_reserved_s,
-       coalesce(sum(sign * prompt_token_count), 0) AS prompt_token_count,
-       coalesce(sum(sign * output_token_count), 0) AS output_token_count
+       coalesce(sum(sign * prompt_token_count), 0)::bigint AS prompt_token_count,
+       coalesce(sum(sign * output_token_count), 0)::bigint AS output_token_count
 FROM ({{signed}}) AS signed GROUP BY {KEY}
 """
-TALLY = f"""
-CREATE FUNCTION labeling_tally_answers(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+MARKS = """
+CREATE TABLE labeling_answermark (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    response_id bigint NOT NULL
+)
+"""
+# a function that is not taken apart has the same plan whatever the planner believes about the number of marks
+MARKED = "ARRAY(SELECT DISTINCT response_id FROM labeling_answermark)"
+FRESH = f"""
+SELECT 1 AS sign, fresh.* FROM labeling_answers_now({MARKED}) AS fresh
+WHERE EXISTS (SELECT FROM labeling_answermark)
+"""
+KNOWN = "SELECT {sign} AS sign, known.* FROM labeling_answerfact AS known WHERE {which}"
+CHANGE = SUMMED.format(signed=f"{KNOWN.format(sign=-1, which=f'response_id = ANY({MARKED})')} UNION ALL {FRESH}")
+UNMARKED = KNOWN.format(sign=1, which="response_id NOT IN (SELECT response_id FROM labeling_answermark)")
+# for joins: a parameter for the index where a join to the marks would have every answer read
+CURRENT = f"""
+CREATE VIEW labeling_currentanswer AS
+SELECT known.* FROM labeling_answerfact AS known WHERE response_id <> ALL ({MARKED})
+UNION ALL
+SELECT fresh.* FROM labeling_answers_now({MARKED}) AS fresh WHERE EXISTS (SELECT FROM labeling_answermark)
+"""
+LEDGER = f"""
+ALTER TABLE labeling_answertally RENAME TO labeling_answertally_ledger;
+CREATE INDEX answer_tally_study ON labeling_answertally_ledger (study_id);
+CREATE INDEX answer_tally_unfolded ON labeling_answertally_ledger (study_id) WHERE NOT is_folded;
+CREATE VIEW labeling_answertally AS
+SELECT id, is_folded, {KEY}, {SUMS} FROM labeling_answertally_ledger
+UNION ALL
+SELECT 0::bigint, false, {KEY}, {SUMS} FROM ({CHANGE}) AS changed
+"""
+LEDGER_BACK = """
+DROP VIEW labeling_answertally;
+DROP INDEX answer_tally_study, answer_tally_unfolded;
+ALTER TABLE labeling_answertally_ledger RENAME TO labeling_answertally
+"""
+FOLD = f"""
+CREATE FUNCTION labeling_fold_answers() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    is_long boolean;
+    folded bigint;
 BEGIN
-    IF ids IS NULL THEN
-        RETURN;
-    END IF;
-    PERFORM FROM labeling_answerfact WHERE response_id = ANY(ids) ORDER BY response_id FOR NO KEY UPDATE;
-    WITH fresh AS MATERIALIZED (
-        SELECT * FROM labeling_answers_now(ids)
+    PERFORM pg_advisory_xact_lock(hashtext('labeling_fold_answers'));
+    -- one statement, and so one moment: the marks taken are those of the changes seen
+    WITH taken AS (
+        DELETE FROM labeling_answermark RETURNING response_id
+    ), marked AS MATERIALIZED (
+        SELECT array_agg(DISTINCT response_id) AS ids FROM taken
+    ), fresh AS MATERIALIZED (
+        SELECT now.* FROM marked CROSS JOIN LATERAL labeling_answers_now(marked.ids) AS now
     ), known AS MATERIALIZED (
-        SELECT * FROM labeling_answerfact WHERE response_id = ANY(ids)
+        SELECT * FROM labeling_answerfact WHERE response_id = ANY((SELECT ids FROM marked)::bigint[])
     ), gone AS MATERIALIZED (
         SELECT * FROM known EXCEPT SELECT * FROM fresh
     ), come AS MATERIALIZED (
@@ -96,181 +134,152 @@ BEGIN
             {", ".join("excluded." + one for one in f"{KEY}, {FIGURES}".split(", "))}
         )
     ), appended AS (
-        INSERT INTO labeling_answertally ({KEY}, {SUMS})
+        INSERT INTO labeling_answertally_ledger ({KEY}, {SUMS})
         {SUMMED.format(signed="SELECT -1 AS sign, * FROM gone UNION ALL SELECT 1, * FROM come")}
-        RETURNING id
     )
-    SELECT bool_or(id % {FOLD_EVERY} = 0) INTO is_long FROM appended;
-    IF is_long THEN
-        PERFORM labeling_fold_answers();
-    END IF;
+    SELECT count(*) INTO folded FROM taken;
+    RETURN folded + benchmarks_fold_rollup('labeling_answertally_ledger', 'study_id', string_to_array('{KEY}', ', '),
+                                           string_to_array('{SUMS}', ', '));
 END $$
 """
-# for whoever doubts the differences
+# for whoever doubts the ledger: what is known of each answer, and anew what has changed since
 COUNTED = f"""
 CREATE FUNCTION labeling_answer_tally_now() RETURNS SETOF labeling_answertally LANGUAGE sql STABLE AS $$
-SELECT 0::bigint, false, {KEY}, {SUMS} FROM (
-    {SUMMED.format(signed="SELECT 1 AS sign, * FROM labeling_answerfact")}
-) AS counted
+SELECT 0::bigint, false, {KEY}, {SUMS} FROM ({SUMMED.format(signed=f"{UNMARKED} UNION ALL {FRESH}")}) AS counted
 $$
 """
+# rows of an update that differ in what counts; compared by hash, whatever the number of rows that the plan was made for
+CHANGED = "(SELECT id, {columns} FROM new_rows EXCEPT SELECT id, {columns} FROM old_rows) AS changed"
 HELD = """
-        PERFORM FROM benchmarks_prompt WHERE id IN (SELECT prompt_id FROM new_rows) ORDER BY id FOR SHARE;
-        PERFORM FROM benchmarks_measurement
-        WHERE id IN (SELECT measurement_id FROM new_rows WHERE measurement_id IS NOT NULL) ORDER BY id FOR SHARE;
+    PERFORM FROM benchmarks_{table} WHERE id IN (SELECT {table}_id FROM {rows} WHERE {table}_id IS NOT NULL)
+    ORDER BY id FOR SHARE;
 """
-RESPONSES = f"""
-CREATE FUNCTION labeling_responses_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    ids bigint[];
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        {HELD}
-        SELECT array_agg(id) INTO ids FROM new_rows;
-    ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(id) INTO ids FROM old_rows;
-    ELSE
-        SELECT array_agg(id) INTO ids FROM (
-            SELECT id, study_id, deployment_id, prompt_id, parameter_set_id, state, measurement_id, prompt_token_count,
-                   output_token_count FROM new_rows
-            EXCEPT
-            SELECT id, study_id, deployment_id, prompt_id, parameter_set_id, state, measurement_id, prompt_token_count,
-                   output_token_count FROM old_rows
-        ) AS changed;
-        IF ids IS NOT NULL THEN
-            {HELD}
-        END IF;
+HOLD_NEW, HOLD_CHANGED = (
+    "".join(HELD.format(table=one, rows=rows.format(columns=f"{one}_id")) for one in ("prompt", "measurement"))
+    for rows in ("new_rows", CHANGED)
+)
+MARK = "INSERT INTO labeling_answermark (response_id) SELECT {response} FROM {rows};"
+MARK_NEW, MARK_OLD = (MARK.format(response="id", rows=rows) for rows in ("new_rows", "old_rows"))
+ANSWER = (
+    "study_id, deployment_id, prompt_id, parameter_set_id, state, measurement_id, prompt_token_count, output_token_count"
+)
+MARK_CHANGED = MARK.format(response="id", rows=CHANGED.format(columns=ANSWER))
+MEASURED = "quality, energy_j, sci_gco2e, time_reserved_s"
+POINTING = "benchmarks_response AS response WHERE response.{what}_id IN (SELECT id FROM {rows})"
+MARK_MEASURED = MARK.format(
+    response="response.id", rows=POINTING.format(what="measurement", rows=CHANGED.format(columns=MEASURED))
+)
+HOLD_GRADERS = f"PERFORM pg_advisory_xact_lock_shared({GRADERS})"
+PROMPTS = CHANGED.format(columns="category_id, role")
+MARK_PROMPTED = f"""
+    IF EXISTS (SELECT FROM {PROMPTS}) THEN
+        {HOLD_GRADERS};
+        {MARK.format(response="response.id", rows=POINTING.format(what="prompt", rows=PROMPTS))}
     END IF;
-    PERFORM labeling_tally_answers(ids);
-    RETURN NULL;
-END $$
 """
-MEASUREMENTS = """
-CREATE FUNCTION labeling_measurements_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM labeling_tally_answers(array_agg(response.id)) FROM benchmarks_response AS response
-    WHERE response.measurement_id IN (
-        SELECT id FROM (
-            SELECT id, quality, energy_j, sci_gco2e, time_reserved_s FROM new_rows
-            EXCEPT SELECT id, quality, energy_j, sci_gco2e, time_reserved_s FROM old_rows
-        ) AS changed
-    );
-    RETURN NULL;
-END $$
-"""
-PROMPTS = f"""
-CREATE FUNCTION labeling_prompts_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT id, category_id, role FROM new_rows EXCEPT SELECT id, category_id, role FROM old_rows) THEN
-        PERFORM pg_advisory_xact_lock_shared({GRADERS});
-        PERFORM labeling_tally_answers(array_agg(response.id)) FROM benchmarks_response AS response
-        WHERE response.prompt_id IN (
-            SELECT id FROM (
-                SELECT id, category_id, role FROM new_rows EXCEPT SELECT id, category_id, role FROM old_rows
-            ) AS changed
-        );
-    END IF;
-    RETURN NULL;
-END $$
-"""
-LABELS = f"""
-CREATE FUNCTION labeling_labels_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    ids bigint[];
-    has_graders boolean;
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(DISTINCT response_id), bool_or(source = 'grader') INTO ids, has_graders FROM new_rows;
-    ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(DISTINCT response_id), bool_or(source = 'grader') INTO ids, has_graders FROM old_rows;
-    ELSE
-        SELECT array_agg(DISTINCT response_id), bool_or(source = 'grader') INTO ids, has_graders
-        FROM (SELECT response_id, source FROM old_rows UNION SELECT response_id, source FROM new_rows) AS touched;
-    END IF;
-    IF has_graders THEN
-        PERFORM pg_advisory_xact_lock_shared({GRADERS});
-    END IF;
-    PERFORM labeling_tally_answers(ids);
-    RETURN NULL;
-END $$
-"""
-RULES = f"""
-CREATE FUNCTION labeling_rules_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    ids bigint[];
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(DISTINCT category_id) INTO ids FROM new_rows WHERE category_id IS NOT NULL;
-    ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(DISTINCT category_id) INTO ids FROM old_rows WHERE category_id IS NOT NULL;
-    ELSE
-        SELECT array_agg(DISTINCT category_id) INTO ids
-        FROM (SELECT category_id FROM old_rows UNION SELECT category_id FROM new_rows) AS touched
-        WHERE category_id IS NOT NULL;
-    END IF;
-    IF ids IS NOT NULL THEN
+
+
+def mark_labeled(*tables):
+    """Return the statements that mark the answers of labels; nobody turns a switch of graders meanwhile."""
+    return "".join(
+        f"{HOLD_GRADERS} FROM {one} WHERE source = 'grader' LIMIT 1; {MARK.format(response='response_id', rows=one)}"
+        for one in tables
+    )
+
+
+def mark_ruled(*tables):
+    """Return the statements that mark what graders judged in the categories of rules."""
+    ids = " UNION ".join(f"SELECT category_id FROM {one}" for one in tables)
+    return f"""
+    IF EXISTS (SELECT FROM ({ids}) AS ruled WHERE category_id IS NOT NULL) THEN
         PERFORM pg_advisory_xact_lock({GRADERS});
-        PERFORM labeling_tally_answers(array_agg(DISTINCT label.response_id)) FROM labeling_label AS label
+        INSERT INTO labeling_answermark (response_id)
+        SELECT label.response_id FROM labeling_label AS label
         JOIN benchmarks_response AS response ON response.id = label.response_id
         JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
-        WHERE label.source = 'grader' AND prompt.category_id = ANY(ids);
+        WHERE label.source = 'grader' AND prompt.category_id IN ({ids});
     END IF;
-    RETURN NULL;
-END $$
 """
-ROWS = {
-    "INSERT": "NEW TABLE AS new_rows",
-    "DELETE": "OLD TABLE AS old_rows",
-    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+
+
+def mark_judged(by):
+    """Return the statement that marks what is counted as judged; what is not counted so far is marked already."""
+    return MARK.format(response="response_id", rows=f"labeling_answerfact WHERE {by}")
+
+
+FORGET = """
+    PERFORM pg_advisory_xact_lock(hashtext('labeling_fold_answers'));
+    DELETE FROM labeling_answermark;
+    DELETE FROM labeling_answerfact;
+    DELETE FROM labeling_answertally_ledger;
+"""
+REFERENCING = {
+    "INSERT": "REFERENCING NEW TABLE AS new_rows",
+    "DELETE": "REFERENCING OLD TABLE AS old_rows",
+    "UPDATE": "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "TRUNCATE": "",
 }
 WATCHED = {
-    "benchmarks_response": ("responses", "INSERT UPDATE DELETE"),
-    "benchmarks_measurement": ("measurements", "UPDATE"),
-    "benchmarks_prompt": ("prompts", "UPDATE"),
-    "labeling_label": ("labels", "INSERT UPDATE DELETE"),
-    "labeling_judgementrule": ("rules", "INSERT UPDATE DELETE"),
-}
-TRIGGERS = [
+    "benchmarks_response": {
+        "INSERT": HOLD_NEW + MARK_NEW, "UPDATE": HOLD_CHANGED + MARK_CHANGED, "DELETE": MARK_OLD, "TRUNCATE": FORGET,
+    },
+    "benchmarks_measurement": {"UPDATE": MARK_MEASURED},
+    "benchmarks_prompt": {"UPDATE": MARK_PROMPTED},
+    "labeling_label": {
+        "INSERT": mark_labeled("new_rows"), "UPDATE": mark_labeled("old_rows", "new_rows"),
+        "DELETE": mark_labeled("old_rows"), "TRUNCATE": mark_judged("verdict <> ''"),
+    },
+    "labeling_judgementrule": {
+        "INSERT": mark_ruled("new_rows"), "UPDATE": mark_ruled("old_rows", "new_rows"),
+        "DELETE": mark_ruled("old_rows"), "TRUNCATE": mark_judged("verdict_source = 'grader'"),
+    },
+}  # fmt: skip
+
+
+def watching():
+    """Return each trigger's function and the trigger, with what takes them away."""
+    for table, events in WATCHED.items():
+        for event, marks in events.items():
+            trigger, function = f"answer_tally_{event.lower()}", f"{table}_marks_{event.lower()}"
+            yield (
+                f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN {marks} RETURN NULL; END $$",
+                f"DROP FUNCTION {function}()",
+            )
+            yield (
+                f"CREATE TRIGGER {trigger} AFTER {event} ON {table} {REFERENCING[event]} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+                f"DROP TRIGGER {trigger} ON {table}",
+            )
+
+
+FOLDING = [
     (
-        f"CREATE TRIGGER answer_tally_{event.lower()} AFTER {event} ON {table} REFERENCING {ROWS[event]} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION labeling_{what}_changed()",
-        f"DROP TRIGGER answer_tally_{event.lower()} ON {table}",
+        f"CREATE CONSTRAINT TRIGGER fold AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        f"WHEN ({when} NEW.id % {FOLD_EVERY} = 0) EXECUTE FUNCTION benchmarks_fold_soon('labeling_fold_answers')",
+        f"DROP TRIGGER fold ON {table}",
     )
-    for table, (what, events) in WATCHED.items()
-    for event in events.split()
+    for table, when in (("labeling_answermark", ""), ("labeling_answertally_ledger", "NOT NEW.is_folded AND"))
 ]
 # what is there already, some thousand answers at a time
 FILL = """
 DO $$
 DECLARE
-    ids bigint[];
     latest bigint := 0;
+    next bigint;
 BEGIN
     LOOP
-        SELECT array_agg(id ORDER BY id) INTO ids FROM (
-            SELECT id FROM benchmarks_response WHERE id > latest ORDER BY id LIMIT 20000
-        ) AS part;
-        EXIT WHEN ids IS NULL;
-        PERFORM labeling_tally_answers(ids);
-        latest := ids[cardinality(ids)];
+        WITH marked AS (
+            INSERT INTO labeling_answermark (response_id)
+            SELECT id FROM benchmarks_response WHERE id > latest ORDER BY id LIMIT 20000 RETURNING response_id
+        )
+        SELECT max(response_id) INTO next FROM marked;
+        EXIT WHEN next IS NULL;
+        PERFORM labeling_fold_answers();
+        latest := next;
     END LOOP;
-    PERFORM labeling_fold_answers();
 END $$
 """
-FUNCTIONS = [
-    (NOW, "labeling_answers_now(bigint[])"),
-    (
-        f"CREATE FUNCTION labeling_fold_answers() RETURNS bigint LANGUAGE sql AS $${FOLD}$$",
-        "labeling_fold_answers()",
-    ),
-    (TALLY, "labeling_tally_answers(bigint[])"),
-    (COUNTED, "labeling_answer_tally_now()"),
-    (RESPONSES, "labeling_responses_changed()"),
-    (MEASUREMENTS, "labeling_measurements_changed()"),
-    (PROMPTS, "labeling_prompts_changed()"),
-    (LABELS, "labeling_labels_changed()"),
-    (RULES, "labeling_rules_changed()"),
-]
 
 
 class Migration(migrations.Migration):
@@ -305,6 +314,30 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='CurrentAnswer',
+            fields=[
+                ('study_id', models.BigIntegerField()),
+                ('deployment_id', models.BigIntegerField()),
+                ('category_id', models.BigIntegerField()),
+                ('role', models.CharField(help_text='Of the prompt.', max_length=10)),
+                ('parameter_set_id', models.BigIntegerField()),
+                ('state', models.CharField(max_length=10)),
+                ('quality', models.CharField(help_text='Of the energy; empty: there is no measurement.', max_length=10)),
+                ('verdict', models.CharField(max_length=10)),
+                ('verdict_source', models.CharField(help_text="Whose word decided; empty: nobody's.", max_length=10)),
+                ('response_id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('energy_j', models.FloatField(null=True)),
+                ('sci_gco2e', models.FloatField(null=True)),
+                ('time_reserved_s', models.FloatField(null=True)),
+                ('prompt_token_count', models.BigIntegerField(null=True)),
+                ('output_token_count', models.BigIntegerField(null=True)),
+            ],
+            options={
+                'abstract': False,
+                'managed': False,
+            },
+        ),
+        migrations.CreateModel(
             name='AnswerTally',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -329,12 +362,15 @@ class Migration(migrations.Migration):
                 ('prompt_token_count', models.BigIntegerField()),
                 ('output_token_count', models.BigIntegerField()),
             ],
-            options={
-                'indexes': [models.Index(fields=['study_id'], name='answer_tally_study'), models.Index(condition=models.Q(('is_folded', False)), fields=['study_id'], name='answer_tally_unfolded')],
-            },
         ),
-        # Django knows neither functions nor triggers.
-        *(migrations.RunSQL(made, f"DROP FUNCTION {name}") for made, name in FUNCTIONS),
-        *(migrations.RunSQL(made, gone) for made, gone in TRIGGERS),
+        # Django knows neither functions nor triggers, and would make a table of what is a view over one.
+        migrations.RunSQL(NOW, "DROP FUNCTION labeling_answers_now(bigint[])"),
+        migrations.RunSQL(MARKS, "DROP TABLE labeling_answermark"),
+        migrations.RunSQL(CURRENT, "DROP VIEW labeling_currentanswer"),
+        migrations.RunSQL(LEDGER, LEDGER_BACK),
+        migrations.AlterModelOptions(name='AnswerTally', options={'managed': False}),
+        migrations.RunSQL(FOLD, "DROP FUNCTION labeling_fold_answers()"),
+        migrations.RunSQL(COUNTED, "DROP FUNCTION labeling_answer_tally_now()"),
         migrations.RunSQL(FILL, migrations.RunSQL.noop),
+        *(migrations.RunSQL(made, gone) for made, gone in (*watching(), *FOLDING)),
     ]

@@ -1,8 +1,11 @@
 """Count what the endpoint does by the hour, as it does it (router/models/hours.py).
 
-A statement-level trigger on each of the three tables appends the differences that a statement made: what its new rows
-are counted as, less what its old rows were. Each is worked out from the row alone, so that nothing has to be locked and
-whatever else is going on does not matter. `router_<rollup>_now()` counts all rows anew, for whoever doubts.
+A statement-level trigger on each of the three tables copies what counts of the rows that a statement touched into a
+table of changes, its new rows with the sign 1 and its old ones with -1, and nothing else: a request must not wait for
+sums. Each rollup is a view: what is in its ledger, and what the changes add. Whoever commits every 500th change folds
+them into the ledgers; a statement of more rows than that appends its differences to the ledgers itself. Each is worked
+out from the row alone, so that nothing has to be locked and whatever else is going on does not matter.
+`router_<rollup>_now()` counts all rows anew, for whoever doubts.
 """
 
 import benchmarks.models.rollups
@@ -41,6 +44,10 @@ class Counted:
     def columns(self):
         return ", ".join([*self.key, *self.sums])
 
+    @property
+    def ledger(self):
+        return f"{self.table}_ledger"
+
     def differences(self, signed):
         """Return the query of what signed rows add to each key."""
         chosen = ", ".join(f"{made} AS {column}" for column, made in (self.key | self.sums).items())
@@ -49,11 +56,11 @@ class Counted:
         return f"SELECT {chosen} FROM ({self.rows.format(rows=signed)}) AS counted GROUP BY {places} HAVING {nothing}"
 
     def appended(self, signed):
-        return f"INSERT INTO {self.table} ({self.columns}) {self.differences(signed)} RETURNING id"
+        return f"INSERT INTO {self.ledger} ({self.columns}) {self.differences(signed)}"
 
     def fold(self):
         keys, sums = (", ".join(f"'{one}'" for one in names) for names in (self.key, self.sums))
-        return f"benchmarks_fold_rollup('{self.table}', 'began_at', ARRAY[{keys}], ARRAY[{sums}])"
+        return f"benchmarks_fold_rollup('{self.ledger}', 'began_at', ARRAY[{keys}], ARRAY[{sums}])"
 
 
 def hour_of(column):
@@ -152,49 +159,93 @@ ATTEMPT_TIMES = latencies(f"""
     ) AS taken (part, ms)
     WHERE outcome = 'finished' AND ms IS NOT NULL
 """)
+# each table with its rollups, the columns that these need, and which latencies are its own
 WATCHED = {
-    "requests": ("router_gatewayrequest", (REQUESTS, REQUEST_TIMES)),
-    "decisions": ("router_routingdecision", (DECISIONS, ALTERNATIVES, DECISION_TIMES)),
-    "attempts": ("router_upstreamattempt", (ATTEMPTS, ATTEMPT_TIMES)),
-}
-SIGNED = {
-    "INSERT": "SELECT 1 AS sign, new_rows.* FROM new_rows",
-    "DELETE": "SELECT -1 AS sign, old_rows.* FROM old_rows",
-    "UPDATE": (
-        "SELECT 1 AS sign, new_rows.* FROM new_rows UNION ALL SELECT -1 AS sign, old_rows.* FROM old_rows"
+    "requests": (
+        "router_gatewayrequest", (REQUESTS, REQUEST_TIMES), ("total",),
+        "surface, state, error_code, cache_hit, background_task, instead_of_id, started_at, finished_at, "
+        "cache_saved_gco2e",
     ),
-}
-ROWS = {
+    "decisions": (
+        "router_routingdecision", (DECISIONS, ALTERNATIVES, DECISION_TIMES), ("decision",),
+        "request_id, category_id, chosen_id, policy, version_id, reason, predicted_quality, predicted_sci_gco2e, "
+        "discarded_sci_gco2e, embedding_ms, search_ms, choice_ms, baseline_id, candidates, steps, decided_at",
+    ),
+    "attempts": (
+        "router_upstreamattempt", (ATTEMPTS, ATTEMPT_TIMES), ("first_token", "upstream"),
+        "deployment_id, outcome, prompt_token_count, output_token_count, time_to_first_token_ns, started_at, "
+        "finished_at",
+    ),
+}  # fmt: skip
+ROLLUPS = {one.name: one for _, rollups, _, _ in WATCHED.values() for one in rollups}
+CHANGES = {what: f"router_{what}_changes" for what in WATCHED}
+REFERENCING = {
     "INSERT": "NEW TABLE AS new_rows",
     "DELETE": "OLD TABLE AS old_rows",
     "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
 }
+SIGNED = {"INSERT": ((1, "new_rows"),), "DELETE": ((-1, "old_rows"),), "UPDATE": ((-1, "old_rows"), (1, "new_rows"))}
+# of the runs before an answer it only counts that there were none; why they were discarded must not outlive the request
+COPIED_STEPS = "CASE WHEN steps = '[]' THEN steps END AS steps"
+LOCK = "PERFORM pg_advisory_xact_lock(hashtext('router_fold_hours'));"
 
 
-def appending(rollups, signed, folds):
-    """Return the statements that append differences, and fold every some hundred rows."""
-    parts = ", ".join(f"part_{place} AS ({one.appended(signed)})" for place, one in enumerate(rollups))
-    ids = " UNION ALL ".join(f"SELECT id FROM part_{place}" for place in range(len(rollups)))
+def changes_table(what, table, columns):
+    return (
+        f"CREATE TABLE {CHANGES[what]} AS SELECT 1::smallint AS sign, {columns} FROM {table} WITH NO DATA; "
+        f"ALTER TABLE {CHANGES[what]} ADD id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    )
+
+
+def view(one):
+    """Return the statements that put a view in front of a ledger."""
+    changed = [
+        f"SELECT 0::bigint, false, {one.columns} FROM ({source.differences(f'SELECT * FROM {CHANGES[what]}')}) AS {what}"
+        for what, (_, rollups, _, _) in WATCHED.items()
+        for source in rollups
+        if source.name == one.name
+    ]
+    began, unfolded = f"{one.name}_began", f"{one.name}_unfolded"
+    return (
+        f"ALTER TABLE {one.table} RENAME TO {one.ledger}; "
+        f"CREATE INDEX {began} ON {one.ledger} (began_at); "
+        f"CREATE INDEX {unfolded} ON {one.ledger} (began_at) WHERE NOT is_folded; "
+        f"CREATE VIEW {one.table} AS "
+        f"SELECT id, is_folded, {one.columns} FROM {one.ledger} UNION ALL {' UNION ALL '.join(changed)}",
+        f"DROP VIEW {one.table}; DROP INDEX {began}, {unfolded}; ALTER TABLE {one.ledger} RENAME TO {one.table}",
+    )
+
+
+def changed_function(what, event, rollups, columns):
+    """Return a trigger's function: few rows are copied, many summed at once (planned only where that happens)."""
+    copied = columns.replace("steps", COPIED_STEPS)
+    signed = " UNION ALL ".join(f"SELECT {sign}::smallint AS sign, {copied} FROM {rows}" for sign, rows in SIGNED[event])
+    appended = " ".join(f"EXECUTE $q${one.appended(signed)}$q$;" for one in rollups)
     return f"""
-        WITH {parts}
-        SELECT bool_or(id % {FOLD_EVERY} = 0) INTO is_long FROM ({ids}) AS appended;
-        IF is_long THEN
-            {folds}
-        END IF;
-    """
-
-
-def trigger_function(what, rollups):
-    folds = " ".join(f"PERFORM {one.fold()};" for one in rollups)
-    return f"""
-CREATE FUNCTION router_{what}_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    is_long boolean;
+CREATE FUNCTION router_{what}_{event.lower()}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' THEN {appending(rollups, SIGNED["INSERT"], folds)}
-    ELSIF TG_OP = 'DELETE' THEN {appending(rollups, SIGNED["DELETE"], folds)}
-    ELSE {appending(rollups, SIGNED["UPDATE"], folds)}
+    IF (SELECT count(*) <= {FOLD_EVERY} FROM {SIGNED[event][0][1]}) THEN
+        INSERT INTO {CHANGES[what]} (sign, {columns}) {signed};
+    ELSE
+        {appended}
     END IF;
+    RETURN NULL;
+END $$
+"""
+
+
+def emptied_function(what, rollups, parts):
+    """Return the function that forgets what a table that is emptied was counted as."""
+    own = ", ".join(f"'{part}'" for part in parts)
+    gone = " ".join(
+        f"DELETE FROM {one.ledger}{f' WHERE part IN ({own})' if 'part' in one.key else ''};" for one in rollups
+    )
+    return f"""
+CREATE FUNCTION router_{what}_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    {LOCK}
+    DELETE FROM {CHANGES[what]};
+    {gone}
     RETURN NULL;
 END $$
 """
@@ -202,43 +253,76 @@ END $$
 
 def recount_functions():
     """Return one function for each rollup that counts everything anew."""
-    sources = {}
-    for table, rollups in WATCHED.values():
-        for one in rollups:
-            counted = one.differences(f"SELECT 1 AS sign, every_row.* FROM {table} AS every_row")
-            sources.setdefault(one.name, (one, []))[1].append(counted)
-    for one, queries in sources.values():
+    for one in ROLLUPS.values():
+        queries = [
+            source.differences(f"SELECT 1 AS sign, every_row.* FROM {table} AS every_row")
+            for table, rollups, _, _ in WATCHED.values()
+            for source in rollups
+            if source.name == one.name
+        ]
         name = f"router_{one.name}_now"
         yield (
             f"CREATE FUNCTION {name}() RETURNS SETOF {one.table} LANGUAGE sql STABLE AS $$ "
             f"SELECT 0::bigint, false, {one.columns} FROM ({' UNION ALL '.join(queries)}) AS now $$",
-            f"{name}()",
+            f"DROP FUNCTION {name}()",
         )
 
 
 def fold_function():
-    rollups = {one.name: one for _, watched in WATCHED.values() for one in watched}
-    folds = " + ".join(one.fold() for one in rollups.values())
-    return f"CREATE FUNCTION router_fold_hours() RETURNS bigint LANGUAGE sql AS $$ SELECT {folds} $$"
-
-
-FUNCTIONS = [
-    (fold_function(), "router_fold_hours()"),
-    *recount_functions(),
-    *((trigger_function(what, rollups), f"router_{what}_changed()") for what, (_, rollups) in WATCHED.items()),
-]
-TRIGGERS = [
-    (
-        f"CREATE TRIGGER hours_{event.lower()} AFTER {event} ON {table} REFERENCING {ROWS[event]} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION router_{what}_changed()",
-        f"DROP TRIGGER hours_{event.lower()} ON {table}",
+    taken = ", ".join(f"taken_{what} AS (DELETE FROM {changes} RETURNING *)" for what, changes in CHANGES.items())
+    appended = ", ".join(
+        f"appended_{what}_{place} AS ({one.appended(f'SELECT * FROM taken_{what}')})"
+        for what, (_, rollups, _, _) in WATCHED.items()
+        for place, one in enumerate(rollups)
     )
-    for what, (table, _) in WATCHED.items()
-    for event in ROWS
+    counted = " + ".join(f"(SELECT count(*) FROM taken_{what})" for what in WATCHED)
+    return f"""
+CREATE FUNCTION router_fold_hours() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    folded bigint;
+BEGIN
+    {LOCK}
+    WITH {taken}, {appended} SELECT {counted} INTO folded;
+    RETURN folded + {" + ".join(one.fold() for one in ROLLUPS.values())};
+END $$
+"""
+
+
+def triggers():
+    for what, (table, rollups, parts, columns) in WATCHED.items():
+        for event in (*SIGNED, "TRUNCATE"):
+            function, trigger = f"router_{what}_{event.lower()}()", f"hours_{event.lower()}"
+            is_emptied = event == "TRUNCATE"
+            yield (
+                emptied_function(what, rollups, parts) if is_emptied else changed_function(what, event, rollups, columns),
+                f"DROP FUNCTION {function}",
+            )
+            yield (
+                f"CREATE TRIGGER {trigger} AFTER {event} ON {table} "
+                f"{'' if is_emptied else f'REFERENCING {REFERENCING[event]}'} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}",
+                f"DROP TRIGGER {trigger} ON {table}",
+            )
+    for table, when in [(one, "") for one in CHANGES.values()] + [
+        (one.ledger, "NOT NEW.is_folded AND") for one in ROLLUPS.values()
+    ]:
+        yield (
+            f"CREATE CONSTRAINT TRIGGER fold AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+            f"WHEN ({when} NEW.id % {FOLD_EVERY} = 0) EXECUTE FUNCTION benchmarks_fold_soon('router_fold_hours')",
+            f"DROP TRIGGER fold ON {table}",
+        )
+
+
+MADE = [
+    *(
+        (changes_table(what, table, columns), f"DROP TABLE {CHANGES[what]}")
+        for what, (table, _, _, columns) in WATCHED.items()
+    ),
+    *(view(one) for one in ROLLUPS.values()),
 ]
 FILL = "; ".join(
-    f"INSERT INTO {one.table} (is_folded, {one.columns}) SELECT true, {one.columns} FROM router_{one.name}_now()"
-    for one in {one.name: one for _, rollups in WATCHED.values() for one in rollups}.values()
+    f"INSERT INTO {one.ledger} (is_folded, {one.columns}) SELECT true, {one.columns} FROM router_{one.name}_now()"
+    for one in ROLLUPS.values()
 )
 
 
@@ -265,9 +349,6 @@ class Migration(migrations.Migration):
                 ('chosen_gco2e', benchmarks.models.rollups.ExactSum()),
                 ('alternative_gco2e', benchmarks.models.rollups.ExactSum()),
             ],
-            options={
-                'indexes': [models.Index(fields=['began_at'], name='alternative_hour_began'), models.Index(condition=models.Q(('is_folded', False)), fields=['began_at'], name='alternative_hour_unfolded')],
-            },
         ),
         migrations.CreateModel(
             name='AttemptHour',
@@ -285,9 +366,6 @@ class Migration(migrations.Migration):
                 ('ended_count', models.BigIntegerField()),
                 ('duration_ms', benchmarks.models.rollups.ExactSum()),
             ],
-            options={
-                'indexes': [models.Index(fields=['began_at'], name='attempt_hour_began'), models.Index(condition=models.Q(('is_folded', False)), fields=['began_at'], name='attempt_hour_unfolded')],
-            },
         ),
         migrations.CreateModel(
             name='DecisionHour',
@@ -311,9 +389,6 @@ class Migration(migrations.Migration):
                 ('timed_count', models.BigIntegerField()),
                 ('duration_ms', benchmarks.models.rollups.ExactSum()),
             ],
-            options={
-                'indexes': [models.Index(fields=['began_at'], name='decision_hour_began'), models.Index(condition=models.Q(('is_folded', False)), fields=['began_at'], name='decision_hour_unfolded')],
-            },
         ),
         migrations.CreateModel(
             name='LatencyHour',
@@ -327,9 +402,6 @@ class Migration(migrations.Migration):
                 ('occurrence_count', models.BigIntegerField()),
                 ('duration_ms', benchmarks.models.rollups.ExactSum()),
             ],
-            options={
-                'indexes': [models.Index(fields=['began_at'], name='latency_hour_began'), models.Index(condition=models.Q(('is_folded', False)), fields=['began_at'], name='latency_hour_unfolded')],
-            },
         ),
         migrations.CreateModel(
             name='RequestHour',
@@ -349,12 +421,15 @@ class Migration(migrations.Migration):
                 ('cache_saved_count', models.BigIntegerField()),
                 ('cache_saved_gco2e', benchmarks.models.rollups.ExactSum()),
             ],
-            options={
-                'indexes': [models.Index(fields=['began_at'], name='request_hour_began'), models.Index(condition=models.Q(('is_folded', False)), fields=['began_at'], name='request_hour_unfolded')],
-            },
         ),
-        # Django knows neither functions nor triggers.
-        *(migrations.RunSQL(made, f"DROP FUNCTION {name}") for made, name in FUNCTIONS),
-        *(migrations.RunSQL(made, gone) for made, gone in TRIGGERS),
+        # Django knows neither functions nor triggers, and would make a table of what is a view over one.
+        *(migrations.RunSQL(made, gone) for made, gone in MADE),
+        *(
+            migrations.AlterModelOptions(name=name, options={'managed': False})
+            for name in ('AlternativeHour', 'AttemptHour', 'DecisionHour', 'LatencyHour', 'RequestHour')
+        ),
+        *(migrations.RunSQL(made, gone) for made, gone in recount_functions()),
+        migrations.RunSQL(fold_function(), "DROP FUNCTION router_fold_hours()"),
         migrations.RunSQL(FILL, migrations.RunSQL.noop),
+        *(migrations.RunSQL(made, gone) for made, gone in triggers()),
     ]

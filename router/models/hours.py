@@ -1,12 +1,12 @@
 """What happened in each hour, kept current by triggers on requests, decisions and attempts.
 
-Each table is counted from its own rows alone, so that no writer has to look at another's. The ids are plain numbers, 0
+Each is a view over a ledger and the changes that wait to be folded into it. Each table is counted from its own rows
+alone, so that no writer has to look at another's. The ids are plain numbers, 0
 for none: differences outlive what was deleted until they are folded. Figures of decisions that answered no request
 (comparisons, previews) have `is_live` false.
 """
 
 from django.db import models
-from django.db.models import Q
 
 from benchmarks.models.rollups import ExactSum, Rollup
 
@@ -39,10 +39,7 @@ class RequestHour(Hour):
     cache_saved_gco2e = ExactSum()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["began_at"], name="request_hour_began"),
-            models.Index(fields=["began_at"], condition=Q(is_folded=False), name="request_hour_unfolded"),
-        ]
+        managed = False
 
 
 class DecisionHour(Hour):
@@ -65,10 +62,7 @@ class DecisionHour(Hour):
     duration_ms = ExactSum()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["began_at"], name="decision_hour_began"),
-            models.Index(fields=["began_at"], condition=Q(is_folded=False), name="decision_hour_unfolded"),
-        ]
+        managed = False
 
 
 class AlternativeHour(Hour):
@@ -88,10 +82,7 @@ class AlternativeHour(Hour):
     alternative_gco2e = ExactSum()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["began_at"], name="alternative_hour_began"),
-            models.Index(fields=["began_at"], condition=Q(is_folded=False), name="alternative_hour_unfolded"),
-        ]
+        managed = False
 
 
 class AttemptHour(Hour):
@@ -108,10 +99,7 @@ class AttemptHour(Hour):
     duration_ms = ExactSum()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["began_at"], name="attempt_hour_began"),
-            models.Index(fields=["began_at"], condition=Q(is_folded=False), name="attempt_hour_unfolded"),
-        ]
+        managed = False
 
 
 class LatencyHour(Hour):
@@ -130,7 +118,4 @@ class LatencyHour(Hour):
     duration_ms = ExactSum()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["began_at"], name="latency_hour_began"),
-            models.Index(fields=["began_at"], condition=Q(is_folded=False), name="latency_hour_unfolded"),
-        ]
+        managed = False

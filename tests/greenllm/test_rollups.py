@@ -11,18 +11,20 @@ from io import StringIO
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from benchmarks.models import Response
 from greenllm.rollups import check_rollups, fold_rollups
-from labeling.models import AnswerFact, AnswerTally
+from labeling.answer_tally import AnswerFact
+from labeling.models import AnswerTally
 from labeling.ruling import switch_graders_in
 from labeling.verdicts import verdicts_of
 from router.models import (
     AlternativeHour,
     AttemptHour,
     DecisionHour,
+    LatencyHour,
     RequestHour,
 )
 from tests import factories as make
@@ -197,6 +199,18 @@ def counted() -> Counter[tuple[object, ...]]:
     return Counter({row[:-1]: row[-1] for row in rows if row[-1]})
 
 
+def verdicts_counted() -> dict[str, int]:
+    rows = AnswerTally.objects.values_list("verdict").annotate(count=Sum("answer_count")).order_by()
+    return {verdict: count for verdict, count in rows if count}
+
+
+def number(query: str) -> int:
+    """Return the one number that a query says."""
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return int(cursor.fetchone()[0])
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 class TestManyWritersAtOnce:
@@ -210,7 +224,9 @@ class TestManyWritersAtOnce:
         for one in writers:
             one.start()
         for one in writers:
-            one.join()
+            while one.is_alive():
+                assert wrong() == {}  # whatever is written and folded meanwhile
+                one.join(timeout=0.05)
         print(done)  # noqa: T201
         assert sum(count for name, count in done.items() if name.startswith("changes")) >= CHANGES
         assert wrong() == {}
@@ -218,6 +234,7 @@ class TestManyWritersAtOnce:
         assert min(model.objects.count() for model in (RequestHour, DecisionHour, AlternativeHour, AttemptHour)) > 0
         fold_rollups()
         assert wrong() == {}
+        assert number("SELECT count(*) FROM labeling_answermark") == 0
         assert not AnswerTally.objects.filter(is_folded=False).exists()
         assert counted() == counted_anew()
 
@@ -238,8 +255,12 @@ class TestAnswerTally:
 
     def test_follows_the_switch_of_the_graders(self) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment(), verdict="correct")
-        assert AnswerFact.objects.get().verdict == "correct"
+        assert verdicts_counted() == {"correct": 1}
         switch_graders_in(category=response.prompt.category, is_on=False, person_id=None)
+        assert verdicts_counted() == {"": 1}
+        assert number("SELECT count(*) FROM labeling_currentanswer WHERE verdict = ''") == 1
+        fold_rollups()
+        assert verdicts_counted() == {"": 1}
         assert AnswerFact.objects.get().verdict == ""
 
     def test_forgets_an_answer_that_is_deleted(self) -> None:
@@ -248,12 +269,40 @@ class TestAnswerTally:
         assert not AnswerTally.objects.exists()
         assert not AnswerFact.objects.exists()
 
-    def test_is_folded_after_some_hundred_differences(self) -> None:
+    @pytest.mark.django_db(transaction=True)
+    def test_is_folded_after_some_hundred_changes(self) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment())
-        for number in range(600):
-            Response.objects.filter(pk=response.pk).update(output_token_count=number)
-        assert AnswerTally.objects.count() < 600
+        for count in range(600):
+            Response.objects.filter(pk=response.pk).update(output_token_count=count)
+        assert number("SELECT count(*) FROM labeling_answermark") < 600
+        assert AnswerFact.objects.get().output_token_count is not None
         assert AnswerTally.objects.aggregate(sum=Sum("output_token_count"))["sum"] == 599
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_folded_once_by_a_transaction_of_many_changes(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        with transaction.atomic():
+            for count in range(1200):
+                Response.objects.filter(pk=response.pk).update(output_token_count=count)
+        assert number("SELECT count(*) FROM labeling_answermark") == 0
+        assert AnswerTally.objects.aggregate(sum=Sum("output_token_count"))["sum"] == 1199
+
+    def test_follows_a_table_of_labels_that_is_emptied(self) -> None:
+        make.make_label(make.make_response(make.make_prompt(), make.make_deployment()), "incorrect")
+        fold_rollups()
+        make.make_label(make.make_response(make.make_prompt(), make.make_deployment("b")), "correct")
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE labeling_label CASCADE")
+        assert verdicts_counted() == {"": 2}
+        assert wrong() == {}
+
+    def test_forgets_answers_whose_table_is_emptied(self) -> None:
+        make.make_response(make.make_prompt(), make.make_deployment())
+        fold_rollups()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE benchmarks_response CASCADE")
+        assert not AnswerTally.objects.exists()
+        assert wrong() == {}
 
 
 @pytest.mark.django_db
@@ -264,6 +313,34 @@ class TestHours:
         request.save()
         rows = RequestHour.objects.values_list("state").annotate(count=Sum("request_count"), ms=Sum("duration_ms"))
         assert [row for row in rows.order_by() if row[1]] == [("answered", 1, 40)]
+
+    def test_sum_a_statement_of_many_rows_at_once(self) -> None:
+        many = """
+            INSERT INTO router_gatewayrequest (public_id, surface, requested_model, background_task, prompt_text,
+                prompt_sha256, cache_hit, cache_saved_quality, state, error_code, error, started_at, finished_at)
+            SELECT 'req_' || one, 'openai', 'auto', '', '', '', '', '', 'answered', '', '', now(), now()
+            FROM generate_series(1, 600) AS one
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(many)
+            cursor.execute("UPDATE router_gatewayrequest SET state = 'failed'")
+        assert number("SELECT count(*) FROM router_requests_changes") == 0
+        rows = RequestHour.objects.values_list("state").annotate(count=Sum("request_count")).order_by()
+        assert [row for row in rows if row[1]] == [("failed", 600)]
+        assert wrong() == {}
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM router_gatewayrequest")
+        fold_rollups()
+        assert not RequestHour.objects.exists()
+
+    def test_forget_requests_whose_table_is_emptied(self) -> None:
+        make.make_decision(request=make.make_gateway_request(), chosen=make.make_deployment())
+        fold_rollups()
+        make.make_gateway_request()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE router_gatewayrequest CASCADE")
+        assert not any(model.objects.exists() for model in (RequestHour, DecisionHour, LatencyHour))
+        assert wrong() == {}
 
     def test_compare_the_choice_with_every_candidate_of_the_same_quality(self) -> None:
         chosen, other, unlike = (make.make_deployment(name) for name in ("small", "large", "guessed"))
@@ -292,8 +369,10 @@ class TestCheckRollups:
         said = StringIO()
         call_command("check_rollups", stdout=said)
         assert "labeling_answertally: 1 rows, right" in said.getvalue()
+        fold_rollups()
         AnswerFact.objects.update(output_token_count=5)
-        RequestHour.objects.update(request_count=2)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE router_requesthour_ledger SET request_count = 2")
         with pytest.raises(CommandError, match="Add --repair"):
             call_command("check_rollups", stdout=said)
         assert wrong() == {"labeling_answerfact": 1, "labeling_answertally": 1, "router_requesthour": 1}

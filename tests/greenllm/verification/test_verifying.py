@@ -14,6 +14,7 @@ from benchmarks.models import ChannelReading, EnergyTrace, Measurement, Response
 from benchmarks.queueing import enqueue_study, queue_of
 from benchmarks.scoring import apply_score, basis_of
 from benchmarks.traces import pack
+from greenllm.rollups import fold_rollups
 from greenllm.verification.verifying import verify
 from labeling.models import Label
 from router.index import VectorStore
@@ -60,6 +61,7 @@ def answer(store: VectorStore) -> Response:
     KeyDay.objects.create(api_key=key, day=make.NOW.date(), spent_gco2e=0.2, request_count=1)
     hour = make.NOW.replace(minute=0, second=0)
     KeyHour.objects.create(api_key=key, began_at=hour, spent_gco2e=0.2, request_count=1)
+    fold_rollups()
     return response
 
 
@@ -123,8 +125,10 @@ BREAKS = [
     ("scores", "UPDATE benchmarks_measurement SET carbon_intensity_gco2e_per_kwh = 1", "has an SCI of"),
     ("verdicts", "UPDATE labeling_answerfact SET verdict = 'incorrect'", "counts as incorrect .* say correct"),
     ("verdicts", "UPDATE labeling_answerfact SET verdict = '', verdict_source = ''", r"counts as unjudged \(nobody\)"),
-    ("rollups", "UPDATE labeling_answertally SET answer_count = answer_count + 1", r"labeling_answertally: \d wrong"),
-    ("rollups", "UPDATE router_requesthour SET request_count = request_count + 1", r"router_requesthour: \d wrong"),
+    ("rollups", "UPDATE labeling_answertally_ledger SET answer_count = answer_count + 1",
+     r"labeling_answertally: \d wrong"),
+    ("rollups", "UPDATE router_requesthour_ledger SET request_count = request_count + 1",
+     r"router_requesthour: \d wrong"),
     ("decisions", "UPDATE router_routingdecision SET candidates = jsonb_set(candidates, '{0,is_chosen}', 'false') || "
      "jsonb_build_array(jsonb_set(candidates -> 1, '{is_chosen}', 'true'))", "is not the chosen model"),
     ("decisions", "UPDATE router_routingdecision SET candidates = candidates - 0", "is none of its candidates"),
