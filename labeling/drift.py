@@ -58,7 +58,7 @@ class Drift:
 
 def drift(*, per: Per, person_id: int | None = None) -> Drift:
     """Return how the labels of one person, or of all, change, in at most `MOST_PERIODS` periods; in two queries."""
-    length = _length(per, person_id)
+    length = period_length(per, person_id)
     return Drift(per, length, _periods(per, length, person_id=person_id).get(None, ()))
 
 
@@ -103,7 +103,7 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def _length(per: Per, person_id: int | None) -> int:
+def period_length(per: Per, person_id: int | None = None) -> int:
     """Return how long a period is so that there are not too many."""
     with connection.cursor() as cursor:
         cursor.execute(_SPAN, {"person": person_id})

@@ -93,8 +93,13 @@ class Shown:
     @property
     def qualities(self) -> str:
         """Return how the costs came about, with the number of each."""
+        return ", ".join(f"{name} (n = {n:,})" for name, n in self.quality_counts) or "not told"
+
+    @property
+    def quality_counts(self) -> list[tuple[str, int]]:
+        """Return how the costs came about with the number of each, for badges."""
         counts = self.report["qualities"]
-        return ", ".join(f"{name} (n = {counts[name]:,})" for name in _QUALITIES if name in counts) or "not told"
+        return [(name, counts[name]) for name in _QUALITIES if name in counts]
 
     @property
     def own(self) -> Cell:

@@ -39,13 +39,15 @@ def show_overview(
     """Render the page with its forms, filled as far as a person has filled them."""
     evaluations = Evaluation.objects.select_related("made_by", "version").defer("report", "plan").order_by("-pk")
     versions = Paginator(all_versions(), _VERSIONS_PER_PAGE).get_page(request.GET.get("versions"))
-    first = all_versions().first() if versions.number > 1 else next(iter(versions.object_list), None)
-    latest_id = first.pk if first else 0
+    newest = list(all_versions()[:2] if versions.number > 1 else versions[:2])
+    latest_id = newest[0].pk if newest else 0
     context = {
+        **_latest_finished(),
         "page": Paginator(evaluations, _EVALUATIONS_PER_PAGE).get_page(request.GET.get("page")),
         "versions": versions,
         "version_rows": [version_row(one, latest_id=latest_id) for one in versions],
-        "in_force": version_row(first, latest_id=latest_id) if first else untuned(),
+        "in_force": version_row(newest[0], latest_id=latest_id) if newest else untuned(),
+        "before": version_row(newest[1], latest_id=latest_id) if len(newest) > 1 else None,
         "checkers": Paginator(checker_figures(), _CHECKERS_PER_PAGE).get_page(request.GET.get("checkers")),
         "least_accepted": LEAST_ACCEPTED,
         "form": form,
@@ -65,8 +67,8 @@ def evaluation(request: HttpRequest, evaluation_id: int) -> HttpResponse:
     found = _found(evaluation_id)
     context: dict[str, Any] = {**_progress(found), "may_tune": may(request, CHANGE_FEDERATION)}
     if found.report is not None:
-        shown = Shown(found.report)
-        context |= {"shown": shown, "report": found.report, "charts": shown.charts, "tuning": _tuning(found, shown)}
+        context |= _report_parts(found.report)
+        context["tuning"] = _tuning(found, context["shown"])
     return render(request, "evaluations/evaluation.html", context)
 
 
@@ -106,6 +108,21 @@ def as_csv_file(request: HttpRequest, evaluation_id: int, table: str) -> HttpRes
     response = HttpResponse(as_csv(sheet), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="evaluation-{evaluation_id}-{table}.csv"'
     return response
+
+
+def _latest_finished() -> dict[str, Any]:
+    """Return the latest finished evaluation with its charts; nothing where none is finished."""
+    finished = Evaluation.objects.filter(kind=Evaluation.Kind.EVALUATION, state=Evaluation.State.FINISHED)
+    latest = finished.order_by("-pk").first()
+    if latest is None or latest.report is None:
+        return {"latest": None}
+    return {"latest": latest, **_report_parts(latest.report)}
+
+
+def _report_parts(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what the sections of a report need."""
+    shown = Shown(report)
+    return {"shown": shown, "report": report, "charts": shown.charts}
 
 
 def _found(evaluation_id: int) -> Evaluation:

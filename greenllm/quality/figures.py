@@ -59,6 +59,30 @@ def drift_chart(series: Series, *, x_title: str, of_days: bool) -> Chart:
     )  # fmt: skip
 
 
+def pace_chart(days: Sequence[str], labels: Sequence[int], per_hour: Sequence[float | None]) -> Chart:
+    """Return how many labels came in each stretch, named by its first day (UTC); `per_hour`: per active hour."""
+    busiest = max(zip(labels, days, strict=True), default=(0, "none"))
+    return Chart(
+        id="quality-pace",
+        title="Labels over time",
+        description=f"Bars of {sum(labels)} labels in {len(days)} stretches; the most, {busiest[0]}, from "
+        f"{busiest[1]} on. The table has all, with labels per active hour.",
+        figure={
+            "data": [
+                {
+                    "type": "bar", "name": "Labels", "x": list(days), "y": list(labels),
+                    "text": ["" if one is None else f"{one:.0f} an active hour" for one in per_hour],
+                    "textposition": "none", "marker": {"color": PALETTE[0]},
+                }
+            ],
+            "layout": {
+                "xaxis": {"title": {"text": "First day (UTC)"}, "type": "category" if len(days) == 1 else "date"},
+                "yaxis": {"title": {"text": "Labels"}, "rangemode": "tozero"},
+            },
+        },
+    )  # fmt: skip
+
+
 def _shares(chart_id: str, title: str, series: Series, x_title: str) -> Chart:
     return _chart(
         chart_id, f"{title}, with 95 % intervals", series,

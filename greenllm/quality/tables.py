@@ -9,6 +9,7 @@ from labeling.agreement import Agreement
 from labeling.confusion import DECIDED, Concordance, disagreements
 from labeling.drift import drift_of_each
 from labeling.models import Verdict
+from labeling.pace import pace
 from labeling.reliability import ALL, Reliability
 
 _FIGURES = ("raw", "ac1", "alpha")
@@ -42,6 +43,22 @@ def people_sheet(found: Reliability, names: Names) -> Sheet:
             one.seconds, one.labels_per_hour, one.timed_count, "" if one.timed_count else NOT_TIMED,
         )
         for one in found.people
+    )  # fmt: skip
+    return Sheet(header, rows)
+
+
+def pace_sheet(_: Reliability, __: Names) -> Sheet:
+    """Return how many labels came in each stretch of days, with the time that they took."""
+    header = (
+        "first_at", "latest_at", "labels", "people", "labels_per_active_hour", "active_seconds", "timed",
+        "timed_reason",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            one.first_at.isoformat(), one.latest_at.isoformat(), one.label_count, one.person_count, one.labels_per_hour,
+            one.active_seconds if one.timed_count else None, one.timed_count, "" if one.timed_count else NOT_TIMED,
+        )
+        for one in pace().stretches
     )  # fmt: skip
     return Sheet(header, rows)
 
@@ -90,6 +107,7 @@ SHEETS: dict[str, Callable[[Reliability, Names], Sheet]] = {
     "agreement": agreement_sheet,
     "pairs": pairs_sheet,
     "people": people_sheet,
+    "pace": pace_sheet,
     "graders": graders_sheet,
     "disagreements": disagreements_sheet,
     "drift": drift_sheet,

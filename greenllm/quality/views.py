@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may, people_with
-from greenllm.quality.figures import agreement_chart, drift_chart, graders_chart, people_chart
+from greenllm.quality.figures import agreement_chart, drift_chart, graders_chart, pace_chart, people_chart
 from greenllm.quality.showing import (
     DriftForm,
     agreement_series,
@@ -28,6 +28,7 @@ from greenllm.roles import CHANGE_PEOPLE, VIEW_QUALITY
 from labeling.confusion import DECIDED, SUSPICIOUS, Cell, Concordance, answers_in, compare_graders
 from labeling.drift import Per, drift
 from labeling.models import Verdict
+from labeling.pace import pace
 from labeling.reliability import reliability
 from labeling.tallies import people_who_judged
 
@@ -42,17 +43,24 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show agreement, people, graders and suspicious labels."""
     found = reliability()
     names = _names(request, [one.person_id for one in found.people])
+    paced = pace()
     context = {
         "found": found,
         "pairs": [(names[a], names[b], one) for (a, b), one in found.by_pair.items()],
         "people": [(names[one.person_id], one) for one in found.people],
         "graders": [(one, _cells(one)) for one in found.graders],
+        "pace": paced,
         "suspicions": answers_in(cell=SUSPICIOUS, comparison=found.comparison, limit=_FEW),
         "suspicions_url": _url_of(SUSPICIOUS),
         "shows_names": may(request, CHANGE_PEOPLE),
         "charts": {
             "agreement": agreement_chart(agreement_series(found)),
             "people": people_chart(people_series(found, names)),
+            "pace": pace_chart(
+                [one.first_at.date().isoformat() for one in paced.stretches],
+                [one.label_count for one in paced.stretches],
+                [one.labels_per_hour for one in paced.stretches],
+            ),
             "graders": graders_chart(grader_series(found)),
         },
     }

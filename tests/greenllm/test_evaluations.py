@@ -148,13 +148,39 @@ class TestOverview:
     def test_says_how_to_measure_checkers(self) -> None:
         assert "manage.py measure_checkers --study NAME" in client_of(Role.RESEARCHER).get(PAGE).content.decode()
 
+    def test_draws_the_latest_finished_evaluation(self, stored: dict[str, object]) -> None:
+        evaluation(stored, outcomes="older")
+        latest = evaluation(stored, outcomes="newer")
+        evaluation(state="running", outcomes="under-way", told_at=timezone.now())
+        page = client_of(Role.RESEARCHER).get(PAGE).content.decode()
+        assert f'href="/routing/evaluations/{latest.pk}/">Evaluation {latest.pk} in full' in page
+        for chart in ("pareto", "reliability", "steadiness"):
+            assert f'id="evaluation-{chart}-figure"' in page
+            assert page.count(f'id="evaluation-{chart}"') == 1
+        for word in ("best single", "oracle", "expected calibration error", "Same choice", "estimated, n = 700"):
+            assert word in page
+        assert f'href="/routing/evaluations/{latest.pk}/calibration.csv"' in page
+
+    def test_tells_what_counted_before_and_leads_back_to_it(self) -> None:
+        former = PolicyVersion.objects.create(policy="knn", sci_price=4.0)
+        assert "Roll back" not in client_of(Role.ADMIN).get(PAGE).content.decode()
+        PolicyVersion.objects.create(policy="nearest")
+        told = f"Before it counted version {former.pk}, knn (price of SCI: 4.00 per gCO2e"
+        page = client_of(Role.ADMIN).get(PAGE).content.decode()
+        assert told in page
+        assert f"Roll back to version {former.pk}" in page
+        page = client_of(Role.RESEARCHER).get(PAGE).content.decode()
+        assert told in page
+        assert "Roll back to version" not in page
+
     def test_takes_as_many_queries_for_many(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         person = make.make_user()
         for number in range(25):
             version = PolicyVersion.objects.create(policy="floor", fallback=None, made_by=person)
             evaluation({"x": 1}, kind="tuning", version=version, made_by=person, outcomes=f"study-{number}")
         client = client_of(Role.ADMIN)
-        with django_assert_num_queries(12):  # session, person, roles, 2 lists with counts, studies, checkers, notices
+        # session, person, roles, 2 lists with counts, latest evaluation, studies, checkers, notices
+        with django_assert_num_queries(13):
             page = client.get(PAGE).content.decode()
         assert "Page 1 of 2" in page
         assert "Page 1 of 3" in page
@@ -363,6 +389,6 @@ class TestLooks:
         assert version.pk
         for right in (15, 3):
             measure_checkers(study=checked_study(right=right), checkers=[NumberFormatChecker()], now=make.NOW)
-        check_page(site, PAGE, user=admin)
+        check_page(site, PAGE, user=admin, picture="routing")
         for made, name in ((running, "running"), (tuning, "tuning"), (done, "report")):
             check_page(site, f"/routing/evaluations/{made.pk}/", user=admin, picture=f"routing-{name}")

@@ -118,9 +118,21 @@ class TestOverview:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         client = client_of(Role.ADMIN)
         make_labels(12)
-        # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices
-        with django_assert_num_queries(12):
+        # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices;
+        # days, and the labels in them
+        with django_assert_num_queries(14):
             client.get(PAGE)
+
+    def test_draws_the_pace_and_tells_its_numbers(self) -> None:
+        make_labels(6)
+        spread_over_days()
+        page = client_of(Role.RESEARCHER).get(PAGE).content.decode()
+        assert "Bars of 13 labels in 9 stretches; the most, 2, from 2026-01-08 on" in page
+        assert 'data-table="pace"' in page
+        text = client_of(Role.RESEARCHER).get("/label/quality/pace.csv").content.decode()
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert [row["labels"] for row in rows] == ["2", "1", "1", "2", "2", "1", "2", "1", "1"]
+        assert rows[0]["labels_per_active_hour"] != ""
 
     def test_says_why_a_figure_is_missing(self) -> None:
         make.make_label(make.make_response(make.make_prompt(), make.make_deployment()), "correct")
@@ -202,7 +214,7 @@ class TestFiles:
         make_labels()
         client = client_of(Role.ADMIN)
         tables = client.get("/label/quality.json").json()
-        assert set(tables) == {"agreement", "pairs", "people", "graders", "disagreements", "drift"}
+        assert set(tables) == {"agreement", "pairs", "people", "pace", "graders", "disagreements", "drift"}
         over_all = tables["agreement"][-1]
         assert (over_all["category"], over_all["raw_n"], over_all["raw"]) == ("all", 6, pytest.approx(5 / 6))
         assert over_all["raw_low"] < over_all["raw"] <= over_all["raw_high"]
