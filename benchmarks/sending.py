@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import IO
 
 from asgiref.sync import sync_to_async
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 _BLOCK = 256 * 1024
 
@@ -16,6 +16,13 @@ def send_file(file: IO[bytes], *, name: str, content_type: str) -> StreamingHttp
     response = StreamingHttpResponse(_blocks(file), content_type=content_type)
     response["Content-Length"] = str(size)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def announce_file(*, name: str = "", content_type: str = "application/octet-stream") -> HttpResponse:
+    """Answer `HEAD` for a download without making it: its type and its name, where they are known before; no size."""
+    response = HttpResponse(content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"' if name else "attachment"
     return response
 
 

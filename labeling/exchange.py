@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from benchmarks.bundling.archive import BundleError
 from benchmarks.models import Study
-from benchmarks.sending import send_file
+from benchmarks.sending import announce_file, send_file
 from labeling.doors import label_carriers_only
 from labeling.exchanging.entries import FileRefused, Reading
 from labeling.exchanging.formats import Format, format_of, read_labels, written
@@ -148,10 +148,13 @@ def download(request: HttpRequest) -> HttpResponseBase:
     if told not in list(Format):
         raise Http404(f"There is no format {told!r}.")
     chosen = Format(told)
+    name = f"{study.name}-{chosen.value}{chosen.suffix}"
+    if request.method == "HEAD":
+        return announce_file(name=name, content_type=chosen.content_type)
     file = tempfile.TemporaryFile(prefix="greenllm-labels-")  # noqa: SIM115  closed when it has been sent
     for piece in written(study=study, file_format=chosen, with_unlabeled="unlabeled" in request.GET):
         file.write(piece.encode())
-    return send_file(file, name=f"{study.name}-{chosen.value}{chosen.suffix}", content_type=chosen.content_type)
+    return send_file(file, name=name, content_type=chosen.content_type)
 
 
 @require_safe

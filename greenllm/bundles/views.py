@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from benchmarks.bundling.archive import BundleError
 from benchmarks.models import Study
-from benchmarks.sending import send_file
+from benchmarks.sending import announce_file, send_file
 from greenllm.bundles.carriage import pack_study, unpack_study
 from greenllm.bundles.forms import BundleForm
 from greenllm.doors import people_with, readers_with
@@ -24,6 +24,8 @@ from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 def download(request: HttpRequest, name: str) -> HttpResponseBase:
     """Send a study as a bundle; it is written to a file first, so that a refusal is a page and not half an archive."""
     study = get_object_or_404(Study, name=name)
+    if request.method == "HEAD":
+        return announce_file(name=f"{study.name}.zip", content_type="application/zip")
     file = tempfile.TemporaryFile(prefix="greenllm-bundle-")  # noqa: SIM115  closed when it has been sent
     try:
         pack_study(study=study, file=file, now=timezone.now())

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from benchmarks.federating import UnknownModel
 from benchmarks.inference.base import InferenceError
 from benchmarks.models import Study
+from benchmarks.sending import announce_file
 from greenllm.dashboards import charting
 from greenllm.dashboards.queries import latest_study, studies_to_show, study_tables
 from greenllm.dashboards.sheets import Sheet, as_csv
@@ -53,8 +54,11 @@ def chart_csv(request: HttpRequest, chart: str) -> HttpResponse:
     study = _chosen_study(request) or latest_study()
     if study is None:
         raise Http404("no study has begun")
-    response = HttpResponse(as_csv(_sheet_of(study, chart)), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{study.name}-{chart}.csv"'
+    if chart not in charting.TABLE_SHEETS and chart != "figure-2":
+        raise Http404("no chart has this name")
+    response = announce_file(name=f"{study.name}-{chart}.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "GET":
+        response.content = as_csv(_sheet_of(study, chart))
     return response
 
 
@@ -80,8 +84,6 @@ def _chosen_study(request: HttpRequest) -> Study | None:
 def _sheet_of(study: Study, chart: str) -> Sheet:
     if chart in charting.TABLE_SHEETS:
         return charting.TABLE_SHEETS[chart](study_tables(study))
-    if chart != "figure-2":
-        raise Http404("no chart has this name")
     try:
         return charting.comparison_sheet(stored_comparison(study=study))
     except NothingToCompare as error:

@@ -9,6 +9,7 @@ from typing import Any
 from greenllm.charts import PALETTE, SYMBOLS, Chart
 
 _STEPS = 12  # of a mix between two models; on a logarithmic axis it is no straight line
+_WIDE = 6  # costs that are further apart than so many times need few marks
 _MAX_TOLD = 30  # marks that a description lists one by one
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
 
@@ -130,11 +131,12 @@ def steadiness_chart(found: Mapping[str, Mapping[str, float]]) -> Chart:
 
 
 def _ticks(costs: Sequence[float]) -> dict[str, Any]:
-    """Return marks at 1, 2 and 5 times the powers of ten; left to itself the axis writes 2 for 20 too."""
+    """Return marks at 1, 2 and 5 times the powers of ten, closer where costs are; the axis itself writes 2 for 20."""
     if not costs:
         return {}
     first, latest = floor(log10(min(costs))), ceil(log10(max(costs)))
-    values = [step * 10.0**power for power in range(first, latest + 1) for step in (1, 2, 5)]
+    steps = (1, 2, 5) if max(costs) > _WIDE * min(costs) else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    values = [step * 10.0**power for power in range(first, latest + 1) for step in steps]
     return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 

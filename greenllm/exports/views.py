@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from benchmarks.models import Study
-from benchmarks.sending import send_file
+from benchmarks.sending import announce_file, send_file
 from greenllm.doors import readers_with
 from greenllm.exports.queries import export_facts
 from greenllm.exports.writing import KINDS, ExportError, write_export
@@ -41,6 +41,8 @@ def download(request: HttpRequest, name: str, kind: str) -> HttpResponseBase:
     study = get_object_or_404(Study, name=name)
     if kind not in KINDS:
         raise Http404
+    if request.method == "HEAD":
+        return announce_file()  # one file or an archive: that is known only when it is written
     with tempfile.TemporaryDirectory(prefix="greenllm-export-") as parent:
         folder = Path(parent) / f"{study.name}-{kind}"
         try:

@@ -12,6 +12,7 @@ from greenllm.charts import PALETTE, SYMBOLS
 
 Figure = dict[str, Any]  # JSON, whose shape is Plotly's
 
+_FEW_MOMENTS = 3
 _PATTERNS = ("", "/", "\\", "x", ".", "+")
 
 
@@ -43,7 +44,7 @@ def carbon(moments: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Fig
         }
         for number, (name, values) in enumerate(groups.items())
     ]  # fmt: skip
-    return {"data": bars, "layout": {"barmode": "stack", **_over_time("Predicted carbon (mgCO2e)")}}
+    return {"data": bars, "layout": {"barmode": "stack", **_over_time("Predicted carbon (mgCO2e)", moments)}}
 
 
 def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e: Sequence[float]) -> Figure:
@@ -52,7 +53,7 @@ def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e
         _line("Baseline", moments, [grams_to_milligrams(one) for one in baseline_gco2e], 1, dash="dot"),
         _line("Chosen", moments, [grams_to_milligrams(one) for one in chosen_gco2e], 2, fill="tozeroy"),
     ]
-    return {"data": lines, "layout": _over_time("Carbon (mgCO2e)")}
+    return {"data": lines, "layout": _over_time("Carbon (mgCO2e)", moments)}
 
 
 def latency(parts: Sequence[str], median_ms: Sequence[float | None], p95_ms: Sequence[float | None]) -> Figure:
@@ -83,14 +84,18 @@ def calibration(moments: Sequence[str], supposed: Sequence[float], right: Sequen
             },
         },
     ]  # fmt: skip
-    layout = _over_time("Share of answers (%)")
+    layout = _over_time("Share of answers (%)", moments)
     layout["yaxis"]["range"] = [0, 104]
     return {"data": lines, "layout": layout}
 
 
-def _over_time(title: str) -> dict[str, Any]:
+def _over_time(title: str, moments: Sequence[str]) -> dict[str, Any]:
+    """Return the axes of a chart over time; few moments are named themselves, and names lie flat, also on a phone."""
+    axis: dict[str, Any] = {"title": {"text": "Time (UTC)"}, "type": "date", "tickangle": 0, "nticks": 5}
+    if len(moments) <= _FEW_MOMENTS:
+        axis |= {"tickvals": list(moments), "tickformat": "%-d %b<br>%H:%M"}
     return {
-        "xaxis": {"title": {"text": "Time (UTC)"}, "type": "date"},
+        "xaxis": axis,
         "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
         "showlegend": True,
     }

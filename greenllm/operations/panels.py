@@ -45,11 +45,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Shown:
-    """One cell of a table: words, what stands small beneath them, and how dark it is (0 to 5)."""
+    """One cell of a table: words, what stands small beneath them, and how dark it is (0 to 5).
+
+    `value` is what a table sorts it by, None where there is no number; `qualities` are those of the energies in it.
+    """
 
     text: str
     under: str = ""
     heat: int = 0
+    value: float | None = None
+    qualities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class Panel:
     rows: tuple[tuple[Shown, ...], ...]
     sheet: Sheet
     empty: str
+
+    @property
+    def named_rows(self) -> list[list[tuple[str, Shown]]]:
+        """Return the rows with the head of its column before each cell, which phones show beside it."""
+        return [list(zip(self.header, row, strict=True)) for row in self.rows]
 
 
 def routed(look: Look) -> Panel:
@@ -102,8 +112,8 @@ def carbon(look: Look) -> Panel:
         [_iso(one.at) for one in points], {name: [one.gco2e.get(name, 0.0) for one in points] for name in groups}
     )
     rows = tuple(
-        (Shown(_when(one.at, look.span)),
-         Shown(milligrams(sum(one.gco2e.values())), f"n = {sum(one.counts.values()):,}"),
+        (_time(one.at, look.span),
+         _mass(sum(one.gco2e.values()), sum(one.counts.values())),
          *(_mass(one.gco2e.get(name), one.counts.get(name, 0)) for name in groups))
         for one in points
     )  # fmt: skip
@@ -152,7 +162,7 @@ def latency(look: Look) -> Panel:
     rows = tuple(
         (
             Shown(_PARTS[one.part], f"n = {one.n:,}"),
-            *(Shown(_ms(ms)) for ms in (one.mean_ms, one.median_ms, one.p95_ms)),
+            *(Shown(_ms(ms), value=ms) for ms in (one.mean_ms, one.median_ms, one.p95_ms)),
         )
         for one in found
     )
@@ -180,10 +190,14 @@ def calibration(look: Look) -> Panel:
     )
     rows = tuple(
         (
-            Shown(_when(one.at, look.span), f"version {one.version_id}" if one.version_id else "no version"),
-            Shown(percent(one.supposed), f"n = {one.n:,}"),
-            Shown(percent(one.right.value if one.right else None), percent_interval(one.right)),
-            Shown(f"{100 * one.drift:+.1f} points"),
+            _time(one.at, look.span, f"version {one.version_id}" if one.version_id else "no version"),
+            Shown(percent(one.supposed), f"n = {one.n:,}", value=one.supposed),
+            Shown(
+                percent(one.right.value if one.right else None),
+                percent_interval(one.right),
+                value=one.right.value if one.right else None,
+            ),
+            Shown(f"{100 * one.drift:+.1f} points", value=one.drift),
         )
         for one in found
     )
@@ -209,9 +223,10 @@ def carbon_calibration(look: Look) -> Panel:
     for trace, name in zip(drawn["data"], ("Measured", "Predicted"), strict=True):
         trace["name"] = name
     rows = tuple(
-        (Shown(_when(one.at, look.span), ", ".join(one.qualities)),
-         Shown(milligrams(one.predicted_gco2e), f"n = {one.n:,}"),
-         Shown(milligrams(one.measured_gco2e)), Shown(NONE if one.ratio is None else f"{one.ratio:.2f}"))
+        (_time(one.at, look.span),
+         Shown(milligrams(one.predicted_gco2e), f"n = {one.n:,}", value=one.predicted_gco2e),
+         Shown(milligrams(one.measured_gco2e), value=one.measured_gco2e, qualities=tuple(one.qualities)),
+         Shown(NONE if one.ratio is None else f"{one.ratio:.2f}", value=one.ratio))
         for one in found
     )  # fmt: skip
     sheet = Sheet(
@@ -262,26 +277,31 @@ def _saving_values(one: SavingPoint) -> tuple[Value, ...]:
 def _saving_row(one: SavingPoint, span: Span) -> tuple[Shown, ...]:
     saving = one.saving
     return (
-        Shown(_when(one.at, span), f"n = {saving.n:,}"),
-        Shown(milligrams(saving.chosen_gco2e)),
-        Shown(milligrams(saving.baseline_gco2e)),
-        Shown(milligrams(saving.saved_gco2e)),
-        Shown(percent(saving.share)),
+        _time(one.at, span, f"n = {saving.n:,}"),
+        Shown(milligrams(saving.chosen_gco2e), value=saving.chosen_gco2e),
+        Shown(milligrams(saving.baseline_gco2e), value=saving.baseline_gco2e),
+        Shown(milligrams(saving.saved_gco2e), value=saving.saved_gco2e),
+        Shown(percent(saving.share), value=saving.share),
     )
 
 
 def _share(count: int, total: int) -> Shown:
     if not total or not count:
         return Shown(NONE)
-    return Shown(percent(count / total), f"{count:,}", min(_HEAT_LEVELS, 1 + int(_HEAT_LEVELS * count / total)))
+    heat = min(_HEAT_LEVELS, 1 + int(_HEAT_LEVELS * count / total))
+    return Shown(percent(count / total), f"{count:,}", heat, count / total)
 
 
 def _mass(mass_g: float | None, n: int) -> Shown:
-    return Shown(milligrams(mass_g), f"n = {n:,}") if n and mass_g is not None else Shown(NONE, "n = 0")
+    return Shown(milligrams(mass_g), f"n = {n:,}", value=mass_g) if n and mass_g is not None else Shown(NONE, "n = 0")
 
 
 def _ms(duration_ms: float | None) -> str:
     return NONE if duration_ms is None else significant(duration_ms)
+
+
+def _time(at: datetime, span: Span, under: str = "") -> Shown:
+    return Shown(_when(at, span), under, value=at.timestamp())
 
 
 def _when(at: datetime, span: Span) -> str:

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from benchmarks.models import Deployment
+from benchmarks.sending import announce_file
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may_read, readers_with
 from greenllm.operations.panels import PANELS, panel_sheet, panels
@@ -64,8 +65,9 @@ def chart_csv(request: HttpRequest, chart: str) -> HttpResponse:
         asked = asked_in(request.GET.dict(), now=timezone.now())
     except UnusableSpan as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
-    response = HttpResponse(as_csv(panel_sheet(chart, asked)), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="operations-{chart}.csv"'
+    response = announce_file(name=f"operations-{chart}.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "GET":
+        response.content = as_csv(panel_sheet(chart, asked))
     return response
 
 

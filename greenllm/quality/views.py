@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from benchmarks.sending import announce_file
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may, people_with
 from greenllm.quality.figures import agreement_chart, drift_chart, graders_chart, pace_chart, people_chart
@@ -118,10 +119,11 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
     """Return one table as a CSV file."""
     if table not in SHEETS:
         raise Http404("no table has this name")
-    found = reliability()
-    names = _names(request, [one.person_id for one in found.people])
-    response = HttpResponse(as_csv(SHEETS[table](found, names)), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="quality-{table}.csv"'
+    response = announce_file(name=f"quality-{table}.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "GET":
+        found = reliability()
+        names = _names(request, [one.person_id for one in found.people])
+        response.content = as_csv(SHEETS[table](found, names))
     return response
 
 

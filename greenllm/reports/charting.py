@@ -1,14 +1,26 @@
 """The charts of a report: Figure 2, accuracy against carbon, and Table 3 as bars. Pure."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
+from greenllm.reports.cells import ReportCell
+from greenllm.reports.grids import Figure, Grid
 from greenllm.reports.svg import Bar, Point, grouped_bars, scatter
-from greenllm.reports.tables import StudyCells
-from router.evaluating import Comparison
+from greenllm.reports.tables import LinkTo, StudyCells
+from router.evaluating import Comparison, ComparisonRow
 
 _ACCURACY = "Accuracy (%)"
+LinkToApproach = Callable[[ComparisonRow], str]
+
+
+def _no_link(_: ComparisonRow) -> str:
+    return ""
+
+
+def _no_answers(_: ReportCell, __: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -19,13 +31,13 @@ class Drawn:
     svg: str
 
 
-def figure_2(comparison: Comparison, models: tuple[str, ...] = ()) -> Drawn | None:
+def figure_2(comparison: Comparison, models: tuple[str, ...] = (), link: LinkToApproach = _no_link) -> Drawn | None:
     """Return the paper's Figure 2 over the validation prompts; None where nothing has a place on it.
 
-    `models` is the order in which the other charts give colours.
+    `models` is the order in which the other charts give colours, `link` leads to the answers of an approach.
     """
     points = [
-        Point(row.name, row.kind, grams_to_milligrams(row.sum_sci_gco2e), *_share(row.accuracy))
+        Point(row.name, row.kind, grams_to_milligrams(row.sum_sci_gco2e), *_share(row.accuracy), url=link(row))
         for row in comparison.rows
         if row.accuracy is not None and row.sum_sci_gco2e is not None
     ]
@@ -39,39 +51,76 @@ def figure_2(comparison: Comparison, models: tuple[str, ...] = ()) -> Drawn | No
     return Drawn(title, svg)
 
 
-def accuracy_against_sci(cells: StudyCells) -> Drawn | None:
+def accuracy_against_sci(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
     """Return each model's accuracy against its mean SCI over the training prompts; None where no model has both."""
+    title = "Accuracy against mean SCI per prompt over the training prompts, with 95 % intervals"
+    found = {model: (cell.per_prompt("sci"), link(cell, ""), "") for model, cell in cells.totals.items()}
+    return _trade("trade", title, cells, found)
+
+
+def what_if_charts(cells: StudyCells, grids: tuple[Grid, Grid]) -> tuple[Drawn | None, Drawn | None]:
+    """Return both charts of training answers under other assumptions; a script moves their marks by the figures' ids.
+
+    `grids` are those of `greenllm.reports.what_if.what_if_grids`, whose cells the ids are of.
+    """
+    models, table_3 = grids
+    found = {
+        model: (_interval_of(cells_of_row[0].figure), "", f"{models.name}-{row}-0")
+        for row, (model, cells_of_row) in enumerate(models.rows)
+    }
+    series = [
+        (
+            model,
+            [
+                _bar(_interval_of(row_cells[column].figure), figure=f"{table_3.name}-{row}-{column}")
+                for row, (_, row_cells) in enumerate(table_3.rows)
+            ],
+        )
+        for column, model in enumerate(cells.answered)
+    ]
+    return (
+        _trade("what-if-trade", "Accuracy against mean SCI per prompt under these assumptions", cells, found),
+        _bars("what-if-bars", "Mean SCI of the right answers by category under these assumptions", cells, series),
+    )
+
+
+def _trade(
+    name: str, title: str, cells: StudyCells, found: Mapping[str, tuple[Interval | None, str, str]]
+) -> Drawn | None:
+    """Draw accuracy against SCI; `found` has for each model its SCI, where it leads, and the figure that it is."""
     points = []
-    for model, cell in cells.totals.items():
-        sci = cell.per_prompt("sci")
-        if cell.accuracy is not None and sci is not None:
+    for model, (sci, url, figure) in found.items():
+        accuracy = cells.totals[model].accuracy
+        if accuracy is not None and sci is not None:
             x, x_ends = _mass(sci)
-            y, _, y_ends = _share(cell.accuracy)
-            points.append(Point(model, "model", x, y, x_ends, y_ends))
+            y, _, y_ends = _share(accuracy)
+            points.append(Point(model, "model", x, y, x_ends, y_ends, url, figure))
     if not points:
         return None
-    title = "Accuracy against mean SCI per prompt over the training prompts, with 95 % intervals"
     svg = scatter(
-        name="trade", description=f"{title}. {_told(points)}", points=points,
+        name=name, description=f"{title}. {_told(points)}", points=points,
         x_title="Mean SCI per prompt (mgCO2e)", y_title=_ACCURACY,
     )  # fmt: skip
     return Drawn(title, svg)
 
 
-def table_3_bars(cells: StudyCells) -> Drawn | None:
+def table_3_bars(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
     """Return Table 3 as bars by category; None where no right answer has an SCI."""
-    series = []
-    for model in cells.answered:
-        means = [_right(cells, category, model) for category in cells.categories]
-        series.append((model, [Bar(None) if one is None else Bar(*_mass(one)) for one in means]))
+    series = [
+        (model, [_right(cells.cells.get((category, model)), link) for category in cells.categories])
+        for model in cells.answered
+    ]
+    return _bars("table-3-bars", "Mean SCI of the right answers by category, with 95 % intervals", cells, series)
+
+
+def _bars(name: str, title: str, cells: StudyCells, series: Sequence[tuple[str, Sequence[Bar]]]) -> Drawn | None:
     if not any(bar.value is not None for _, bars in series for bar in bars):
         return None
-    title = "Mean SCI of the right answers by category, with 95 % intervals"
     description = (
         f"{title}. {len(series)} models in {len(cells.categories)} categories; the table beneath has the numbers."
     )
     svg = grouped_bars(
-        name="table-3-bars",
+        name=name,
         description=description,
         groups=cells.categories,
         series=series,
@@ -80,9 +129,20 @@ def table_3_bars(cells: StudyCells) -> Drawn | None:
     return Drawn(title, svg)
 
 
-def _right(cells: StudyCells, category: str, model: str) -> Interval | None:
-    cell = cells.cells.get((category, model))
-    return None if cell is None else cell.mean_sci_of_right
+def _right(cell: ReportCell | None, link: LinkTo) -> Bar:
+    return Bar(None) if cell is None else _bar(cell.mean_sci_of_right, url=link(cell, "correct"))
+
+
+def _bar(mean: Interval | None, *, url: str = "", figure: str = "") -> Bar:
+    return Bar(None) if mean is None else Bar(*_mass(mean), url, figure)
+
+
+def _interval_of(figure: Figure | None) -> Interval | None:
+    """Return the mean and the interval of a cell; of a single answer the interval is not known."""
+    if figure is None or figure.value is None:
+        return None
+    low, high = figure.value if figure.low is None else figure.low, figure.value if figure.high is None else figure.high
+    return Interval(figure.value, low, high, figure.n)
 
 
 def _mass(interval: Interval) -> tuple[float, tuple[float, float] | None]:

@@ -43,6 +43,7 @@ class StudyReport:
     assumed: Assumptions
     fields: tuple[Field, ...]
     what_if: tuple[Grid, Grid]
+    what_if_charts: tuple[Drawn | None, Drawn | None]
     warnings: tuple[str, ...]
     lacks: tuple[Lack, ...]
     method: tuple[tuple[str, str], ...]
@@ -92,6 +93,8 @@ def study_report(
     prompts = queries.validation_prompts(study, most=most_prompts)
     comparison = _comparison(study)
     assumed, fields = asked_for(asked or {}, _stored(study, made_with))
+    supposed = what_if_grids(cells, assumed)
+    approach_url = _approach_urls(links, comparison)
     of_prompts = [model for model in cells.models if any(model in one.cells for one in prompts)]
     return StudyReport(
         study=study,
@@ -99,10 +102,10 @@ def study_report(
         models=tables.table_1(listed, cells),
         validation=tables.table_2(prompts, of_prompts, links.to_answer) if prompts else None,
         validation_count=queries.validation_prompt_count(study) if prompts else 0,
-        figure_2=charting.figure_2(comparison, cells.answered) if comparison else None,
-        approaches=_approaches(comparison) if comparison else None,
-        trade=charting.accuracy_against_sci(cells),
-        bars=charting.table_3_bars(cells),
+        figure_2=charting.figure_2(comparison, cells.answered, approach_url) if comparison else None,
+        approaches=_approaches(comparison, approach_url) if comparison else None,
+        trade=charting.accuracy_against_sci(cells, links.to_answers),
+        bars=charting.table_3_bars(cells, links.to_answers),
         means=tables.table_3(cells, links.to_answers),
         accuracy=tables.table_4(cells, links.to_answers),
         sums=tables.table_5(cells, links.to_answers),
@@ -111,7 +114,8 @@ def study_report(
         paper=against_paper(cells, pairs_of(cells.answered, paired or {})),
         assumed=assumed,
         fields=tuple(fields),
-        what_if=what_if_grids(cells, assumed),
+        what_if=supposed,
+        what_if_charts=charting.what_if_charts(cells, supposed),
         warnings=tuple(telling.warnings(cells, made_with)),
         lacks=tuple(telling.lacks(study, cells, made_with, comparison)),
         method=tuple(telling.method(study, made_with)),
@@ -126,7 +130,12 @@ def _comparison(study: Study) -> Comparison | None:
         return None
 
 
-def _approaches(comparison: Comparison) -> Grid:
+def _approach_urls(links: Links, comparison: Comparison | None) -> charting.LinkToApproach:
+    measured = comparison.measured.study if comparison and comparison.measured else None
+    return lambda row: links.to_approach(row, measured)
+
+
+def _approaches(comparison: Comparison, link: charting.LinkToApproach) -> Grid:
     rows = []
     for row in comparison.rows:
         scored = 0 if row.sci_gco2e is None else row.sci_gco2e.n
@@ -136,7 +145,7 @@ def _approaches(comparison: Comparison) -> Grid:
             Figure(row.sum_sci_gco2e, Unit.SCI, scored, row.prompt_count, qualities=row.qualities, why=unmeasured),
             Figure.of_interval(row.sci_gco2e, Unit.SCI, of=row.prompt_count, qualities=row.qualities, why=unmeasured),
         )
-        rows.append((row.name, tuple(Cell(one) for one in figures)))
+        rows.append((row.name, tuple(Cell(one, url=link(row)) for one in figures)))
     return Grid(
         "figure-2", "Figure 2: the router, each model and the oracle", "The numbers of Figure 2", "Approach",
         ("Accuracy", "Sum of SCI (mgCO2e)", "Mean SCI per prompt (mgCO2e)"), tuple(rows),

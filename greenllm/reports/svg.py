@@ -15,11 +15,15 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 48
 _LEGEND_LINE, _LEGEND_COLUMNS = 22, 2
 _MOST_CHARACTERS = 46
 _BAR_GAP = 0.2  # of a group's width
+_ROOM = 1.05  # how far an axis goes beyond the largest value
 
 
 @dataclass(frozen=True)
 class Point:
-    """One approach: where it stands, with the ends of its intervals where it has them; `kind` gives its symbol."""
+    """One approach: where it stands, with the ends of its intervals where it has them; `kind` gives its symbol.
+
+    `url` leads to the answers behind it; `figure` names the figure whose value a script may change.
+    """
 
     name: str
     kind: str
@@ -27,14 +31,18 @@ class Point:
     y: float
     x_ends: tuple[float, float] | None = None
     y_ends: tuple[float, float] | None = None
+    url: str = ""
+    figure: str = ""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a group: None is a bar that there is nothing to draw for."""
+    """One bar of a group: None is a bar that there is nothing to draw for; `url` and `figure` as points have them."""
 
     value: float | None
     ends: tuple[float, float] | None = None
+    url: str = ""
+    figure: str = ""
 
 
 def scatter(
@@ -45,14 +53,15 @@ def scatter(
     `order` names the models in the order by which the page's other charts give colours.
     """
     largest = max((max(point.x, *(point.x_ends or (0.0,))) for point in points), default=0.0)
-    across = _Scale(0.0, largest * 1.05 or 1.0, _LEFT, WIDTH - _RIGHT)
+    across = _Scale(0.0, largest * _ROOM or 1.0, _LEFT, WIDTH - _RIGHT)
     up = _Scale(-4.0, 104.0, HEIGHT - _BOTTOM, _TOP)
     parts = _axes(across.ticks(), [0, 25, 50, 75, 100], across=across, up=up, x_title=x_title, y_title=y_title)
     numbers = _numbers(points, order)
     for point in points:
         parts.append(_drawn(point, numbers[point.name], across, up))
     symbols = [(point.name, _symbol(point.kind, numbers[point.name], 0, 0)) for point in points]
-    return _document(name, description, parts, symbols)
+    has_links = any(point.url for point in points)
+    return _document(name, description, parts, symbols, scale=("x", across), has_links=has_links)
 
 
 def grouped_bars(
@@ -62,7 +71,7 @@ def grouped_bars(
     ends = [
         max(bar.value or 0.0, bar.ends[1] if bar.ends else 0.0) for _, bars in series for bar in bars
     ]  # an interval that reaches below nothing is cut off there
-    up = _Scale(0.0, max(ends, default=0.0) * 1.05 or 1.0, HEIGHT - _BOTTOM, _TOP)
+    up = _Scale(0.0, max(ends, default=0.0) * _ROOM or 1.0, HEIGHT - _BOTTOM, _TOP)
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(groups))
     wide = step * (1 - _BAR_GAP) / max(1, len(series))
     across = _Scale(0.0, 1.0, _LEFT, WIDTH - _RIGHT)
@@ -71,10 +80,12 @@ def grouped_bars(
         start = _LEFT + place * step + step * _BAR_GAP / 2
         parts.append(_text(_LEFT + (place + 0.5) * step, HEIGHT - _BOTTOM + 18, group, "middle"))
         for number, (_, bars) in enumerate(series):
-            parts.append(_bar(bars[place], start + number * wide, wide, number, up))
+            named = f"{series[number][0]}, {group}"
+            parts.append(_bar(bars[place], named, (start + number * wide, wide), number, up))
     square = '<rect x="-6" y="-6" width="12" height="12" fill="{}"/>'
     legend = [(title, square.format(_colour(number))) for number, (title, _) in enumerate(series)]
-    return _document(name, description, parts, legend)
+    has_links = any(bar.url for _, bars in series for bar in bars)
+    return _document(name, description, parts, legend, scale=("y", up), has_links=has_links)
 
 
 @dataclass(frozen=True)
@@ -100,12 +111,15 @@ def _axes(
     xs: Sequence[float], ys: Sequence[float], *, across: _Scale, up: _Scale, x_title: str, y_title: str
 ) -> list[str]:
     parts = []
+    parts.append('<g class="ticks-x">')
     for x in xs:
         parts.append(_line((across(x), _TOP), (across(x), HEIGHT - _BOTTOM), "grid"))
         parts.append(_text(across(x), HEIGHT - _BOTTOM + 18, f"{x:.6g}", "middle"))
+    parts.append('</g><g class="ticks-y">')
     for y in ys:
         parts.append(_line((_LEFT, up(y)), (WIDTH - _RIGHT, up(y)), "grid"))
         parts.append(_text(_LEFT - 8, up(y) + 4, f"{y:.6g}", "end"))
+    parts.append("</g>")
     middle = (HEIGHT - _BOTTOM + _TOP) / 2
     turned = f'transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle"'
     parts.append(f"<text {turned}>{escape(y_title)}</text>")
@@ -116,16 +130,27 @@ def _axes(
 
 def _drawn(point: Point, number: int, across: _Scale, up: _Scale) -> str:
     x, y = across(point.x), up(point.y)
-    parts = [f"<g><title>{escape(point.name)}</title>"]
+    parts = [f"<title>{escape(point.name)}</title>"]
     colour = _colour_of(point.kind, number)
     if point.x_ends:
-        parts.append(_line((across(point.x_ends[0]), y), (across(point.x_ends[1]), y), "whisker", colour))
+        parts.append(_line((across(point.x_ends[0]), y), (across(point.x_ends[1]), y), "whisker across", colour))
     if point.y_ends:
         parts.append(_line((x, up(point.y_ends[0])), (x, up(point.y_ends[1])), "whisker", colour))
-    return "".join([*parts, _symbol(point.kind, number, x, y), "</g>"])
+    drawn = "".join([*parts, _symbol(point.kind, number, x, y)])
+    placed = f' data-at="{x:.1f}"' if point.figure else ""
+    return _linked(drawn, point.url, point.name, point.figure, placed)
 
 
-def _bar(bar: Bar, x: float, wide: float, number: int, up: _Scale) -> str:
+def _linked(drawn: str, url: str, name: str, figure: str, placed: str = "") -> str:
+    """Return a mark as a group, inside a link where it leads somewhere."""
+    moved = f' data-figure="{escape(figure)}"{placed}' if figure else ""
+    group = f"<g{moved}>{drawn}</g>"
+    return f'<a href="{escape(url)}" aria-label="{escape(name)}: the answers">{group}</a>' if url else group
+
+
+def _bar(bar: Bar, name: str, across: tuple[float, float], number: int, up: _Scale) -> str:
+    """Draw a bar that begins at `across[0]` and is `across[1]` wide."""
+    x, wide = across
     if bar.value is None:
         return _text(x + wide / 2, HEIGHT - _BOTTOM - 4, "\u2013", "middle")
     top, ground = up(bar.value), HEIGHT - _BOTTOM
@@ -133,13 +158,20 @@ def _bar(bar: Bar, x: float, wide: float, number: int, up: _Scale) -> str:
         f'<rect x="{x:.1f}" y="{top:.1f}" width="{max(1.0, wide - 2):.1f}" height="{ground - top:.1f}" '
         f'fill="{_colour(number)}"/>'
     )
-    if bar.ends is None:
-        return drawn
-    middle = x + wide / 2 - 1
-    return drawn + _line((middle, up(bar.ends[0])), (middle, up(bar.ends[1])), "whisker")
+    if bar.ends is not None:
+        middle = x + wide / 2 - 1
+        drawn += _line((middle, up(bar.ends[0])), (middle, up(bar.ends[1])), "whisker")
+    return _linked(drawn, bar.url, name, bar.figure) if bar.url or bar.figure else drawn
 
 
-def _document(name: str, description: str, parts: Sequence[str], legend: Sequence[tuple[str, str]]) -> str:
+def _document(
+    name: str, description: str, parts: Sequence[str], legend: Sequence[tuple[str, str]], *,
+    scale: tuple[str, _Scale], has_links: bool,
+) -> str:  # fmt: skip
+    """Return the drawing; what has links inside is a group and no picture. The scale is told for who moves marks."""
+    axis, along = scale
+    role = "group" if has_links else "img"
+    scaled = f'data-axis="{axis}" data-start="{along.start:g}" data-end="{along.end:g}" data-room="{_ROOM:g}"'
     lines = math.ceil(len(legend) / _LEGEND_COLUMNS)
     tall = HEIGHT + _LEGEND_LINE * lines + 6
     named = []
@@ -149,7 +181,8 @@ def _document(name: str, description: str, parts: Sequence[str], legend: Sequenc
         short = title if len(title) <= _MOST_CHARACTERS else f"{title[: _MOST_CHARACTERS - 1]}…"
         named.append(f'<g transform="translate({x:.1f} {y:.1f})">{symbol}</g>{_text(x + 14, y + 4, short, "start")}')
     return (
-        f'<svg class="drawn" viewBox="0 0 {WIDTH} {tall}" role="img" aria-labelledby="{escape(name)}-described" '
+        f'<svg class="drawn" viewBox="0 0 {WIDTH} {tall}" role="{role}" {scaled} '
+        f'aria-labelledby="{escape(name)}-described" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="{escape(name)}-described">{escape(description)}</title>'
         f"{''.join(parts)}{''.join(named)}</svg>"
     )

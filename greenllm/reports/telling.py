@@ -80,46 +80,75 @@ def citation(study: Study, *, when: datetime | None) -> list[str]:
     ]
 
 
+_IMPORT_AGAIN = (
+    "Give {what} in the files, then manage.py withdraw_outcomes {name} and import_outcomes DIR --name {name}."
+)
+
+
+def _first_answers(study: Study) -> str:
+    """Return how a study without answers gets its first ones."""
+    match study.kind:
+        case Study.Kind.IMPORTED:
+            return (
+                f"Its outcomes were withdrawn or never came. Bring them in: manage.py import_outcomes DIR --name "
+                f"{study.name}; or a whole study at /studies/import/."
+            )
+        case Study.Kind.LIVE:
+            return "Answers of live traffic that are kept for labeling come in by themselves, as people ask the router."
+        case _:
+            return f"Let it measure: manage.py run_study {study.name} goes on with it."
+
+
 def lacks(study: Study, cells: StudyCells, found: Sequence[Basis], comparison: Comparison | None) -> list[Lack]:
     """Return what the study does not have, each with what to do."""
-    total, name = cells.total, study.name
+    total, name, is_imported = cells.total, study.name, study.kind == Study.Kind.IMPORTED
     answers, scored = total.answer_count, total.products["sci"].n
     said = [
         (
             not answers,
             "No training answer is finished.",
-            f"Let it measure: manage.py run_study {name} goes on with it.",
+            _first_answers(study),
         ),
         (
             bool(answers) and scored < answers,
             f"{answers - scored:,} of {answers:,} training answers have no SCI; they are missing and count nowhere.",
-            "Their pages say why. A new study may measure such answers again: manage.py run_study … --measure-again 2.",
+            _IMPORT_AGAIN.format(name=name, what="energy_j or sci_gco2e")
+            if is_imported
+            else "Their pages say why. A new study may measure such answers again: manage.py run_study … "
+            "--measure-again 2.",
         ),
         (
             total.judged_count < answers,
             f"{answers - total.judged_count:,} of {answers:,} training answers have no verdict.",
-            f"Judge them at /label/, or let graders stand in: manage.py grade --study {name} --accept.",
+            _IMPORT_AGAIN.format(name=name, what="a score")
+            if is_imported
+            else f"Judge them at /label/, or let graders stand in: manage.py grade --study {name} --accept.",
         ),
         (
             bool(answers) and total.products["energy"].n < scored,
             f"{scored - total.products['energy'].n:,} answers have an SCI and no energy, so that no what-if "
             f"can change them.",
-            "Import energies instead of SCI: energy_j in outcomes.csv.",
+            _IMPORT_AGAIN.format(name=name, what="energy_j instead of sci_gco2e"),
         ),
         (
-            bool(total.products["energy"].n) and not total.products["net"].n,
+            bool(total.products["energy"].n) and not total.products["net"].n and not is_imported,
             "No energy net of idle is known.",
             "Measure idle: manage.py calibrate before, or run_study … --idle-baseline 30.",
         ),
         (
             bool(answers) and not total.products["sci_tokens"].n,
             "No answer tells how many tokens it has.",
-            "Ask a server that reports token counts; imported outcomes have none.",
+            "Imported outcomes have none: measure the models here for figures per token."
+            if is_imported
+            else "Ask a server that reports token counts.",
         ),
         (
             comparison is None,
             "No answer to a validation prompt is finished, so that Table 2 and Figure 2 are empty.",
-            "Give a study prompts with the role validation, which the index never learns.",
+            f"Imported outcomes have none. /routing/ or manage.py evaluate_router --study {name} tells on held-out "
+            "prompts what routing is worth."
+            if is_imported
+            else "Give a study prompts with the role validation, which the index never learns.",
         ),
         (
             comparison is not None and not comparison.routed_count,

@@ -6,6 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from benchmarks.models import Study
+from benchmarks.sending import announce_file
 from greenllm.doors import readers_with
 from greenllm.reports.against_paper import UnknownPair
 from greenllm.reports.files import FORMATS, shown_parts
@@ -42,10 +43,13 @@ def file(request: HttpRequest, name: str, format_name: str) -> HttpResponse:
     """Return the report of a study as a file; its links lead back to this site."""
     if format_name not in FORMATS:
         raise Http404(f"a report has the formats {', '.join(FORMATS)}")
+    content_type, made = FORMATS[format_name]
+    if request.method == "HEAD":
+        study = get_object_or_404(Study, name=name)
+        return announce_file(name=f"{study.name}-report.{format_name}", content_type=f"{content_type}; charset=utf-8")
     report, _, error = _report(request, name, site=request.build_absolute_uri("/").rstrip("/"), most_prompts=None)
     if error or report.errors:
         return HttpResponse("\n".join([error, *report.errors]).strip(), status=400, content_type="text/plain")
-    content_type, made = FORMATS[format_name]
     response = HttpResponse(made(report), content_type=f"{content_type}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{report.study.name}-report.{format_name}"'
     return response

@@ -25,8 +25,12 @@ def interval_of(figure: Figure) -> str:
 
 def behind(figure: Figure) -> str:
     """Return what a figure is made of: its n, of how many where those differ, and the quality of the energies."""
-    n = f"n = {figure.n:,}" + (f" of {figure.of:,}" if figure.of != figure.n else "")
-    return ", ".join([n, *figure.qualities])
+    return ", ".join([count_of(figure), *figure.qualities])
+
+
+def count_of(figure: Figure) -> str:
+    """Return how many answers a figure is made of, and of how many where those differ."""
+    return f"n = {figure.n:,}" + (f" of {figure.of:,}" if figure.of != figure.n else "")
 
 
 def written(cell: Cell) -> str:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.meters.base import Quantity
 from benchmarks.models import ChannelReading, Measurement, Response
+from benchmarks.sending import announce_file
 from benchmarks.traces import TraceError, unpack
 from greenllm.doors import readers_with
 from greenllm.parquet import PARQUET_TYPE, write_parquet
@@ -31,16 +32,18 @@ _Row = tuple[object, ...]
 
 @require_safe
 @readers_with(VIEW_RESULTS)
-def as_csv(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001  # Django gives it
+def as_csv(request: HttpRequest, pk: int) -> HttpResponse:
     """Give every sample of a response as CSV: moments in ns on the machine's monotonic clock, power in mW."""
-    return _download(pk, _written_csv, name=f"response-{pk}-samples.csv", content_type="text/csv; charset=utf-8")
+    kind = "text/csv; charset=utf-8"
+    return _download(request, pk, _written_csv, name=f"response-{pk}-samples.csv", content_type=kind)
 
 
 @require_safe
 @readers_with(VIEW_RESULTS)
-def as_parquet(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001  # Django gives it
+def as_parquet(request: HttpRequest, pk: int) -> HttpResponse:
     """Give every sample of a response as Parquet, in the columns of the CSV file."""
-    return _download(pk, _written_parquet, name=f"response-{pk}-samples.parquet", content_type=PARQUET_TYPE)
+    name = f"response-{pk}-samples.parquet"
+    return _download(request, pk, _written_parquet, name=name, content_type=PARQUET_TYPE)
 
 
 def curves_of(measurement: Measurement, readings: Sequence[ChannelReading]) -> list[Curve]:
@@ -58,8 +61,12 @@ def curves_of(measurement: Measurement, readings: Sequence[ChannelReading]) -> l
     ]
 
 
-def _download(pk: int, written: Callable[[Iterator[_Row]], bytes], *, name: str, content_type: str) -> HttpResponse:
+def _download(
+    request: HttpRequest, pk: int, written: Callable[[Iterator[_Row]], bytes], *, name: str, content_type: str
+) -> HttpResponse:
     measurement = get_object_or_404(Response.objects.select_related("measurement"), pk=pk).measurement
+    if request.method == "HEAD":
+        return announce_file(name=name, content_type=content_type)
     try:
         content = written(_rows(measurement))
     except TraceError as error:

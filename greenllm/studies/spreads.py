@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from benchmarks.controlling import CONTROL_TOKENS
 from benchmarks.drifting import ControlReport, control_report
 from benchmarks.models import Study
+from benchmarks.sending import announce_file
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, outlier_ids, prompt_spreads
@@ -79,14 +80,15 @@ def note_context(study: Study) -> dict[str, object]:
 
 @require_safe
 @readers_with(VIEW_RESULTS)
-def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:  # noqa: ARG001  # Django gives it
+def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     """Give the spread of each cell or of each prompt, or the control runs, as CSV."""
     study = get_object_or_404(Study, name=name)
     if per not in SPREAD_TABLES:
         raise Http404(f"There is no spread of {per}.")
+    answer = announce_file(name=f"{study.name}-spread-{per}.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "HEAD":
+        return answer
     columns, rows = spread_table(study=study, per=per)
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{study.name}-spread-{per}.csv"'
     writer = csv.writer(answer)
     writer.writerow(columns)
     writer.writerows(rows)

@@ -55,6 +55,33 @@ class TestPage:
         assert page.evaluate(CONTRAST_SCRIPT) >= 4.5  # WCAG 2.2 AA for ordinary text
 
 
+COUNT_CLICKS = """addEventListener("click", (event) => {
+  if (event.isTrusted) sessionStorage.setItem("clicks", String(1 + Number(sessionStorage.getItem("clicks"))));
+}, true)"""
+
+
+class TestNewcomer:
+    def test_sees_why_a_prompt_went_where_it_went_in_three_clicks(self, browser: Browser, demo: Installation) -> None:
+        """From the demo's first page, signed in as nobody; four clicks would be the most."""
+        context = browser.new_context()
+        context.add_init_script(COUNT_CLICKS)
+        page, complaints = context.new_page(), list[str]()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(demo.address)
+        page.get_by_label("Your prompt").click()
+        page.keyboard.type("Tom has 6 pears and gets 5 more. How many pears does Tom have?")
+        page.get_by_role("button", name="Route and answer").click()
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
+        answer.get_by_text("Why this model?").click()
+        expect(page.get_by_role("table", name="Candidates").get_by_text("chosen")).to_be_visible()
+        expect(page.get_by_role("heading", name="Nearest known prompts")).to_be_visible()
+        assert page.evaluate("sessionStorage.getItem('clicks')") == "3"
+        context.close()
+        assert complaints == []
+
+
 class TestWithoutJavaScript:
     def test_the_box_answers_all_the_same(self, browser: Browser, demo: Installation) -> None:
         context = browser.new_context(java_script_enabled=False)

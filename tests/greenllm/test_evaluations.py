@@ -364,6 +364,8 @@ class TestPareto:
         points = [Point(name, name, 50.0, 40.0, 60.0, cost) for name, cost in (("a", 2.0), ("b", 30.0))]
         chart = pareto_chart(points, {"a": points}, points, "J")
         assert chart.figure["layout"]["xaxis"]["ticktext"] == ["1", "2", "5", "10", "20", "50", "100", "200", "500"]
+        near = pareto_chart([points[0], Point("c", "c", 50.0, 40.0, 60.0, 3.0)], {}, [], "J")
+        assert {"2", "2.5", "3"} <= set(near.figure["layout"]["xaxis"]["ticktext"])
         mix, dial, *marks = chart.figure["data"]
         assert (mix["x"][0], mix["x"][-1]) == (2.0, 30.0)
         assert np.interp(16.0, mix["x"], mix["y"]) == pytest.approx(50.0)

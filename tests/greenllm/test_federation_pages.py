@@ -175,7 +175,7 @@ class TestOverview:
         page = page_of(signed_in().get(PAGE))
         assert "<b>50\u00a0%</b>" in page  # small: right in math, wrong in code
         assert "n = 2, by graders" in page
-        assert "n = 2 of 2, estimated" in page
+        assert 'n = 2 of 2</small><small><span class="badge estimated">' in page
         assert "2 known prompts, the bare item, 384 numbers each" in page
 
     def test_lets_people_count_before_graders(self) -> None:
@@ -202,7 +202,10 @@ class TestOverview:
         make.make_response(make.make_prompt(), here, verdict="correct")
         page = page_of(signed_in().get(PAGE))
         assert page.count("n = 1, by graders") == 2
-        assert (page.count("n = 1 of 1, estimated"), page.count("n = 0 of 0")) == (1, 1)
+        assert (page.count('n = 1 of 1</small><small><span class="badge estimated">'), page.count("n = 0 of 0")) == (
+            1,
+            1,
+        )
 
     def test_counts_what_was_routed_in_the_last_week(self) -> None:
         federation = make_federation()

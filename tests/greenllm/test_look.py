@@ -137,3 +137,33 @@ class TestLookInTheBrowser:
         page.get_by_role("link", name="Ask first…").click()
         dialog.get_by_role("button", name="Do it").click()
         expect(page.locator("#messages p")).to_contain_text("Nothing was changed")
+
+
+def forget_failed_requests(site: Site) -> None:
+    """Take the browser's own words on refused requests off the list of complaints; anything else stays there."""
+    site.complaints[:] = [one for one in site.complaints if "Failed to load resource" not in one and "/ask" not in one]
+
+
+class TestRefusalsOfTheServer:
+    pytestmark = BROWSING
+
+    def test_are_said_once_on_any_page_that_asks_by_htmx(self, site: Site) -> None:
+        page = site.open("/", user=person(Role.ADMIN))
+        said = page.locator("#messages .problem")
+        for answer, words in (({"status": 500}, "The server failed (500)"), ({"status": 403}, "You may not do this")):
+            page.route("**/ask", lambda route, answer=answer: route.fulfill(**answer))
+            for _ in range(2):
+                page.get_by_label("Prompt").fill("Where does it go?")
+                with page.expect_response("**/ask"):
+                    page.get_by_role("button", name="Route").click()
+            expect(said.filter(has_text=words)).to_have_count(1)
+            page.unroute("**/ask")
+        forget_failed_requests(site)
+
+    def test_include_that_it_is_away(self, site: Site) -> None:
+        page = site.open("/", user=person(Role.ADMIN))
+        page.route("**/ask", lambda route: route.abort())
+        page.get_by_label("Prompt").fill("Where does it go?")
+        page.get_by_role("button", name="Route").click()
+        expect(page.locator("#messages .problem")).to_contain_text("The server cannot be reached")
+        forget_failed_requests(site)

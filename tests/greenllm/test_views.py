@@ -94,10 +94,10 @@ class TestHome:
         page = page_of(browser.get("/"))
         mean = 1000 * (20.0 / 3.6e6 * 385 + 574_100 / 126_144_000)
         assert f"<b>{mean:.3g}</b>" in page
-        assert "n = 1, estimated" in page
+        assert 'n = 1</small><small><span class="badge estimated">' in page
         assert "<b>100\u00a0%</b>" in page
         assert "n = 1, by graders" in page
-        assert "n = 1 of 1, estimated" in page
+        assert 'n = 1 of 1</small><small><span class="badge estimated">' in page
 
     def test_warns_of_estimated_energy_only_where_it_is(self, browser: Client, person: User) -> None:
         study = make_shown_study(quality="measured")

@@ -35,11 +35,35 @@ document.addEventListener("keydown", (event) => {
   place?.querySelectorAll("p").forEach(dress);
 
   // an answer to htmx says it by the header HX-Trigger: greenllm.toasts.with_toast
-  document.addEventListener("toast", (event) => {
+  const say = (text, isProblem) => {
     const toast = document.createElement("p");
-    toast.className = event.detail.is_problem ? "problem" : "note";
-    toast.textContent = event.detail.text;
+    toast.className = isProblem ? "problem" : "note";
+    toast.textContent = text;
+    toast.dataset.said = text;
     place?.append(toast);
     dress(toast);
+  };
+  document.addEventListener("toast", (event) => say(event.detail.text, event.detail.is_problem));
+
+  // what htmx asked for and did not get: said once, however often a part that renews itself asks again
+  const sayOnce = (text) => {
+    const isSaid = [...(place?.children ?? [])].some((toast) => toast.dataset.said === text);
+    if (!isSaid) say(text, true);
+  };
+  const WHY = {
+    403: "You may not do this, or you were signed out meanwhile. Load the page again.",
+    404: "It is no longer there. Load the page again.",
+    429: "Too many requests at once. Wait a moment and try again.",
+  };
+  document.addEventListener("htmx:responseError", (event) => {
+    const answer = event.detail.xhr;
+    if ((answer.getResponseHeader("HX-Trigger") ?? "").includes("toast")) return; // the server said it itself
+    const isServers = answer.status >= 500;
+    sayOnce(WHY[answer.status] ?? (isServers
+      ? `The server failed (${answer.status}). Nothing may have changed; its log says why.`
+      : `The server did not take this (${answer.status}). Load the page again and check what you gave.`));
   });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, () => sayOnce("The server cannot be reached. Check that it runs, and try again."));
+  }
 })();

@@ -53,6 +53,68 @@
     return text.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   };
 
+  // the charts of this part: marks with data-figure go where their figures are, along the axis that the drawing names
+  const TICK_SHARES = [1, 2, 5, 10]; // as greenllm/reports/svg.py has them
+
+  const drawTicks = (svg, place, high) => {
+    const ticks = svg.querySelector(`.ticks-${svg.dataset.axis}`);
+    const [line, text] = ["line", "text"].map((tag) => ticks.querySelector(tag)?.cloneNode(true));
+    if (!line || !text) return;
+    const raw = high / 5;
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = TICK_SHARES.map((share) => share * power).find((one) => one >= raw);
+    const isAcross = svg.dataset.axis === "x";
+    const parts = [];
+    for (let number = 0; number * step <= high * (1 + 1e-9); number += 1) {
+      const at = place(number * step);
+      const [drawnLine, drawnText] = [line.cloneNode(), text.cloneNode()];
+      for (const end of isAcross ? ["x1", "x2"] : ["y1", "y2"]) drawnLine.setAttribute(end, at.toFixed(1));
+      drawnText.setAttribute(isAcross ? "x" : "y", (isAcross ? at : at + 4).toFixed(1));
+      drawnText.textContent = String(Number((number * step).toPrecision(6)));
+      parts.push(drawnLine, drawnText);
+    }
+    ticks.replaceChildren(...parts);
+  };
+
+  const moveAcross = (mark, place, one) => {
+    const shift = place(one.value) - Number(mark.dataset.at);
+    mark.setAttribute("transform", `translate(${shift.toFixed(1)} 0)`);
+    const whisker = mark.querySelector(".across");
+    if (!whisker || one.half === null) return;
+    whisker.setAttribute("x1", (place(one.value - one.half) - shift).toFixed(1));
+    whisker.setAttribute("x2", (place(one.value + one.half) - shift).toFixed(1));
+  };
+
+  const moveUp = (mark, place, one) => {
+    const bar = mark.querySelector("rect");
+    bar.setAttribute("y", place(one.value).toFixed(1));
+    bar.setAttribute("height", (place(0) - place(one.value)).toFixed(1));
+    const whisker = mark.querySelector(".whisker");
+    if (!whisker || one.half === null) return;
+    whisker.setAttribute("y1", place(one.value - one.half).toFixed(1));
+    whisker.setAttribute("y2", place(one.value + one.half).toFixed(1));
+  };
+
+  const drawMarks = (svg, found) => {
+    const marks = [...svg.querySelectorAll("[data-figure]")].filter((mark) => found[mark.dataset.figure]);
+    if (!marks.length) return;
+    const ends = marks.map((mark) => found[mark.dataset.figure]).map((one) => one.value + (one.half ?? 0));
+    const [start, end, room] = ["start", "end", "room"].map((name) => Number(svg.dataset[name]));
+    const high = Math.max(0, ...ends) * room || 1;
+    const place = (value) => start + (Math.min(Math.max(value, 0), high) / high) * (end - start);
+    drawTicks(svg, place, high);
+    const move = svg.dataset.axis === "x" ? moveAcross : moveUp;
+    for (const mark of marks) move(mark, place, found[mark.dataset.figure]);
+  };
+
+  const drawAll = (figures) => {
+    const found = {};
+    for (const [id, one] of Object.entries(figures)) {
+      if (one) found[id] = { value: one.value * data.milligrams, half: one.half === null ? null : one.half * data.milligrams };
+    }
+    for (const svg of document.querySelectorAll("#what-if-section svg[data-axis]")) drawMarks(svg, found);
+  };
+
   const show = () => {
     const asked = {};
     for (const field of fields) {
@@ -67,16 +129,20 @@
     }
     const joule = asked.intensity * data.perJoule;
     const second = (asked.embodied / asked.lifespan) * data.perSecond;
+    const figures = {};
     for (const [id, one] of Object.entries(data.figures)) {
       const cell = document.getElementById(id);
       const found = worked(one, joule, second);
+      figures[id] = found;
       if (!cell || !found) continue;
+      cell.dataset.value = found.value;
       const isShare = one.how === "share";
       const milligrams = (value) => written(value * data.milligrams);
       cell.querySelector("b").textContent = isShare ? `${Math.round(100 * found.value)}\u00a0%` : milligrams(found.value);
       cell.querySelector(".interval").textContent =
         found.half === null ? "" : `${milligrams(found.value - found.half)} to ${milligrams(found.value + found.half)}`;
     }
+    drawAll(figures);
     const isStored = fields.every((field) => Math.abs(asked[field.name] - data.assumed[field.name]) < 1e-9);
     status.textContent = isStored ? "" : "Worked out here from the stored energy.";
   };

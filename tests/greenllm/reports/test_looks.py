@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from greenllm.models import User
@@ -27,6 +28,16 @@ def shown(page: Page) -> list[str]:
     return [re.sub(r"\s+", " ", text) for text in cells.all_inner_texts()]
 
 
+_DRAWN = """() => [...document.querySelectorAll("#what-if-section svg.drawn")].map((svg) => {
+  const from = svg.getBoundingClientRect();
+  const boxes = [...svg.querySelectorAll("[data-figure] > :is(polygon, rect, line)")].map((part) => {
+    const box = part.getBoundingClientRect();
+    return [box.left - from.left, box.right - from.left, box.top - from.top, box.bottom - from.top];
+  });
+  return {boxes: boxes.flat(), ticks: [...svg.querySelectorAll("[class^=ticks] text")].map((text) => text.textContent)};
+})"""
+
+
 class TestPage:
     def test_looks_right(self, site: Site) -> None:
         make_known_study()
@@ -46,6 +57,11 @@ class TestPage:
         expect(page.locator("#what-if-status")).to_contain_text("Worked out here")
         asked = site.open(f"{PAGE}?intensity=40&lifespan=8&embodied=300", user=user, java_script_enabled=False)
         assert shown(page) == shown(asked) != stored
+        moved, expected = page.evaluate(_DRAWN), asked.evaluate(_DRAWN)
+        assert [one["ticks"] for one in moved] == [one["ticks"] for one in expected]
+        assert [len(one["boxes"]) > 8 for one in moved] == [True, True]
+        for one, other in zip(moved, expected, strict=True):
+            assert one["boxes"] == pytest.approx(other["boxes"], abs=1.0)  # pixels
         page.locator("#what-if-lifespan").fill("0")
         expect(page.locator("#what-if-status")).to_contain_text("from 0.5 to 15")
 

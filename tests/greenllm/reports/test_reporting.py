@@ -1,3 +1,5 @@
+from html import escape
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -142,10 +144,56 @@ class TestQueries:
         assert counts[0] == counts[1] <= 14
 
 
+class TestLinks:
+    def test_lead_from_every_mark_of_figure_2_and_its_table_to_the_answers(self) -> None:
+        study = make_known_study()
+        report = study_report(study=study, links=Links(study))
+        assert report.figure_2 is not None
+        assert report.approaches is not None
+        of_model = "/studies/known/?model=small&prompts=validation#responses-title"
+        assert f'href="{escape(of_model)}" aria-label="small: the answers"' in report.figure_2.svg
+        assert 'href="#table-2-title" aria-label="oracle: the answers"' in report.figure_2.svg
+        rows = dict(report.approaches.rows)
+        assert {cell.url for cell in rows["small"]} == {of_model}
+        assert 'role="group"' in report.figure_2.svg
+
+    def test_lead_from_points_and_bars_of_training_answers(self) -> None:
+        study = make_known_study()
+        report = study_report(study=study, links=Links(study))
+        assert report.trade is not None
+        assert report.bars is not None
+        of_model = escape("/studies/known/?model=large&prompts=training#responses-title")
+        assert f'href="{of_model}"' in report.trade.svg
+        assert "category=code&amp;verdict=correct" in report.bars.svg
+
+    def test_are_none_in_a_file_without_a_site(self) -> None:
+        study = make_known_study()
+        report = study_report(study=study, links=Links(study, None))
+        assert report.trade is not None
+        assert "href" not in report.trade.svg
+        assert 'role="img"' in report.trade.svg
+
+
 class TestEmptyStudy:
+    def test_of_imported_outcomes_never_says_to_measure_them(self) -> None:
+        study = make.make_study("elsewhere", kind="imported", state="finished")
+        report = study_report(study=study, links=Links(study))
+        assert "import_outcomes DIR --name elsewhere" in report.lacks[0].remedy
+        assert "evaluate_router --study elsewhere" in report.lacks[1].remedy
+        make.make_response(make.make_prompt(), make.make_deployment(), study=study, energy_j=None)
+        remedies = " ".join(lack.remedy for lack in study_report(study=study, links=Links(study)).lacks)
+        assert "withdraw_outcomes elsewhere" in remedies
+        for word in ("run_study", "calibrate", "grade --study"):
+            assert word not in remedies
+
+    def test_of_live_answers_says_how_they_come(self) -> None:
+        study = make.make_study(kind="live")
+        assert "come in by themselves" in study_report(study=study, links=Links(study)).lacks[0].remedy
+
     def test_says_what_it_lacks_and_what_to_do(self) -> None:
         study = make.make_study("empty")
         report = study_report(study=study, links=Links(study))
         assert next(lack.what for lack in report.lacks) == "No training answer is finished."
+        assert "manage.py run_study" in report.lacks[0].remedy
         assert all(lack.remedy for lack in report.lacks)
         assert report.grids == [report.paper.agreement]
