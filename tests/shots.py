@@ -87,7 +87,7 @@ def _take_all(url: str, folder: Path) -> None:
         page = context.new_page()
         page.on("console", lambda said: print(f"{page.url}: {said.text}"))  # noqa: T201
         for path in _paths(context):
-            _take(page, path, folder)
+            take(page, path, folder)
         browser.close()
 
 
@@ -115,7 +115,7 @@ def _paths(context: "BrowserContext") -> Iterator[str]:
         waiting += [one.path + ("?" + one.query if one.query else "") for one in found if one.netloc == here]
 
 
-def _take(page: "Page", path: str, folder: Path) -> None:
+def take(page: "Page", path: str, folder: Path) -> None:
     name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
@@ -124,7 +124,9 @@ def _take(page: "Page", path: str, folder: Path) -> None:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(_SCROLL_THROUGH)
             page.wait_for_function("!document.querySelector('.htmx-request')")
-            page.wait_for_function("!document.querySelector('figure.chart:not([data-drawn])')", timeout=10_000)
+            page.wait_for_function(
+                "!document.querySelector('figure.chart[data-chart]:not([data-drawn])')", timeout=10_000
+            )
             page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)
     print(path)  # noqa: T201
 

@@ -38,7 +38,7 @@ class Links:
             return self._on(f"{reverse('studies:detail', args=[self.study.name])}?{query}#responses-title")
         if row.kind == "measured-router" and measured is not None:
             return self._on(f"{reverse('studies:detail', args=[measured.name])}?prompts=validation#responses-title")
-        return "#table-2-title"
+        return "" if self.site is None else "#table-2-title"
 
     def _on(self, path: str) -> str:
         return "" if self.site is None else f"{self.site}{path}"

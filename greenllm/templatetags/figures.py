@@ -1,6 +1,6 @@
 """How figures are written on pages: three significant digits, a unit, and a dash where there is none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django import template
 from django.template.defaultfilters import filesizeformat
@@ -28,6 +28,12 @@ def significant(value: float, digits: int = 3) -> str:
 
 def _exponent(value: float) -> int:
     return int(f"{value:e}".partition("e")[2]) if value else 0
+
+
+@register.filter
+def nth(words: Sequence[str], place: int) -> str:
+    """Return what stands at a place, counted from 0; nothing beyond the end."""
+    return words[place] if place < len(words) else ""
 
 
 @register.filter

@@ -194,7 +194,7 @@ class TestOverview:
         deployment = make.make_deployment("tiny")
         for quality, energy_j in (("measured", 10.0), ("estimated", 9000.0), ("estimated", 9000.0)):
             make.make_response(make.make_prompt(), deployment, quality=quality, energy_j=energy_j)
-        assert "n = 1 of 3, measured" in page_of(signed_in().get(PAGE))
+        assert 'n = 1 of 3</small><small><span class="badge measured">' in page_of(signed_in().get(PAGE))
 
     def test_shares_verdicts_between_deployments_but_not_sci(self) -> None:
         here = make.make_deployment("tiny")
@@ -235,9 +235,9 @@ class TestOverview:
         assert "The cache" not in page_of(client.get(PAGE))
         make_apart(federation.small)
         page = page_of(client.get(PAGE))
-        assert '<th scope="row">measured</th><td class="number">2</td>' in page
+        assert '<span class="badge measured">measured</span>\n</th><td class="number">2</td>' in page
         assert "<b>3.00</b><small>n = 2 of 2</small>" in page
-        assert '<th scope="row">missing</th><td class="number">1</td>' in page
+        assert '<span class="badge missing">missing</span>\n</th><td class="number">1</td>' in page
 
     def test_comes_in_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         make_federation()

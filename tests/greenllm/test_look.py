@@ -2,11 +2,12 @@
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from greenllm.look.specimens import ROWS
 from greenllm.look.tokens import Token, tokens_of
@@ -150,8 +151,8 @@ class TestRefusalsOfTheServer:
     def test_are_said_once_on_any_page_that_asks_by_htmx(self, site: Site) -> None:
         page = site.open("/", user=person(Role.ADMIN))
         said = page.locator("#messages .problem")
-        for answer, words in (({"status": 500}, "The server failed (500)"), ({"status": 403}, "You may not do this")):
-            page.route("**/ask", lambda route, answer=answer: route.fulfill(**answer))
+        for status, words in ((500, "The server failed (500)"), (403, "You may not do this")):
+            page.route("**/ask", partial(Route.fulfill, status=status))
             for _ in range(2):
                 page.get_by_label("Prompt").fill("Where does it go?")
                 with page.expect_response("**/ask"):

@@ -108,7 +108,7 @@ class TestHome:
     def test_shows_a_dash_and_not_a_zero_where_the_energy_is_missing(self, browser: Client, person: User) -> None:
         make_shown_study(energy_j=None, verdict="")
         page = page_of(browser.get("/"))
-        assert "n = 0 of 1, missing" in page
+        assert 'n = 0 of 1</small><small><span class="badge missing">' in page
         assert "not judged yet" in page
         assert "<b>0.00</b>" not in page
 

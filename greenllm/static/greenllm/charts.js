@@ -20,15 +20,17 @@
     return fetched;
   };
 
-  const themed = (layout) => {
+  const NARROW_PX = 420;
+
+  const themed = (layout, width) => {
     const axis = { gridcolor: token("--line"), zerolinecolor: token("--line"), linecolor: token("--line"), automargin: true };
     const merged = {
       autosize: true,
       margin: { l: 56, r: 16, t: 16, b: 48 },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: token("--ink"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-      legend: { orientation: "h", y: -0.25 },
+      font: { color: token("--ink"), family: getComputedStyle(document.body).fontFamily, size: width < NARROW_PX ? 11 : 13 },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, // above: below it would lie on titles of axes
       hoverlabel: { bgcolor: token("--surface"), font: { color: token("--ink") } },
       ...layout,
     };
@@ -49,7 +51,7 @@
     if (!figure || !area) return;
     const drawer = window.Plotly ?? (await plotly());
     chart.dataset.begun = "yes"; // on paper what was never begun is left out
-    await drawer.react(area, figure.data, themed(figure.layout || {}), { responsive: true, displayModeBar: false });
+    await drawer.react(area, figure.data, themed(figure.layout || {}, area.clientWidth), { responsive: true, displayModeBar: false });
     chart.dataset.drawn = "yes";
   };
 

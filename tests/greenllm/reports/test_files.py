@@ -96,14 +96,15 @@ class TestSharedFile:
         file = written("--format", "html")
         assert not re.search(r"(?:src|href)=|@import|url\(", file)
         assert "<style>" in file
-        assert file.count("<svg") == 3
+        assert file.count("<svg") == 5
 
     def test_of_the_page_leads_back_to_the_site(self) -> None:
         make_known_study()
         file = text_of(signed_in().get(f"{PAGE}file.html"))
         links = re.findall(r'href="([^"]*)"', file)
         assert links
-        assert all(link.startswith("http://testserver/") for link in links)
+        assert all(link.startswith(("http://testserver/", "#table-2-title")) for link in links)
+        assert 'id="table-2-title"' in file
 
     def test_bears_any_name_of_a_model(self) -> None:
         make_known_study()

@@ -12,6 +12,9 @@ from tests import factories as make
 from tests.browsing import BROWSING, Site, axe_violations, check_page, scrolls_sideways
 from tests.greenllm.reports.studies import make_known_study
 from tests.greenllm.reports.test_files import PAGE, written
+from tests.shots import SCHEMES as SHOT_SCHEMES
+from tests.shots import WIDTHS as SHOT_WIDTHS
+from tests.shots import take as take_pictures
 
 pytestmark = BROWSING
 
@@ -64,6 +67,15 @@ class TestPage:
             assert one["boxes"] == pytest.approx(other["boxes"], abs=1.0)  # pixels
         page.locator("#what-if-lifespan").fill("0")
         expect(page.locator("#what-if-status")).to_contain_text("from 0.5 to 15")
+
+    def test_has_its_charts_on_paper_and_in_pictures(self, site: Site, tmp_path: Path) -> None:
+        make_known_study()
+        page = site.open(PAGE, user=researcher())
+        take_pictures(page, PAGE, tmp_path)
+        assert len(list(tmp_path.glob("studies-known-report-*.png"))) == len(SHOT_WIDTHS) * len(SHOT_SCHEMES)
+        page.emulate_media(media="print")
+        for chart in page.locator("figure.chart").all():
+            expect(chart).to_be_visible()
 
 
 class TestSharedFile:
