@@ -55,10 +55,16 @@
     chart.dataset.drawn = "yes";
   };
 
+  // one chart after the other, with a pause in which the page answers its reader
+  let latest = Promise.resolve();
+  const drawInTurn = (chart) => {
+    latest = latest.then(() => new Promise((resolve) => { setTimeout(resolve); })).then(() => draw(chart)).catch(reportError);
+  };
+
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       seen.unobserve(entry.target);
-      draw(entry.target);
+      drawInTurn(entry.target);
     }
   }, { rootMargin: "200px" });
 
