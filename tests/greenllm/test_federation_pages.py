@@ -521,7 +521,7 @@ class TestInTheBrowser:
             page.get_by_role("link", name="tiny:1b").click()
             page.get_by_role("link", name="Retire…").click()
             page.get_by_role("button", name="Retire it").click()
-            expect(page.get_by_role("status")).to_contain_text("is retired: out of routing from now on")
+            expect(page.locator("#messages")).to_contain_text("is retired: out of routing from now on")
 
     def test_is_accessible_empty(self, site: Site) -> None:
         check_page(site, PAGE, user=person(Role.ADMIN))

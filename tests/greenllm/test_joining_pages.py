@@ -136,7 +136,7 @@ class TestDryRun:
         page = page_of(signed_in().get(path_of(wide, "preview/")))
         assert "<b>50\u00a0%</b> of the prompts would move (21 of n = 42" in page
         assert '<th scope="row">large</th><td>new</td><td class="number">21</td>' in page
-        assert "n = 42, estimated" in page
+        assert 'n = 42</small><small><span class="badge estimated">' in page
         assert "all 42 known prompts" in page
         assert "it is not among its own neighbours" in page
 
@@ -211,7 +211,7 @@ class TestInTheBrowser:
         expect(page.locator("#live")).to_contain_text("is not in the federation")
         page.get_by_label("The router may choose new from now on.").check()
         page.get_by_role("button", name="Activate").click()
-        expect(page.get_by_role("status")).to_contain_text("is active")
+        expect(page.locator("#messages")).to_contain_text("is active")
 
     def test_is_accessible(self, site: Site, wide: Wide) -> None:
         answer_all(wide, energy_j=30.0)

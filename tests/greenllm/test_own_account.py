@@ -347,7 +347,7 @@ class TestInTheBrowser:
         assert (models.status, models.json()["object"]) == (200, "list")
         page.get_by_role("link", name="Revoke… notebook").click()
         page.get_by_role("button", name="Revoke it").click()
-        expect(page.get_by_role("status")).to_contain_text("is revoked")
+        expect(page.locator("#messages")).to_contain_text("is revoked")
         assert page.request.get("/v1/models", headers={"Authorization": f"Bearer {secret}"}).status == 401
 
     def test_an_invitation_sets_a_password_and_signs_in(self, site: Site) -> None:

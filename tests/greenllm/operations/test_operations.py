@@ -168,5 +168,14 @@ class TestLooks:
         page = site.open(PAGE, user=researcher)
         page.get_by_text("Live: renewed whenever something changes.").wait_for()
 
+    def test_push_no_table_sideways_on_a_phone(self, site: Site) -> None:
+        make_traffic()
+        page = site.open(f"{PAGE}?compare=before&span=30d", user=person(Role.RESEARCHER), width="phone")
+        tables = page.locator(".scroll:has(> table)")
+        assert tables.count() >= 7
+        assert tables.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+        share = page.get_by_role("table", name="Routed share")
+        assert share.locator("td").first.evaluate("one => getComputedStyle(one, '::before').content") == '"large"'
+
     def test_good_while_nothing_happened(self, site: Site) -> None:
         check_page(site, PAGE, user=person(Role.RESEARCHER))
