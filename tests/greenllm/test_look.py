@@ -142,7 +142,8 @@ class TestLookInTheBrowser:
 
 def forget_failed_requests(site: Site) -> None:
     """Take the browser's own words on refused requests off the list of complaints; anything else stays there."""
-    site.complaints[:] = [one for one in site.complaints if "Failed to load resource" not in one and "/ask" not in one]
+    refused = ("Failed to load resource", "from /ask", "htmx:sendError", "htmx:afterRequest")
+    site.complaints[:] = [one for one in site.complaints if not any(words in one for words in refused)]
 
 
 class TestRefusalsOfTheServer:
