@@ -1,16 +1,41 @@
 """The admin of everything that is measured; what a study made can be read here, not changed."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 
 from benchmarks import models
 
+MOST_LISTED = 10_000
+
+
+class LatestPaginator(Paginator[Any]):
+    """Counts the first rows of a list alone and leads no further: counting a million takes longer than a page may."""
+
+    @cached_property
+    def count(self) -> int:
+        """Return how many rows there are, `MOST_LISTED` at most."""
+        rows = cast("QuerySet[Any]", self.object_list)  # the admin pages through rows of a table alone
+        return rows.order_by()[:MOST_LISTED].count()
+
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Shows rows that the product makes; changing them by hand would make a measurement say what nobody measured."""
+    """Shows rows that the product makes; changing them by hand would make a measurement say what nobody measured.
+
+    A list leads through the latest 10,000 rows that the filters leave.
+    """
+
+    paginator = LatestPaginator
+    show_full_result_count = False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Say where the list ends."""
+        told = {"subtitle": f"the latest {MOST_LISTED:,} at most; filters lead to others"}
+        return super().changelist_view(request, {**told, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -59,6 +84,7 @@ class DatasetAdmin(admin.ModelAdmin[models.Dataset]):
 
 @admin.register(models.Prompt)
 class PromptAdmin(admin.ModelAdmin[models.Prompt]):
+    show_full_result_count = False
     list_display = ["external_id", "dataset", "category", "position", "role"]
     list_filter = ["dataset", "category", "role"]
     list_select_related = ["dataset", "category"]

@@ -194,16 +194,18 @@ def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float
     return fmean(known) if known else None
 
 
-def outlier_ids(*, study: Study, prompt_ids: Collection[int] | None = None) -> frozenset[int]:
-    """Return the responses whose energy is an outlier among the repeats of its prompt, of all prompts or of some.
+def outlier_ids(*, study: Study, among: Collection[Response] | None = None) -> frozenset[int]:
+    """Return the responses whose energy is an outlier among the repeats of its prompt, all of them or some.
 
-    Nothing is read of a study that has too few repeats for any.
+    With `among`, those of the same models and prompts as these are looked at. Nothing is read of a study that has too
+    few repeats for any.
     """
     if study.repeats < MIN_COUNT_FOR_OUTLIERS:
         return frozenset()
     found = Response.objects.finished().filter(study=study, measurement__energy_j__isnull=False)
-    if prompt_ids is not None:
-        found = found.filter(prompt__in=prompt_ids)
+    if among is not None:
+        deployments, prompts = {one.deployment_id for one in among}, {one.prompt_id for one in among}
+        found = found.filter(deployment__in=deployments, prompt__in=prompts)
     groups: dict[tuple[int, int, int], list[tuple[int, float]]] = defaultdict(list)
     names = ("deployment_id", "parameter_set_id", "prompt_id", "pk", "measurement__energy_j")
     for deployment, sets, prompt, pk, energy_j in found.order_by("pk").values_list(*names):

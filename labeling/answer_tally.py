@@ -47,6 +47,16 @@ class CountedAnswer(AnswerKey):
 class AnswerFact(CountedAnswer):
     """How one answer is counted in the ledger: what a fold has to take back before it counts anew."""
 
+    class Meta:
+        # the list of a study's responses finds those that a reader asked for in the index alone
+        indexes = [
+            models.Index(
+                fields=["study_id", "response_id"],
+                include=["deployment_id", "category_id", "role", "state", "verdict"],
+                name="answer_fact_of_study",
+            )
+        ]
+
 
 class CurrentAnswer(CountedAnswer):
     """How one answer counts at present."""

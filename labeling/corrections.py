@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from benchmarks.models import Category, Study
+from benchmarks.models import Category, Response, Study
 from labeling.correcting import (
     LONGEST_REASON,
     CorrectionRefused,
@@ -27,7 +27,7 @@ from labeling.correcting import (
     void_labels,
 )
 from labeling.doors import correctors_only
-from labeling.models import Correction, Guideline, Label
+from labeling.models import AnswerTally, Correction, Guideline, Label
 
 _PAGE_SIZE = 20
 _FORMAT = "%Y-%m-%dT%H:%M"
@@ -57,10 +57,10 @@ class CorrectionForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        judged = Label.objects.filter(response__study=OuterRef("pk"))
+        answered = AnswerTally.objects.filter(study_id=OuterRef("pk"), state=Response.State.FINISHED)
         self._offer("annotator", _judges())
         self._offer("guideline", Guideline.objects.select_related("category").order_by("category__name", "-version"))
-        self._offer("study", Study.objects.filter(Exists(judged)).order_by("-pk"))
+        self._offer("study", Study.objects.filter(Exists(answered)).order_by("-pk"))
 
     def clean(self) -> dict[str, Any]:
         """Refuse what names nobody, and a span that ends before it begins."""

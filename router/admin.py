@@ -1,8 +1,12 @@
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from benchmarks.admin import ReadOnlyAdmin
 from router import models
+from router.background_routing import BACKGROUND_POLICY
 
 
 @admin.register(models.ApiKey)
@@ -155,10 +159,25 @@ class GatewayRequestAdmin(ReadOnlyAdmin):
     inlines = [UpstreamAttemptInline]
 
 
+class PolicyFilter(admin.SimpleListFilter):
+    """Filters by the policies that there are; those of all rows would have to be looked for in each."""
+
+    title = "policy"
+    parameter_name = "policy"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return every policy that may have decided."""
+        return [*models.PolicyVersion.Policy.choices, (BACKGROUND_POLICY, "Background prompts")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the decisions of the chosen policy."""
+        return queryset.filter(policy=self.value()) if self.value() else queryset
+
+
 @admin.register(models.RoutingDecision)
 class RoutingDecisionAdmin(ReadOnlyAdmin):
     list_display = ["id", "decided_at", "policy", "category", "chosen", "reason", "predicted_sci_gco2e"]
-    list_filter = ["policy", "reason", "category"]
+    list_filter = [PolicyFilter, "reason", "category"]
     list_select_related = ["category", "chosen__language_model", "chosen__server"]
 
 

@@ -175,13 +175,13 @@ def measured_router(*, study: Study, prompt_ids: Sequence[int]) -> MeasuredRoute
     """
     if study.kind == Study.Kind.ROUTER or study.machine_id is None:
         return None
-    answers = Response.objects.finished().filter(
-        study__kind=Study.Kind.ROUTER,
-        study__state=Study.State.FINISHED,
-        study__machine=study.machine_id,
-        prompt__role=Prompt.Role.VALIDATION,
-        repeat=1,
-    )
+    of_routers = Study.objects.filter(
+        kind=Study.Kind.ROUTER, state=Study.State.FINISHED, machine=study.machine_id
+    ).values_list("pk", flat=True)
+    study_ids = list(of_routers)  # apart, for the answers of all studies would be looked through together with them
+    if not study_ids:
+        return None
+    answers = Response.objects.finished().filter(study__in=study_ids, prompt__role=Prompt.Role.VALIDATION, repeat=1)
     found = (
         answers.values("study_id", "study__finished_at")
         .annotate(

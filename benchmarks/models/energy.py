@@ -74,6 +74,11 @@ class Measurement(models.Model):
     objects = MeasurementQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["machine", "started_at"], condition=Q(purpose="idle_baseline"), name="measurement_idle_baseline"
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(quality="missing", energy_j__isnull=True)

@@ -299,6 +299,7 @@ class Response(GenerationFigures):
         indexes = [
             models.Index(fields=["study", "state", "sequence"], name="response_study_state"),
             models.Index(fields=["prompt", "deployment"], name="response_prompt_deployment"),
+            models.Index(fields=["study", "sequence", "id"], name="response_study_sequence"),
         ]
 
     def __str__(self) -> str:
@@ -320,6 +321,8 @@ class ResponseAttempt(models.Model):
         FAILED = "failed", "Failed"
         LOST = "lost", "Lost: the worker or its machine went away"
 
+    NOT_MEASURED = ("failed", "lost")
+
     response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveSmallIntegerField()
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
@@ -340,6 +343,11 @@ class ResponseAttempt(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["response"], condition=Q(outcome__in=["failed", "lost"]), name="response_attempt_not_measured"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["response", "number"], name="response_attempt_number_once"),
             models.UniqueConstraint(

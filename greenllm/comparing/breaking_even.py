@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Sum
 
 from benchmarks.intervals import Interval
-from benchmarks.models import Measurement, Response, Study
+from benchmarks.models import Measurement, Response, ResponseAttempt, Study
 from benchmarks.paired import difference_interval
+from labeling.models import AnswerTally
 from router.embedding import Embedder
 from router.evaluating import outcomes_on_validation, routed_outcomes
 from router.expected_answers import AnswerOutcome
@@ -61,21 +62,18 @@ class BreakEven:
 
 def own_carbon(*, study: Study) -> OwnCarbon:
     """Sum what is known of a study's own emissions; failed and lost attempts and loading were never measured."""
-    answers = Response.objects.filter(study=study, measurement__sci_gco2e__isnull=False)
-    summed = answers.aggregate(sci=Sum("measurement__sci_gco2e"), n=Count("pk"))
-    counted = study.responses.exclude(state=Response.State.PENDING).aggregate(
-        unscored=Count("pk", filter=Q(measurement__sci_gco2e__isnull=True), distinct=True),
-        lost=Count("attempts", filter=Q(attempts__outcome__in=["failed", "lost"]), distinct=True),
-    )
+    counted = AnswerTally.objects.filter(study_id=study.pk)
+    summed = counted.aggregate(sci=Sum("sci_gco2e"), n=Sum("sci_count"))
+    tried = counted.exclude(state=Response.State.PENDING).aggregate(n=Sum("answer_count"), scored=Sum("sci_count"))
+    scored = counted.values_list("quality").annotate(n=Sum("sci_count")).filter(n__gt=0).order_by("quality")
+    lost = ResponseAttempt.objects.filter(response__study=study, outcome__in=ResponseAttempt.NOT_MEASURED)
     index = PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).select_related("measurement").first()
     return OwnCarbon(
-        answers_gco2e=summed["sci"] or 0.0,
-        scored_count=summed["n"],
-        unscored_count=counted["unscored"],
-        lost_attempt_count=counted["lost"],
-        qualities=tuple(
-            answers.order_by("measurement__quality").values_list("measurement__quality", flat=True).distinct()
-        ),
+        answers_gco2e=float(summed["sci"] or 0),
+        scored_count=summed["n"] or 0,
+        unscored_count=(tried["n"] or 0) - (tried["scored"] or 0),
+        lost_attempt_count=lost.exclude(response__state=Response.State.PENDING).count(),
+        qualities=tuple(quality for quality, _ in scored),
         idle_gco2e=_idle(study),
         index_gco2e=index.measurement.sci_gco2e if index is not None and index.measurement is not None else None,
     )

@@ -16,6 +16,7 @@ from greenllm.comparing.breaking_even import BreakEven, NoBaseline, break_even, 
 from greenllm.comparing.studies import NothingToPair, StudyComparison, compare_studies
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
+from labeling.models import AnswerTally
 from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
 from router.indexing import NoIndex
@@ -92,7 +93,8 @@ def _groups(comparison: StudyComparison) -> list[tuple[str, list[object]]]:
 def break_even_point(request: HttpRequest, name: str) -> HttpResponse:
     """Show what a study emitted and, once a baseline is chosen, how many routed prompts repay it."""
     study = get_object_or_404(Study.objects.select_related("machine"), name=name)
-    models = LanguageModel.objects.filter(deployments__responses__study=study).distinct().order_by("name")
+    asked = AnswerTally.objects.filter(study_id=study.pk).values("deployment_id")  # however many answers there are
+    models = LanguageModel.objects.filter(deployments__in=asked).distinct().order_by("name")
     context: dict[str, object] = {
         "study": study,
         "models": list(models.values_list("name", flat=True)),

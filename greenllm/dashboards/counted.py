@@ -9,7 +9,8 @@ from typing import Self
 from django.db.models import QuerySet, Sum
 
 from benchmarks.intervals import Interval, mean_interval, mean_interval_of_sums
-from benchmarks.models import Category, Deployment, Response
+from benchmarks.models import Category, Deployment, Response, Study
+from benchmarks.studying import Progress
 from labeling.models import AnswerTally
 
 _ZERO = Decimal(0)
@@ -71,6 +72,23 @@ class CountedAnswers:
     verdict_source: str
     answer_count: int
     sci: Masses
+
+
+def finished_count(tallies: "QuerySet[AnswerTally]") -> int:
+    """Return how many finished answers are counted, in one query: whether there are too many to be read one by one."""
+    return int(tallies.filter(state=Response.State.FINISHED).aggregate(count=Sum("answer_count"))["count"] or 0)
+
+
+def progress_counted(study: Study) -> Progress:
+    """Return how far a study is, from what is counted of its responses, in one query."""
+    states = AnswerTally.objects.filter(study_id=study.pk).values_list("state").annotate(n=Sum("answer_count"))
+    counts = dict(states.order_by())
+    return Progress(
+        total=sum(counts.values()),
+        finished=counts.get(Response.State.FINISHED, 0),
+        failed=counts.get(Response.State.FAILED, 0),
+        cancelled=counts.get(Response.State.CANCELLED, 0),
+    )
 
 
 def answers_counted(tallies: "QuerySet[AnswerTally]") -> list[CountedAnswers]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
 from benchmarks.models import Prompt, Response, Study
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
 from labeling.models import AnswerTally, Verdict
 from labeling.verdicts import UNDECIDED, verdicts_of
 
@@ -130,10 +130,12 @@ def studies_to_show() -> list[Study]:
 
 
 def study_tables(study: Study) -> StudyTables:
-    """Return the paper's tables over the training prompts of a study, from what is finished so far. Three queries.
+    """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries.
 
     Those of more than 5,000 answers are made of what is counted of them, with normal intervals of means.
     """
+    if finished_count(_training_tallies(study)) > LARGEST_BOOTSTRAP:
+        return _tables(study, counted_cells(study))
     rows = list(
         Response.objects.finished()
         .filter(study=study)
@@ -145,10 +147,8 @@ def study_tables(study: Study) -> StudyTables:
             "deployment__language_model__name",
             "measurement__sci_gco2e",
             "measurement__quality",
-        )[: LARGEST_BOOTSTRAP + 1]
+        )
     )
-    if len(rows) > LARGEST_BOOTSTRAP:
-        return _tables(study, counted_cells(study))
     verdicts = verdicts_of(row[0] for row in rows)
     answers: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
     for response_id, category, model, sci, quality in rows:
@@ -168,11 +168,15 @@ def _tables(study: Study, cells: dict[tuple[str, str], Cell]) -> StudyTables:
 
 def counted_cells(study: Study) -> dict[tuple[str, str], Cell]:
     """Return the cells of a study from what is counted of its answers, in three queries."""
-    counted = answers_counted(AnswerTally.objects.filter(study_id=study.pk).exclude(role=Prompt.Role.VALIDATION))
+    counted = answers_counted(_training_tallies(study))
     found: dict[tuple[str, str], list[CountedAnswers]] = defaultdict(list)
     for one in counted:
         found[one.category, one.model].append(one)
     return {key: _counted_cell(*key, given) for key, given in found.items()}
+
+
+def _training_tallies(study: Study) -> QuerySet[AnswerTally]:
+    return AnswerTally.objects.filter(study_id=study.pk).exclude(role=Prompt.Role.VALIDATION)
 
 
 def _counted_cell(category: str, model: str, given: Sequence[CountedAnswers]) -> Cell:

@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from benchmarks.federating import RetiredModel, UnknownModel
 from benchmarks.inference.base import ChatMessage, GenerationParameters, InferenceError
 from benchmarks.models import Study
-from benchmarks.studying import progress_of
+from greenllm.dashboards.counted import progress_counted
 from greenllm.dashboards.queries import latest_study, study_tables
 from greenllm.dashboards.shown import ShownAnswer, shown_answer
 from greenllm.doors import may_read
@@ -126,7 +126,7 @@ def _study_context() -> dict[str, object]:
     study = latest_study()
     if study is None:
         return {"study": None, "has_index": False}
-    progress = progress_of(study=study)
+    progress = progress_counted(study)
     return {
         "study": study,
         "progress": progress,

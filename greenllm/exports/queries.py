@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Sum
 
 from benchmarks.models import Response, Study
 from benchmarks.models.energy import Quality
+from labeling.models import AnswerTally
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,9 @@ class ExportFacts:
 
 
 def export_facts(study: Study) -> ExportFacts:
-    """Return the facts in one query."""
-    answers = Response.objects.finished().filter(study=study)
-    counted = dict(
-        answers.values_list("measurement__quality").annotate(count=Count("pk")).order_by("measurement__quality")
-    )
-    missing_count = counted.pop(None, 0) + counted.pop(Quality.MISSING.value, 0)
+    """Return the facts from what is counted of the answers, in one query."""
+    finished = AnswerTally.objects.filter(study_id=study.pk, state=Response.State.FINISHED)
+    rows = finished.values_list("quality").annotate(count=Sum("answer_count")).filter(count__gt=0).order_by("quality")
+    counted = dict(rows)
+    missing_count = counted.pop("", 0) + counted.pop(Quality.MISSING.value, 0)
     return ExportFacts(missing_count + sum(counted.values()), missing_count, tuple(counted))

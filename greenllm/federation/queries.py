@@ -3,21 +3,24 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Case, Count, F, IntegerField, Q, When
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, Subquery, Sum, When
+from django.db.models.functions import Coalesce
 
 from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
 from benchmarks.models import Deployment, InferenceServer, Response, Study
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
 from greenllm.studies.queries import verdict_name
 from labeling.models import AnswerTally, Verdict
 from labeling.verdicts import UNDECIDED, verdicts_of
-from router.models import PromptIndex, RoutingDecision
+from router.models import DecisionHour, GatewayRequest, PromptIndex, RoutingDecision
 from router.policy import QUALITIES_IN_ORDER
 
 ROUTED_DAYS = 7
 
+_NOT_OF_PEOPLE = (RoutingDecision.Reason.PINNED, RoutingDecision.Reason.BACKGROUND)
+_LONGEST_DECISION = timedelta(hours=1)  # a decision comes at most so long after its request
 _STATES_IN_ORDER = ("active", "labeling", "evaluating", "candidate", "retired")
 
 
@@ -51,12 +54,13 @@ class ModelRow:
 
 
 def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[ModelRow]:
-    """Return the figures of deployments and their share of the last week's routed requests. Three queries."""
+    """Return the figures of deployments and their share of the last week's routed requests. Five queries."""
     answers = _answers({deployment.language_model_id for deployment in deployments})
     by_model: dict[int, list[CountedAnswers]] = defaultdict(list)
     for answer in answers:
         by_model[answer.language_model_id].append(answer)
-    routed = _routed_since(now - timedelta(days=ROUTED_DAYS))
+    began_at = (now - timedelta(days=ROUTED_DAYS)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    routed = _routed_since(began_at)
     total = sum(routed.values())
     return [
         ModelRow(one, _figures(by_model[one.language_model_id], one.pk), routed[one.pk], total) for one in deployments
@@ -64,7 +68,7 @@ def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[Mode
 
 
 def figures_by_category(deployment: Deployment) -> list[tuple[str, Figures]]:
-    """Return a deployment's figures in each category, and over all of them last (named empty). Two queries."""
+    """Return a deployment's figures in each category, and over all of them last (named empty). Three queries."""
     answers = _answers({deployment.language_model_id})
     categories = sorted({answer.category for answer in answers})
     of_each = [(name, _figures([one for one in answers if one.category == name], deployment.pk)) for name in categories]
@@ -90,8 +94,10 @@ def servers_with_counts() -> list[InferenceServer]:
 
 def studies_of(deployment: Deployment) -> list[Study]:
     """Return the studies that ask a deployment, the latest first, each with how many answers are finished."""
-    finished = Count("responses", filter=Q(responses__state="finished", responses__deployment=deployment))
-    found = Study.objects.filter(targets__deployment=deployment).annotate(finished_count=finished)
+    of_study = AnswerTally.objects.filter(study_id=OuterRef("pk"), deployment_id=deployment.pk, state="finished")
+    summed = of_study.order_by().values("study_id").annotate(n=Sum("answer_count")).values("n")
+    found = Study.objects.filter(targets__deployment=deployment)
+    found = found.annotate(finished_count=Coalesce(Subquery(summed, output_field=IntegerField()), 0))
     return list(found.order_by(F("started_at").desc(nulls_last=True), "-pk")[:50])
 
 
@@ -101,14 +107,25 @@ def index_in_use() -> PromptIndex | None:
 
 
 def _routed_since(moment: datetime) -> Counter[int]:
-    """Count what the router chose for prompts of people; what was named or only asked about does not count."""
-    decided = RoutingDecision.objects.filter(decided_at__gte=moment, request__background_task="")
-    unpinned = decided.exclude(reason=RoutingDecision.Reason.PINNED)
-    return Counter(dict(unpinned.values_list("chosen_id").annotate(n=Count("pk")).order_by()))
+    """Count what the router chose for prompts of people since a full hour; named or only asked about does not count.
+
+    All decisions are counted already; the few for prompts of chat clients themselves are looked up and taken off.
+    """
+    hours = DecisionHour.objects.filter(began_at__gte=moment, is_live=True).exclude(reason__in=_NOT_OF_PEOPLE)
+    sent = GatewayRequest.objects.filter(started_at__gte=moment - _LONGEST_DECISION).exclude(background_task="")
+    of_clients = RoutingDecision.objects.filter(decided_at__gte=moment, request__in=sent.values("pk"))
+    of_clients = of_clients.exclude(reason__in=_NOT_OF_PEOPLE)
+    routed = Counter(dict(hours.values_list("chosen_id").annotate(n=Sum("decision_count")).order_by()))
+    routed.subtract(dict(of_clients.values_list("chosen_id").annotate(n=Count("pk")).order_by()))
+    return +routed
 
 
 def _answers(language_model_ids: Iterable[int]) -> list[CountedAnswers]:
     """Return the finished answers of models, each on its own; of more than 5,000, as they are counted."""
+    own = Deployment.objects.filter(language_model_id__in=list(language_model_ids)).values_list("pk", flat=True)
+    tallies = AnswerTally.objects.filter(deployment_id__in=own)
+    if finished_count(tallies) > LARGEST_BOOTSTRAP:
+        return answers_counted(tallies)
     rows = list(
         Response.objects.finished()
         .filter(deployment__language_model_id__in=list(language_model_ids))
@@ -120,11 +137,8 @@ def _answers(language_model_ids: Iterable[int]) -> list[CountedAnswers]:
             "prompt__category__name",
             "measurement__sci_gco2e",
             "measurement__quality",
-        )[: LARGEST_BOOTSTRAP + 1]
+        )
     )
-    if len(rows) > LARGEST_BOOTSTRAP:
-        own = Deployment.objects.filter(language_model_id__in=list(language_model_ids)).values_list("pk", flat=True)
-        return answers_counted(AnswerTally.objects.filter(deployment_id__in=list(own)))
     verdicts = verdicts_of(row[0] for row in rows)
     return [
         CountedAnswers(

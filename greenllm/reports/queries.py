@@ -9,7 +9,6 @@ from django.db import connection
 from benchmarks.models import LanguageModel, Study
 from benchmarks.products import Products, pairs_of
 from greenllm.reports.cells import POPULATIONS, ReportCell
-from labeling.decided import decided_sql
 
 MOST_BASES = 50
 MOST_PROMPTS = 100  # of Table 2 on a page; a file has them all
@@ -36,7 +35,8 @@ def _products_sql(name: str) -> str:
     return ", ".join([f"count(*) {only}", *(f"coalesce({one}, 0)::float8" for one in sums)])
 
 
-_FROM = f"""
+# the verdict of each answer is known already, as `labeling.verdicts` has it
+_FROM = """
 FROM benchmarks_response AS response
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
@@ -44,7 +44,11 @@ JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_
 JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
 LEFT JOIN benchmarks_measurement AS measurement ON measurement.id = response.measurement_id
 LEFT JOIN benchmarks_machine AS machine ON machine.id = measurement.machine_id
-{decided_sql(of="answer.study_id = %(study)s")}
+LEFT JOIN (
+    SELECT response_id, verdict_source AS source,
+           CASE verdict WHEN 'correct' THEN true WHEN 'incorrect' THEN false END AS is_correct
+    FROM labeling_currentanswer WHERE study_id = %(study)s
+) AS decided ON decided.response_id = response.id
 WHERE response.study_id = %(study)s AND response.state = 'finished'
 """
 _TRAINING = f"{_FROM} AND prompt.role <> 'validation'"

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Sum
 
 from benchmarks.models import (
     Measurement,
-    Prompt,
     Response,
     ResponseAttempt,
     Study,
@@ -123,34 +122,6 @@ def failed_responses(study: Study) -> list[Response]:
 def time_left_s(progress: Progress, pace: Pace | None) -> float | None:
     """Return about how long a study still takes, in seconds; None while nobody can know."""
     return None if pace is None else pace.median_s * progress.remaining
-
-
-def filtered_responses(
-    study: Study, *, model: str = "", category: str = "", state: str = "", verdict: str = "", prompts: str = ""
-) -> QuerySet[Response]:
-    """Return the responses of a study that a reader asked for, in the order of measuring.
-
-    A verdict is decided by a rule in Python and not by a column, so that asking for one reads every label of the
-    study.
-    """
-    found = study.responses.select_related("prompt__category", "prompt__dataset", "deployment__language_model")
-    found = found.select_related("measurement", "parameter_set").order_by("sequence", "pk")
-    for name, value in (
-        ("deployment__language_model__name", model),
-        ("prompt__category__name", category),
-        ("state", state),
-    ):
-        if value:
-            found = found.filter(**{name: value})
-    is_validation = Q(prompt__role=Prompt.Role.VALIDATION)
-    if prompts:
-        found = found.filter(is_validation if prompts == "validation" else ~is_validation)
-    if verdict:
-        finished = list(found.filter(state=Response.State.FINISHED).values_list("pk", flat=True))
-        verdicts = verdicts_of(finished)
-        kept = [pk for pk in finished if verdict_name(verdicts.get(pk, UNDECIDED)) == verdict]
-        found = found.filter(pk__in=kept)
-    return found
 
 
 def response_rows(responses: Sequence[Response]) -> list[ResponseRow]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -78,7 +77,7 @@ def response(request: HttpRequest, pk: int) -> HttpResponse:
     )  # fmt: skip
     shown = get_object_or_404(Response.objects.select_related(*related), pk=pk)
     verdict = verdicts_of([shown.pk]).get(shown.pk, UNDECIDED)
-    is_outlier = shown.pk in outlier_ids(study=shown.study, prompt_ids=[shown.prompt_id])
+    is_outlier = shown.pk in outlier_ids(study=shown.study, among=[shown])
     attempts = list(shown.attempts.order_by("number"))
     power = _power_context(shown)
     context = {
@@ -94,19 +93,25 @@ def response(request: HttpRequest, pk: int) -> HttpResponse:
         "checks": checks_of(shown, readings=power.readings, attempts=attempts, is_outlier=is_outlier),
         "power": power,
         "may_run": may(request, RUN_STUDIES),
-        "previous": _neighbours(shown).filter(_is_before(shown)).order_by("-sequence", "-pk").first(),
-        "next": _neighbours(shown).exclude(_is_before(shown)).exclude(pk=shown.pk).order_by("sequence", "pk").first(),
+        "previous": _before(shown),
+        "next": _after(shown),
         **_rates(shown),
     }
     return render(request, "studies/response.html", context)
 
 
-def _neighbours(shown: Response) -> QuerySet[Response]:
-    return Response.objects.filter(study_id=shown.study_id).only("pk")
+def _before(shown: Response) -> Response | None:
+    """Return the response before one in the order of measuring: the bound on its place is for the index."""
+    earlier = Response.objects.filter(study_id=shown.study_id, sequence__lte=shown.sequence)
+    earlier = earlier.exclude(sequence=shown.sequence, pk__gte=shown.pk)
+    return earlier.only("pk").order_by("-sequence", "-pk").first()
 
 
-def _is_before(shown: Response) -> Q:
-    return Q(sequence__lt=shown.sequence) | Q(sequence=shown.sequence, pk__lt=shown.pk)
+def _after(shown: Response) -> Response | None:
+    """Return the response after one."""
+    later = Response.objects.filter(study_id=shown.study_id, sequence__gte=shown.sequence)
+    later = later.exclude(sequence=shown.sequence, pk__lte=shown.pk)
+    return later.only("pk").order_by("sequence", "pk").first()
 
 
 def _rates(shown: Response) -> dict[str, float | None]:

@@ -11,15 +11,18 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.controlling import CONTROL_TOKENS
 from benchmarks.drifting import ControlReport, control_report
+from benchmarks.intervals import LARGEST_BOOTSTRAP
 from benchmarks.models import Study
 from benchmarks.sending import announce_file
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, outlier_ids, prompt_spreads
 from greenllm.charts import Chart
+from greenllm.dashboards.counted import finished_count
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
+from labeling.models import AnswerTally
 
 _ROWS_PER_PAGE = 50
 _VIEWS = {"cells": "By cell", "prompts": "By prompt", "control": "Control runs"}
@@ -69,10 +72,18 @@ def note(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def note_context(study: Study) -> dict[str, object]:
-    """Return what the fragment on a study's page shows: its outliers, and whether its machine drifted."""
+    """Return what the fragment on a study's page shows: its outliers, and whether its machine drifted.
+
+    Of more than 5,000 answers outliers are not looked for here: the page of the spread does.
+    """
+    can_tell = study.repeats >= MIN_COUNT_FOR_OUTLIERS
+    answers = AnswerTally.objects.filter(study_id=study.pk)
+    are_untold = can_tell and finished_count(answers) > LARGEST_BOOTSTRAP
+    found = outlier_ids(study=study) if can_tell and not are_untold else frozenset()
     return {
         "study": study,
-        "outlier_ids": outlier_ids(study=study),
+        "outlier_count": len(found),
+        "are_outliers_untold": are_untold,
         "control": control_report(study=study),
         "is_running": study.state == Study.State.RUNNING,
     }

@@ -1,9 +1,9 @@
 """The list of studies, and one study as it runs."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -14,20 +14,20 @@ from redis.exceptions import RedisError
 from benchmarks.controlling import CONTROL_TOKENS
 from benchmarks.models import Response, Study
 from benchmarks.pacing import recent_pace
+from benchmarks.paging import place_in
 from benchmarks.queueing import QueueState, queue_state
-from benchmarks.studying import progress_of
+from benchmarks.spreading import outlier_ids
+from greenllm.dashboards.counted import progress_counted
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 from greenllm.studies import queries
+from greenllm.studies.listing import PROMPTS, VERDICTS, Asked, response_page
 from greenllm.studies.spreads import note_context
 from greenllm.studies.watching import power_context
 from labeling.jobs import GradingRun, latest_grading
 
 _STUDIES_PER_PAGE = 25
-_RESPONSES_PER_PAGE = 50
-_VERDICTS = ("correct", "incorrect", "disputed", "open")
-_PROMPTS = ("training", "validation")
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         **_live_context(request, study),
         **power_context(study),
         **_tables_context(study),
-        **_responses_context(request, study),
         **note_context(study),
+        **_responses_context(request, study),
         "control_tokens": CONTROL_TOKENS,
         "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),
@@ -109,7 +109,7 @@ def tables(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _live_context(request: HttpRequest, study: Study) -> dict[str, object]:
-    progress = progress_of(study=study)
+    progress = progress_counted(study)
     is_measured_here = study.machine_id is not None and study.kind in {Study.Kind.MEASURED, Study.Kind.ROUTER}
     is_running = study.state == Study.State.RUNNING
     pace = recent_pace(study=study) if is_running else None
@@ -142,24 +142,19 @@ def _tables_context(study: Study) -> dict[str, object]:
 
 def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
     groups = queries.prompt_groups(study)
-    chosen = {name: request.GET.get(name, "") for name in ("model", "category", "state", "verdict", "prompts")}
-    if chosen["state"] not in Response.State.values:
-        chosen["state"] = ""
-    if chosen["verdict"] not in _VERDICTS:
-        chosen["verdict"] = ""
-    if chosen["prompts"] not in _PROMPTS:
-        chosen["prompts"] = ""
-    found = queries.filtered_responses(study, **chosen)
-    page: Page[Response] = Paginator(found, _RESPONSES_PER_PAGE).get_page(request.GET.get("page"))
+    asked = Asked.of(request.GET)
+    listed = response_page(study, asked=asked, place=place_in(request.GET))
+    chosen = asdict(asked)
     return {
-        "page": page,
-        "rows": queries.response_rows(list(page.object_list)),
+        "page": listed.page,
+        "rows": listed.rows,
+        "listed_outlier_ids": outlier_ids(study=study, among=[row.response for row in listed.rows]),
         "prompt_groups": groups,
         "prompt_count": sum(group.count for group in groups),
         "categories": sorted({group.category for group in groups}),
         "states": Response.State.choices,
-        "verdicts": _VERDICTS,
-        "prompts": _PROMPTS,
+        "verdicts": VERDICTS,
+        "prompts": PROMPTS,
         "chosen": chosen,
         "is_filtered": any(chosen.values()),
         "query": _query_of(chosen),

@@ -236,6 +236,8 @@ class GatewayRequest(models.Model):
             models.Index(fields=["started_at"], name="gateway_request_started"),
             models.Index(fields=["started_at"], condition=~Q(prompt_text=""), name="gateway_request_has_text"),
             models.Index(fields=["process"], condition=Q(state="running"), name="gateway_request_under_way"),
+            models.Index(fields=["started_at"], condition=~Q(background_task=""), name="gateway_request_background"),
+            models.Index(fields=["started_at"], condition=~Q(cache_hit=""), name="gateway_request_cached"),
         ]
 
     def __str__(self) -> str:

@@ -77,9 +77,9 @@ class TestOutlierIds:
     def test_are_those_of_the_prompts_that_are_asked_for(self, study: Study) -> None:
         response = study.responses.get(measurement__energy_j=90)
         assert outlier_ids(study=study) == {response.pk}
-        assert outlier_ids(study=study, prompt_ids=[response.prompt_id]) == {response.pk}
-        others = study.responses.exclude(prompt=response.prompt).values_list("prompt_id", flat=True)
-        assert outlier_ids(study=study, prompt_ids=set(others)) == frozenset()
+        assert outlier_ids(study=study, among=[response]) == {response.pk}
+        others = study.responses.exclude(prompt=response.prompt)
+        assert outlier_ids(study=study, among=others) == frozenset()
 
     def test_need_enough_repeats(self) -> None:
         assert outlier_ids(study=make_shown_repeats(repeats=4)) == frozenset()

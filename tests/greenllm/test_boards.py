@@ -135,9 +135,9 @@ class TestPage:
         for number in range(count):
             make.make_response(make.make_prompt(), make.make_deployment(f"model-{number}"), study=study)
         client = signed_in()
-        # session, person, three for permissions; studies, the chosen one, three for the tables, four for the
+        # session, person, three for permissions; studies, the chosen one, four for the tables, four for the
         # comparison, the index
-        with django_assert_num_queries(15):
+        with django_assert_num_queries(16):
             client.get(SHOWN)
 
 

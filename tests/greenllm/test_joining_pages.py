@@ -91,9 +91,9 @@ class TestEvaluating:
     ) -> None:
         answer_all(wide)
         client = signed_in()
-        # session, person, three for permissions, notices; the model; answers, verdicts and routed; answers and verdicts
-        # by category; studies; evaluation, index, answers, verdicts
-        with django_assert_num_queries(17):
+        # session, person, three for permissions, notices; the model; count, answers, verdicts and routed (2); count,
+        # answers and verdicts by category; studies; evaluation, index, answers, verdicts
+        with django_assert_num_queries(20):
             client.get(path_of(wide))
 
     def test_takes_back(self, wide: Wide) -> None:

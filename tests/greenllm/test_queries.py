@@ -88,14 +88,14 @@ class TestStudyTables:
         assert study_tables(study).is_estimated is is_estimated
 
     @pytest.mark.parametrize("count", [1, 8])
-    def test_need_three_queries_however_much_there_is(
+    def test_need_four_queries_however_much_there_is(
         self, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         study = make.make_study()
         for number in range(count):
             deployment = make.make_deployment(f"model-{number}")
             make.make_response(make.make_prompt(), deployment, study=study, verdict="correct")
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):  # count, answers, verdicts, models
             study_tables(study).rows()
 
 

@@ -51,6 +51,17 @@ class TestAdmin:
         for path in lists:
             assert client.get(path).status_code == 200, path
 
+    def test_counts_no_further_than_it_leads(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        client.force_login(make.make_user(is_staff=True, is_superuser=True))
+        monkeypatch.setattr("benchmarks.admin.MOST_LISTED", 2)
+        deployment = make.make_deployment()
+        for _ in range(3):
+            make.make_decision(chosen=deployment, policy="knn")
+        page = client.get("/admin/router/routingdecision/").content.decode()
+        assert "2 routing decisions" in page
+        assert "the latest 2 at most" in page
+        assert "0 routing decisions" in client.get("/admin/router/routingdecision/?policy=floor").content.decode()
+
     def test_is_closed_to_people_who_are_no_staff(self, client: Client) -> None:
         client.force_login(make.make_user())
         assert client.get("/admin/").status_code == 302

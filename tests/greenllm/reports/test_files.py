@@ -68,7 +68,7 @@ class TestPage:
         client = signed_in()
         [url] = re.findall(r'href="([^"]*category=math&amp;verdict=correct[^"]*)"', text_of(client.get(PAGE)))[:1]
         listed = client.get(url.replace("&amp;", "&").partition("#")[0])
-        assert listed.context["page"].paginator.count == 3
+        assert listed.context["page"].count == 3
 
     def test_works_a_question_out_without_a_script(self) -> None:
         make_known_study()

@@ -80,8 +80,21 @@ class TestPage:
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats()
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):  # session, person, roles; study, how many answers, their energies
             client.get("/studies/repeats/spread/note/")
+
+    def test_of_very_many_answers_marks_outliers_in_the_list_alone(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        outlier = self.outlier(shown.make_shown_repeats())
+        monkeypatch.setattr("greenllm.studies.spreads.LARGEST_BOOTSTRAP", 5)
+        with django_assert_num_queries(5):
+            note = self.text(client, "/studies/repeats/spread/note/")
+        assert "outliers are counted by <a" in note
+        assert "is an outlier" not in note
+        listed = self.text(client, "/studies/repeats/")
+        assert listed.count("problem-badge") == 1
+        assert "outlier" in listed.split(f'/responses/{outlier}/"')[-1][:600]
 
     def test_tells_each_cell_with_its_interval_and_what_it_would_be_without_outliers(self, client: Client) -> None:
         shown.make_shown_repeats()

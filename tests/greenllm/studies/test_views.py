@@ -1,5 +1,6 @@
 import re
 import time
+from html import unescape
 from typing import Any
 
 import pytest
@@ -72,6 +73,10 @@ class TestList:
             client.get("/studies/")
 
 
+def _numbers(page: str) -> list[int]:
+    return [int(one) for one in re.findall(r'aria-label="Response (\d+)"', page)]
+
+
 @pytest.mark.usefixtures("researcher")
 class TestDetail:
     def test_shows_state_design_tables_and_responses(self, client: Client) -> None:
@@ -107,20 +112,36 @@ class TestDetail:
         assert len(found) == count
 
     def test_pages_its_responses(self, client: Client) -> None:
+        shown.make_shown_study("first", prompt_count=60, verdict="")
+        page = page_of(client.get("/studies/first/?state=finished"))
+        assert "Page 1 of 3 (120 responses)" in page
+        seen = [_numbers(page)]
+        while following := re.search(r'href="(\?[^"]+)" rel="next"', page):
+            page = page_of(client.get(f"/studies/first/{unescape(following[1])}"))
+            seen.append(_numbers(page))
+        assert [number for one in seen for number in one] == list(range(1, 121))
+        assert "Page 3 of 3 (120 responses)" in page
+        while leading := re.search(r'href="(\?[^"]+)" rel="prev"', page):
+            seen.pop()
+            page = page_of(client.get(f"/studies/first/{unescape(leading[1])}"))
+            assert _numbers(page) == seen[-1]
+        assert len(seen) == 1
+
+    @pytest.mark.parametrize(
+        "query", ["after=0", "before=x", "after=99999999999999999999", "page=7", "before=1&page=9"]
+    )
+    def test_begins_its_list_anew_where_an_address_names_no_place(self, client: Client, query: str) -> None:
         shown.make_shown_study("first", prompt_count=26, verdict="")
-        assert "Page 1 of 2 (52 responses)" in page_of(client.get("/studies/first/"))
-        page = page_of(client.get("/studies/first/?page=2&state=finished"))
-        assert len(re.findall(r'aria-label="Response \d+"', page)) == 2
-        assert 'href="?state=finished&amp;page=1"' in page
+        assert "of 2 (52 responses)" in page_of(client.get(f"/studies/first/?{query}"))
 
     @pytest.mark.parametrize("count", [1, 6])
     def test_needs_a_pinned_number_of_queries(
         self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.add_running(shown.make_shown_study("first", state="running", prompt_count=count))
-        # session, person, roles and permissions; study, progress, pace, running attempts; three for the tables;
-        # prompt groups; count, responses, verdicts; parameters, models
-        with django_assert_num_queries(18):
+        # session, person, roles and permissions; study, progress, pace, running attempts; four for the tables;
+        # prompt groups; count, keys, responses, verdicts; parameters, models
+        with django_assert_num_queries(20):
             client.get("/studies/first/")
 
     def test_without_a_response_says_so(self, client: Client) -> None:

@@ -1,0 +1,83 @@
+"""The list of a study's responses: what a reader asked for, a page at a time, however many there are.
+
+Which answers are like that, and how many, is read from what is known of them (`labeling.answer_tally`); the rows of
+one page come last. The order is that in which the responses were planned, which is the order of measuring.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.db.models import QuerySet, Sum
+
+from benchmarks.models import Category, Deployment, Prompt, Response, Study
+from benchmarks.paging import KeyedPage, Place, keyed_page
+from greenllm.studies.queries import ResponseRow, response_rows
+from labeling.models import AnswerTally, CurrentAnswer
+
+ROWS_PER_PAGE = 50
+VERDICTS = ("correct", "incorrect", "disputed", "open")
+PROMPTS = ("training", "validation")
+_Counted = TypeVar("_Counted", CurrentAnswer, AnswerTally)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which responses are asked for; what is empty is not asked about, and a word that nobody offers is left out."""
+
+    model: str = ""
+    category: str = ""
+    state: str = ""
+    verdict: str = ""
+    prompts: str = ""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Asked":
+        """Read an address."""
+        offered = {"state": Response.State.values, "verdict": VERDICTS, "prompts": PROMPTS}
+        given = {name: query.get(name, "") for name in cls.__dataclass_fields__}
+        return cls(**{name: word if word in offered.get(name, (word,)) else "" for name, word in given.items()})
+
+
+@dataclass(frozen=True)
+class ResponsePage:
+    """One page of the list with its place in it."""
+
+    page: KeyedPage
+    rows: list[ResponseRow]
+
+
+def response_page(study: Study, *, asked: Asked, place: Place) -> ResponsePage:
+    """Return a page of the responses of a study. Four queries, and one for each name that is asked for."""
+    wanted = _conditions(study, asked)
+    count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
+    facts = _asked_for(CurrentAnswer.objects.all() if count else CurrentAnswer.objects.none(), asked, wanted)
+    page = keyed_page(facts, key="response_id", place=place, size=ROWS_PER_PAGE, count=count)
+    related = ("prompt__category", "deployment__language_model", "measurement", "parameter_set")
+    found = Response.objects.filter(pk__in=page.keys).select_related(*related).order_by("pk")
+    return ResponsePage(page, response_rows(list(found)))
+
+
+def _conditions(study: Study, asked: Asked) -> dict[str, object]:
+    wanted: dict[str, object] = {"study_id": study.pk}
+    if asked.model:
+        named = Deployment.objects.filter(language_model__name=asked.model)
+        wanted["deployment_id__in"] = list(named.values_list("pk", flat=True))
+    if asked.category:
+        wanted["category_id__in"] = list(Category.objects.filter(name=asked.category).values_list("pk", flat=True))
+    if asked.state:
+        wanted["state"] = asked.state
+    return wanted
+
+
+def _asked_for(rows: QuerySet[_Counted], asked: Asked, wanted: Mapping[str, object]) -> QuerySet[_Counted]:
+    """Return the answers, or what is counted of them, that were asked for; only a finished one has a verdict."""
+    found = rows.filter(**wanted)
+    if asked.verdict:
+        verdict = "" if asked.verdict == "open" else asked.verdict
+        found = found.filter(state=Response.State.FINISHED, verdict=verdict)
+    if asked.prompts == "validation":
+        found = found.filter(role=Prompt.Role.VALIDATION)
+    elif asked.prompts:
+        found = found.exclude(role=Prompt.Role.VALIDATION)
+    return found

@@ -1,0 +1,43 @@
+"""When the first chart of a page is painted, in headless Chromium; charts wait until they are scrolled to, so it is."""
+
+from tests.bench.table import Table
+
+PAINTED_MS = 1000.0
+_VISITS = 5
+# milliseconds since the navigation began, noted two frames after the first chart was drawn
+_NOTED = """
+document.addEventListener("DOMContentLoaded", () => document.querySelector("figure.chart")?.scrollIntoView());
+new MutationObserver((_, observer) => {
+  if (!document.querySelector("figure.chart[data-drawn]")) return;
+  observer.disconnect();
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.documentElement.dataset.paintedAt = performance.now();
+  }));
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
+
+
+def painted(base_url: str, cookies: dict[str, str], pages: list[str], table: Table) -> None:
+    """Tell how soon the first chart of each page is painted; the first visit, which fills the browser's cache, too."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browsing import CHROMIUM_ARGUMENTS, chromium_path
+
+    path = chromium_path()
+    if path is None:
+        table.skipped("first chart painted", "no Chromium here")
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(path), args=CHROMIUM_ARGUMENTS)
+        context = browser.new_context(base_url=base_url, viewport={"width": 1280, "height": 800})
+        context.add_cookies([{"name": name, "value": value, "url": base_url} for name, value in cookies.items()])
+        context.add_init_script(_NOTED)
+        page = context.new_page()
+        for address in pages:
+            taken = []
+            for _ in range(_VISITS):
+                page.goto(address, wait_until="commit")
+                noted = page.wait_for_selector("html[data-painted-at]", state="attached", timeout=30_000)
+                taken.append(float(noted.get_attribute("data-painted-at") if noted else "nan"))
+            table.below(f"{address} first chart painted, slowest", max(taken), PAINTED_MS, "ms", n=_VISITS, digits=0)
+        browser.close()
