@@ -21,13 +21,14 @@ from router.baseline import strong_candidate
 from router.budget import HourSpent
 from router.ended import Ended
 from router.escalating import ask_in_turn
+from router.falling_back import route_or_fall_back
 from router.generating import Gateway, Inquiry, Interrupted, generate, storable
 from router.keeping import keep_live_answer, stands_alone
 from router.length import Asked
 from router.models import GatewayRequest, RoutingDecision
 from router.observing import observe
 from router.policy import Evidence
-from router.routing import Route, record_pinned, record_route, route
+from router.routing import Route, record_pinned, record_route
 from router.settling import end_cascade, evidence_of, turns_of
 from router.spending import book_decision, book_run, hour_of
 from router.steps import Step
@@ -286,7 +287,7 @@ def _decide(
     now = gateway.clock()
     hour = hour_of(api_key_id=request.api_key_id, now=now)
     if is_auto(requested_model):
-        found = route(
+        found = route_or_fall_back(
             prompt_text=prompt_text, embedder=gateway.embedder(), store=gateway.store, stay_on_id=stay_on_id,
             refused_ids=[step.deployment_id for step in steps], wishes=wishes,
             conditions=Conditions(asked, now=now, loaded=gateway.loaded, hour=hour), readable=readable,

@@ -11,10 +11,11 @@ from router.background_routing import route_background
 from router.baseline import strong_candidate
 from router.budget import HourSpent
 from router.embedding import Embedder
+from router.falling_back import route_or_fall_back
 from router.index import VectorStore
 from router.length import Asked
 from router.policy import Evidence
-from router.routing import Route, route
+from router.routing import Route
 from router.spending import hour_of
 from router.weighing import Readable
 from router.wire import ChatRequest
@@ -92,10 +93,10 @@ def route_apart(*, sent: Sent, embedder: Embedder, store: VectorStore) -> Routed
 def route_sent(*, sent: Sent, embedder: Embedder, store: VectorStore, is_patient: bool = False) -> Routed:
     """Route a prompt as all that its request brings has it; nothing is stored or booked.
 
-    Raises what `router.routing.route` raises, and BudgetClosed.
+    Raises what `router.falling_back.route_or_fall_back` raises, and BudgetClosed.
     """
     hour = _hour(sent)
-    found = route(
+    found = route_or_fall_back(
         prompt_text=sent.text, embedder=embedder, store=store, wishes=sent.wishes,
         conditions=replace(sent.conditions, hour=hour), is_patient=is_patient, readable=sent.readable,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestDataTooBig
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +19,7 @@ from benchmarks.federating import NoEmbedder, RetiredModel, UnknownModel
 from benchmarks.inference.base import EmptyPrompt, InferenceError, PromptTooLong, RequestRefused, UnsupportedParameter
 from router.answering import Caller, new_public_id
 from router.api.doors import is_local, judges_blind
+from router.connections import DatabaseAway
 from router.denying import denials_counted
 from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
@@ -195,7 +196,10 @@ def retry_headers(error: Exception, wire: WireError) -> dict[str, str]:
 
 def told_error(error: Exception) -> WireError:
     """Return an error as the wire has it, and log what is not the caller's doing."""
-    wire = _as_wire_error(error)
+    if isinstance(error, OperationalError | InterfaceError):  # its own words name places that are nobody's business
+        wire = WireError(str(DatabaseAway()), status=503, kind="server_error", code="database_unavailable")
+    else:
+        wire = _as_wire_error(error)
     if wire.status >= 500:
         # what a server does is told in words; only a fault of this program has a place in it
         logger.error("%s: %s", type(error).__name__, error, exc_info=error if wire.status == 500 else None)

@@ -16,7 +16,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from benchmarks.federating import find_deployment
-from benchmarks.inference.base import Embeddings
+from benchmarks.inference.base import Embeddings, InferenceError
 from benchmarks.models import Deployment
 from router import wiring
 from router.abilities import required
@@ -32,6 +32,7 @@ from router.models import GatewayRequest
 from router.policy import Candidate
 from router.routing import decision_of, pinned_decision
 from router.spending import book_decision, hour_of
+from router.vectors import UnusableEmbedding
 from router.wire import ChatRequest
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,16 @@ class _Pace:
             self._left_for_threads -= 1
 
 
+@dataclass(frozen=True)
+class _Away:
+    """Stands in for the server of an embedder that has just failed, so that it is not asked a second time."""
+
+    error: Exception
+
+    def embed(self, _name: str, _texts: Sequence[str]) -> Embeddings:
+        raise self.error
+
+
 class Decider:
     """Decides for one event loop; what is asked again and again is kept for a moment."""
 
@@ -119,8 +130,13 @@ class Decider:
             )
             if decided is not None:
                 return decided
-        vector, embedding_ms = await self._embedded(embedder, sent.text)
-        known = Embedder(embedder.language_model, _Known(vector))  # type: ignore[arg-type]  # it only embeds
+        server: _Known | _Away
+        try:
+            vector, embedding_ms = await self._embedded(embedder, sent.text)
+            server = _Known(vector)
+        except (InferenceError, UnusableEmbedding) as error:
+            server, embedding_ms = _Away(error), None
+        known = Embedder(embedder.language_model, server)  # type: ignore[arg-type]  # it only embeds
         decided = await self._decide(request, sent, known, embedding_ms)
         if self._lately.has_due and self._renewing is None:
             self._renewing = asyncio.ensure_future(self._renew())
@@ -161,7 +177,9 @@ class Decider:
             routed = route_apart(sent=sent, embedder=embedder, store=wiring.vector_store())
         return None if routed is None else _booked(request, sent, routed)
 
-    async def _decide(self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float) -> Decided:
+    async def _decide(
+        self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float | None
+    ) -> Decided:
         """Return the decision; the event loop makes it where nothing has to be waited for, and a thread otherwise."""
 
         def decide(*, may_wait: bool) -> tuple[Decided, float]:

@@ -131,7 +131,7 @@ class Recorder:
         records = [one.record for one in batch]
         outcomes: Sequence[Exception | None]
         try:
-            outcomes = await self._workers.query(lambda: self._store(records))
+            outcomes = await self._workers.query(lambda: self._store(records), is_patient=True)
         except Exception as error:  # noqa: BLE001  each of those who wait gets it
             outcomes = [error] * len(batch)
         for one, outcome in zip(batch, outcomes, strict=True):

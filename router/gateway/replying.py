@@ -4,15 +4,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from benchmarks.inference.base import ChatPiece, Generation
 from router.answering import Caller, new_public_id
 from router.api.endpoint import caller_with, may_be_anonymous, named, retry_headers, secret_of, told_error
+from router.connections import DatabaseAway
 from router.contract import Detail, choice_headers
 from router.denying import denials_counted
 from router.gateway.conducting import Conductor, State
@@ -128,6 +131,11 @@ async def _answer(reply: Reply, surface: Surface, conductor: Conductor, asked: C
 
 
 async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exception, model: str) -> None:
+    if isinstance(error, DatabaseAway) and not reply.has_begun:
+        await _refuse(reply, surface, error)  # at once: its own row waits for the database to come back
+        with suppress(DatabaseError):  # the recorder has logged it
+            await conductor.end(State.FAILED, error)
+        return
     try:
         await conductor.end(State.FAILED, error)
     finally:

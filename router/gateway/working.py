@@ -1,16 +1,18 @@
 """Blocking work of the gateway's event loop, in threads: the database, questions to servers, checks of answers."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from benchmarks.inference.interruption import Interruption
-from router.connections import PLACES, DatabasePlace
+from router.connections import PLACES, DatabaseAway, DatabasePlace, DatabaseWatch
 
 Result = TypeVar("Result")
 
 _ASKING_THREADS = 32
+_NOTICED_S = 0.5  # work that takes longer makes somebody look whether Postgres is there
 _CHECKING_THREADS = 2  # code of answers is run there, in the sandbox: the machine has other work
 
 
@@ -18,13 +20,41 @@ class Workers:
     """The threads of one event loop."""
 
     def __init__(self) -> None:
+        self._watch = DatabaseWatch(clock=time.monotonic)
         self._database = ThreadPoolExecutor(PLACES, thread_name_prefix="gateway-database")
         self._asking = ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="gateway-asking")
         self._checking = ThreadPoolExecutor(_CHECKING_THREADS, thread_name_prefix="gateway-checking")
 
-    async def query(self, work: Callable[[], Result]) -> Result:
-        """Run work that uses the database; its connection is given back with its end."""
-        return await asyncio.get_running_loop().run_in_executor(self._database, _with_place, work)
+    async def query(self, work: Callable[[], Result], *, is_patient: bool = False) -> Result:
+        """Run work that uses the database; its connection is given back with its end.
+
+        Where Postgres is away only patient work waits for it as long as the pool does: what stores rows outlives a
+        short outage so, and is not stored after it was told that it could not be.
+
+        Raises:
+            DatabaseAway: Postgres does not answer; not of patient work.
+        """
+        if self._watch.is_away and not is_patient:
+            raise DatabaseAway
+        running = asyncio.get_running_loop().run_in_executor(self._database, _with_place, work)
+        if not is_patient:
+            await self._notice_outage(running)
+        return await running
+
+    async def _notice_outage(self, running: "asyncio.Future[Result]") -> None:
+        """Return once work has ended, or Postgres was found to answer while it takes its time.
+
+        Raises:
+            DatabaseAway: it does not; the work is left to itself.
+        """
+        try:
+            done, _ = await asyncio.wait({running}, timeout=_NOTICED_S)
+            if not done and not await self.ask(self._watch.answers):
+                running.add_done_callback(_unheard)
+                raise DatabaseAway
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
 
     async def ask(self, work: Callable[[], Result]) -> Result:
         """Run work that waits for a server and uses no database."""
@@ -57,3 +87,9 @@ def _with_place(work: Callable[[], Result]) -> Result:
         return work()
     finally:
         place.release()
+
+
+def _unheard(running: "asyncio.Future[Result]") -> None:
+    """Take note of the error of work that nobody waits for, so that it is not told as forgotten."""
+    if not running.cancelled():
+        running.exception()

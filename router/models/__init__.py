@@ -300,6 +300,7 @@ class RoutingDecision(models.Model):
         CONVERSATION = "conversation", "The conversation stays on the model that it began with"
         CASCADE = "cascade", "Cheaper models are asked first, and their answers checked"
         REFUSED = "refused", "A cheaper model's answer was not good enough: the next larger one"
+        DEGRADED = "degraded", "Nothing could be compared: the embedder or the index was away"
         BACKGROUND = "background", "A chat client sent it on its own: the cheapest capable model"
 
     request = models.OneToOneField(

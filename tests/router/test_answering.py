@@ -13,7 +13,6 @@ from benchmarks.inference.base import (
     GenerationParameters,
     GenerationRequest,
     InferenceClient,
-    InferenceError,
     RefusedForNow,
     ServerUnreachable,
     StreamBroken,
@@ -312,12 +311,13 @@ class TestFailure:
         assert GatewayRequest.objects.get().error_code == raised.__name__
         assert desk.events == []
 
-    def test_of_the_embedder_is_kept(self, open_desk: OpenDesk) -> None:
+    def test_of_the_embedder_leads_to_the_fallback(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         desk.federation.embedder.client.failure = ServerUnreachable("http://gone", "x")  # type: ignore[attr-defined]
-        with pytest.raises(InferenceError):
-            desk.answer()
-        assert GatewayRequest.objects.get().error_code == "ServerUnreachable"
+        desk.answer()
+        assert GatewayRequest.objects.get().state == "answered"
+        decision = RoutingDecision.objects.get()
+        assert (decision.chosen, decision.reason) == (desk.federation.large, "degraded")
 
 
 class TestLastUserText:

@@ -29,11 +29,14 @@ class WebServer:
 
 
 @contextmanager
-def own_process() -> Iterator[WebServer]:
-    """Serve the application over the test's database in a process of its own; give where."""
+def own_process(*, socket_dir: str = "") -> Iterator[WebServer]:
+    """Serve the application over the test's database in a process of its own; give where.
+
+    `socket_dir` is another way to the folder of Postgres' socket, which a test can close.
+    """
     place = connection.settings_dict
     port = free_port()
-    database = f"postgresql://{place['USER']}@/{quote(str(place['HOST']))}/{place['NAME']}"
+    database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
     command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
         [*command, "--log-level", "error", "--ws", "none"], cwd=ROOT, env={**os.environ, "DATABASE_URL": database}
