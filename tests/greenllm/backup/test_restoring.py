@@ -23,6 +23,7 @@ from tests import factories as make
 from tests.environment import ROOT
 from tests.greenllm.backup.archives import rewritten, stated, write_archive
 
+pytestmark = pytest.mark.slow  # Postgres dumps and loads a whole database
 COMMITTED = pytest.mark.django_db(transaction=True)
 _NAME = "restored_beside"
 
