@@ -55,7 +55,8 @@ def _lines(explained: Explanation) -> Iterator[str]:
     if explained.baseline is not None:
         yield _baseline_line(explained.baseline)
     parts = (("embedding", decision.embedding_ms), ("search", decision.search_ms), ("choice", decision.choice_ms))
-    yield f"Time: {', '.join(f'{name} {value or 0:.1f} ms' for name, value in parts)}. Decision {decision.pk}."
+    told = (f"{name} {value:.1f} ms" if value is not None else f"no {name}" for name, value in parts)
+    yield f"Time: {', '.join(told)}. Decision {decision.pk}."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
