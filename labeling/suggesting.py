@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from benchmarks.models import Response, Study
 from labeling.grading import GRADERS, Grader, Suggestion, UnusableCheck
@@ -99,10 +99,14 @@ class Acceptable:
 
 
 def acceptable_in(*, study: Study) -> Acceptable:
-    """Return how many suggestions would become labels, and how many stay suggestions because of the switch."""
-    held_back = _acceptable(study).exclude(response__prompt__category_id__in=grader_category_ids())
-    by_category = held_back.values_list("response__prompt__category__name").annotate(count=Count("pk"))
-    return Acceptable(_switched_on(study).count(), dict(by_category.order_by("response__prompt__category__name")))
+    """Return how many suggestions would become labels, and how many the switch leaves as they are; in two queries."""
+    rows = _acceptable(study).values_list("response__prompt__category_id", "response__prompt__category__name")
+    counts = list(rows.annotate(count=Count("pk")).order_by("response__prompt__category__name"))
+    switched_on = grader_category_ids()
+    return Acceptable(
+        sum(count for category_id, _, count in counts if category_id in switched_on),
+        {name: count for category_id, name, count in counts if category_id not in switched_on},
+    )
 
 
 def told_held_back(held_back: Mapping[str, int]) -> str:
@@ -120,9 +124,8 @@ def _switched_on(study: Study) -> QuerySet[Grade]:
 
 def _acceptable(study: Study) -> QuerySet[Grade]:
     """Return the latest grade of each answer without a label, where it says right or wrong."""
-    labeled = Label.objects.current().filter(response__study=study).values("response")
-    unlabeled = Response.objects.filter(study=study).exclude(pk__in=labeled)
-    grades = Grade.objects.filter(response__in=unlabeled)
+    labels = Label.objects.current().filter(response=OuterRef("response"))  # looked up for what was graded alone
+    grades = Grade.objects.filter(~Exists(labels), response__study=study)
     latest = grades.order_by("response_id", "-grader_version", "-pk").distinct("response_id")
     return Grade.objects.filter(pk__in=latest.values("pk")).exclude(verdict=Verdict.UNSURE)
 

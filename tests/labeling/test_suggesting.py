@@ -1,9 +1,12 @@
+import random
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Deployment, Response, Study
 from labeling.grading import GRADERS
@@ -39,6 +42,25 @@ def answer(study: Study, deployment: Deployment) -> Callable[..., Response]:
 
 
 Answer = Callable[..., Response]
+
+
+def judge_at_random(response: Response, chance: random.Random) -> None:
+    """Give an answer a label that counts, is replaced or is voided, or none, and up to two grades."""
+    state = chance.choice([None, None, {}, {"is_current": False}, {"voided_at": NOW, "void_reason": "test"}])
+    if state is not None:
+        make_label(response, **state)
+    for version in range(1, chance.randint(1, 3)):
+        verdict = chance.choice(["correct", "incorrect", "unsure"])
+        Grade.objects.create(
+            response=response, grader="number", grader_version=version, verdict=verdict, reason="test", duration_ms=1
+        )
+
+
+def would_be_labeled(response: Response) -> bool:
+    """Tell whether no label of an answer counts and its latest grade says right or wrong."""
+    latest = max(response.grades.all(), key=lambda grade: grade.grader_version, default=None)
+    is_labeled = any(label.is_current and label.voided_at is None for label in response.labels.all())
+    return not is_labeled and latest is not None and latest.verdict != "unsure"
 
 
 class TestSuggest:
@@ -121,6 +143,22 @@ class TestAcceptSuggestions:
         assert acceptable_in(study=study) == Acceptable(1, {"code": 1, "sql": 2})
         assert accept_suggestions(study=study) == 1
         assert Label.objects.get().response.prompt.category.name == "math"
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_counts_as_a_look_at_each_answer_does(
+        self, seed: int, study: Study, deployment: Deployment, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        chance = random.Random(seed)
+        for number in range(40):
+            asked = make_prompt(category=chance.choice(["math", "sql"]))
+            judge_at_random(make_response(asked, deployment, study=study if number % 5 else make_study()), chance)
+        wanted = Counter(one.prompt.category.name for one in study.responses.all() if would_be_labeled(one))
+
+        with django_assert_num_queries(2):  # suggestions by category; the rules in force
+            found = acceptable_in(study=study)
+
+        assert {"math": found.count, **found.held_back} == wanted
+        assert accept_suggestions(study=study) == wanted["math"] > 0
 
     def test_lets_graders_stand_in_for_people_and_says_so(self, study: Study, answer: Answer) -> None:
         right, wrong = answer("7"), answer("8")
