@@ -18,37 +18,39 @@ from labeling.verdicts import Judgement, decide
 
 DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
 _KINDS = (Label.Kind.JUDGEMENT.value, Label.Kind.ADJUDICATION.value)
-_PARTS = tuple((kind, verdict) for kind in _KINDS for verdict in Verdict.values)
-_COUNTS = ", ".join(
-    f"count(*) FILTER (WHERE kind = '{kind}' AND verdict = '{verdict}')" for kind, verdict in _PARTS
-)  # fmt: skip
+# How often each verdict was given, in 20 bits each of one sum a kind: a third of the time of a count for each verdict
+# and kind. An answer has fewer than a million judges.
+_BITS = 20
+_WEIGHTS = " ".join(f"WHEN '{verdict}' THEN {1 << _BITS * place}" for place, verdict in enumerate(Verdict.values))
+_COUNTS = ", ".join(f"coalesce(sum(CASE verdict {_WEIGHTS} END) FILTER (WHERE kind = '{kind}'), 0)" for kind in _KINDS)
 _SAID = f"""
     SELECT response_id, concat_ws(' ', {_COUNTS}) AS pattern FROM labeling_label
     WHERE {CURRENT} AND NOT saw_evidence AND kind <> 'self_check' GROUP BY response_id
 """  # noqa: S608 - put together of constants
-_JOINED = f"""
-FROM ({_SAID}) AS said
+_JOINED = """
 JOIN labeling_grade AS grade ON grade.response_id = said.response_id
 JOIN benchmarks_response AS response ON response.id = said.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
 """
+# counted first and once: else each worker of a parallel plan would count all of it
 _COUNTED = f"""
+WITH said AS MATERIALIZED ({_SAID})
 SELECT grade.grader, grade.grader_version, category.name, grade.verdict, said.pattern, count(*)
-{_JOINED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-"""
+FROM said {_JOINED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+"""  # noqa: S608 - put together of constants
 _VERDICT = "CASE WHEN said.pattern = ANY(%(right)s) THEN 'correct' ELSE 'incorrect' END"
 _LISTED = f"""
 SELECT grade.response_id, category.name, grade.grader || '@' || grade.grader_version, grade.verdict,
        {_VERDICT}, grade.reason
-{_JOINED}
+FROM ({_SAID}) AS said {_JOINED}
 WHERE said.pattern = ANY(%(patterns)s)
   AND (%(grader)s::text IS NULL OR grade.grader || '@' || grade.grader_version = %(grader)s)
   AND (%(category)s::text IS NULL OR category.name = %(category)s)
   AND (%(grade)s::text IS NULL OR grade.verdict = %(grade)s)
   AND (NOT %(differing)s OR grade.verdict <> {_VERDICT})
 ORDER BY grade.response_id, grade.id LIMIT %(limit)s OFFSET %(offset)s
-"""
+"""  # noqa: S608 - put together of constants
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,9 @@ def _decided(pattern: str) -> str | None:
     """Return what a set of people's labels decides; None where they leave it open."""
     judgements = [
         Judgement(Label.Source.PERSON.value, verdict, kind)
-        for (kind, verdict), count in zip(_PARTS, pattern.split(), strict=True)
-        for _ in range(int(count))
+        for kind, counts in zip(_KINDS, pattern.split(), strict=True)
+        for place, verdict in enumerate(Verdict.values)
+        for _ in range(int(counts) >> _BITS * place & (1 << _BITS) - 1)
     ]
     is_correct = decide(judgements).is_correct
     return None if is_correct is None else DECIDED[0] if is_correct else DECIDED[1]

@@ -72,31 +72,38 @@ SELECT count(*), max((created_at AT TIME ZONE 'UTC')::date) - min((created_at AT
 FROM labeling_label
 WHERE {CURRENT} AND kind <> 'adjudication' AND (%(person)s::bigint IS NULL OR labeler_id = %(person)s)
 """  # noqa: S608 - put together of constants
+# not as a window over all labels: those would be kept until the last is read
+_FIRST_DAY = f"""
+SELECT min((created_at AT TIME ZONE 'UTC')::date) FROM labeling_label
+WHERE {CURRENT} AND kind <> 'adjudication' AND (%(person)s::bigint IS NULL OR labeler_id = %(person)s)
+"""  # noqa: S608 - put together of constants
 _PLACES = {
-    Per.DAYS: "(created_at AT TIME ZONE 'UTC')::date - min((created_at AT TIME ZONE 'UTC')::date) OVER ()",
+    Per.DAYS: f"(created_at AT TIME ZONE 'UTC')::date - ({_FIRST_DAY})",
     Per.LABELS: "row_number() OVER (ORDER BY created_at, id) - 1",
 }
 _PERIODS = """
-WITH said AS (
-    SELECT response_id, labeler_id, kind, verdict, saw_evidence, created_at, {place} AS place FROM labeling_label
-    WHERE {current} AND kind <> 'adjudication' AND (%(person)s::bigint IS NULL OR labeler_id = %(person)s)
-), graded AS (
-    SELECT DISTINCT ON (response_id) response_id, verdict FROM labeling_grade
-    ORDER BY response_id, grader_version DESC, id DESC
-)
 SELECT {judge}, said.place / %(length)s, min(said.created_at), max(said.created_at), count(*),
        count(*) FILTER (WHERE said.kind = 'judgement' AND said.verdict = 'correct'),
        count(*) FILTER (WHERE said.kind = 'judgement'),
        count(*) FILTER (WHERE said.verdict = gold.verdict), count(gold.id),
-       count(*) FILTER (WHERE said.verdict = first.verdict), count(first.verdict),
+       count(*) FILTER (WHERE said.verdict = said.earlier), count(said.earlier),
        count(*) FILTER (WHERE said.verdict = graded.verdict), count(graded.verdict)
-FROM said
+FROM (
+    SELECT response_id, labeler_id, kind, verdict, saw_evidence, created_at, {place} AS place,
+           CASE WHEN kind = 'self_check' THEN (
+               SELECT first.verdict FROM labeling_label AS first
+               WHERE first.response_id = label.response_id AND first.labeler_id = label.labeler_id
+               AND first.source = 'person' AND first.is_current AND first.voided_at IS NULL AND first.kind = 'judgement'
+           ) END AS earlier
+    FROM labeling_label AS label
+    WHERE {current} AND kind <> 'adjudication' AND (%(person)s::bigint IS NULL OR labeler_id = %(person)s)
+) AS said
 LEFT JOIN labeling_goldanswer AS gold
     ON said.kind = 'judgement' AND gold.response_id = said.response_id AND gold.retired_at IS NULL
-LEFT JOIN labeling_label AS first
-    ON said.kind = 'self_check' AND first.response_id = said.response_id AND first.labeler_id = said.labeler_id
-    AND first.source = 'person' AND first.is_current AND first.voided_at IS NULL AND first.kind = 'judgement'
-LEFT JOIN graded
+LEFT JOIN (
+    SELECT DISTINCT ON (response_id) response_id, verdict FROM labeling_grade
+    ORDER BY response_id, grader_version DESC, id DESC
+) AS graded
     ON said.kind = 'judgement' AND NOT said.saw_evidence AND graded.response_id = said.response_id
     AND graded.verdict <> 'unsure'
 GROUP BY 1, 2 ORDER BY 1, 2

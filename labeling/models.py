@@ -15,6 +15,7 @@ from labeling.answer_tally import CurrentAnswer as CurrentAnswer  # noqa: PLC041
 from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 - it is one of the models here
 from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
+from labeling.evidence_look import EvidenceLook as EvidenceLook  # noqa: PLC0414 - it is one of the models here
 from labeling.queue_order import QueueOrder as QueueOrder  # noqa: PLC0414 - so are these
 from labeling.queue_order import QueuePlace as QueuePlace  # noqa: PLC0414
 
@@ -131,6 +132,11 @@ class Grade(models.Model):
                 condition=Q(score__isnull=True) | (Q(score__gte=0) & Q(score__lte=1)),
                 name="grade_score_0_to_1",
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["response", "-grader_version", "-id"], include=["grader", "verdict"], name="grade_latest"
+            )
         ]
 
     def __str__(self) -> str:
@@ -253,6 +259,13 @@ class Label(models.Model):
             models.Index(fields=["response", "is_current"], name="label_response_current"),
             models.Index(fields=["labeler", "created_at"], name="label_labeler_created"),
             models.Index(fields=["-voided_at"], condition=Q(voided_at__isnull=False), name="label_voided"),
+            # the figures of quality read all that people say at present, in the index alone
+            models.Index(
+                fields=["response", "labeler", "kind"],
+                include=["id", "verdict", "saw_evidence", "active_seconds", "created_at"],
+                condition=Q(source="person", is_current=True, voided_at__isnull=True),
+                name="label_of_people_now",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -350,20 +363,6 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"response {self.response_id} skipped by {self.annotator_id}"
-
-
-class EvidenceLook(models.Model):
-    """One person has seen what graders found in one answer; what they say of it from then on is not blind."""
-
-    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="evidence_looks")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="evidence_looks")
-    seen_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["response", "person"], name="evidence_look_once_per_person")]
-
-    def __str__(self) -> str:
-        return f"evidence on response {self.response_id} seen by {self.person_id}"
 
 
 class Flag(models.Model):

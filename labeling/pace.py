@@ -41,7 +41,10 @@ _STRETCHES = f"""
 WITH said AS (
     SELECT labeler_id, created_at,
            CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds,
-           (created_at AT TIME ZONE 'UTC')::date - min((created_at AT TIME ZONE 'UTC')::date) OVER () AS place
+           (created_at AT TIME ZONE 'UTC')::date - (
+               SELECT min((created_at AT TIME ZONE 'UTC')::date) FROM labeling_label
+               WHERE {CURRENT} AND kind <> 'adjudication'
+           ) AS place
     FROM labeling_label WHERE {CURRENT} AND kind <> 'adjudication'
 )
 SELECT min(created_at), max(created_at), count(*), count(DISTINCT labeler_id),

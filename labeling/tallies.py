@@ -28,28 +28,27 @@ JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """  # noqa: S608 - put together of constants
+# put in where it is needed, not made once for all: then both sides of a join come in the order of the index
+_JUDGED = f"SELECT response_id, labeler_id, verdict FROM labeling_label WHERE {CURRENT} AND kind = 'judgement'"  # noqa: S608
 _BY_PAIR = f"""
-WITH said AS (SELECT response_id, labeler_id, verdict FROM labeling_label WHERE {CURRENT} AND kind = 'judgement')
-SELECT one.labeler_id, other.labeler_id, one.verdict, other.verdict, count(*) FROM said AS one
-JOIN said AS other ON other.response_id = one.response_id AND other.labeler_id > one.labeler_id
+SELECT one.labeler_id, other.labeler_id, one.verdict, other.verdict, count(*) FROM ({_JUDGED}) AS one
+JOIN ({_JUDGED}) AS other ON other.response_id = one.response_id AND other.labeler_id > one.labeler_id
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """  # noqa: S608 - put together of constants
 _BY_PERSON = f"""
-WITH said AS (
-    SELECT response_id, labeler_id, verdict, kind, saw_evidence,
-           CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds
-    FROM labeling_label WHERE {CURRENT}
-)
 SELECT said.labeler_id, count(*), count(*) FILTER (WHERE said.saw_evidence),
        count(gold.id), count(*) FILTER (WHERE said.verdict = gold.verdict),
        count(first.verdict), count(*) FILTER (WHERE said.verdict = first.verdict),
        count(said.seconds), coalesce(sum(said.seconds), 0), percentile_cont(0.5) WITHIN GROUP (ORDER BY said.seconds)
-FROM said
+FROM (
+    SELECT response_id, labeler_id, verdict, kind, saw_evidence,
+           CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds
+    FROM labeling_label WHERE {CURRENT}
+) AS said
 LEFT JOIN labeling_goldanswer AS gold
     ON gold.response_id = said.response_id AND gold.retired_at IS NULL AND said.kind = 'judgement'
-LEFT JOIN said AS first
-    ON said.kind = 'self_check' AND first.kind = 'judgement' AND first.response_id = said.response_id
-    AND first.labeler_id = said.labeler_id
+LEFT JOIN ({_JUDGED}) AS first
+    ON said.kind = 'self_check' AND first.response_id = said.response_id AND first.labeler_id = said.labeler_id
 GROUP BY said.labeler_id ORDER BY said.labeler_id
 """  # noqa: S608 - put together of constants
 

@@ -300,6 +300,8 @@ class Response(GenerationFigures):
             models.Index(fields=["study", "state", "sequence"], name="response_study_state"),
             models.Index(fields=["prompt", "deployment"], name="response_prompt_deployment"),
             models.Index(fields=["study", "sequence", "id"], name="response_study_sequence"),
+            # which prompt each of many answers was given to, without a look at their texts
+            models.Index(fields=["id"], include=["prompt"], name="response_prompt_by_id"),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.agreement import (
@@ -64,6 +64,7 @@ class TestPublishedExamples:
 
 
 class TestProperties:
+    @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)
     def test_alpha_is_that_of_the_package_krippendorff(self, items: list[list[str]]) -> None:
         found = krippendorffs_alpha(items)
@@ -74,12 +75,14 @@ class TestProperties:
         )
         assert found.value == pytest.approx(krippendorff.alpha(table, level_of_measurement="nominal"), abs=1e-9)
 
+    @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS, st.randoms(use_true_random=False))
     def test_neither_the_order_of_answers_nor_of_judges_matters(self, items: list[list[str]], chance: object) -> None:
         shuffled = [chance.sample(item, len(item)) for item in chance.sample(items, len(items))]  # type: ignore[attr-defined]
         for one, other in zip(_figures(items), _figures(shuffled), strict=True):
             assert (one.value, one.n, one.reason) == (pytest.approx(other.value, abs=1e-9), other.n, other.reason)
 
+    @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)
     def test_intervals_hold_their_figure_and_a_missing_figure_has_a_reason(self, items: list[list[str]]) -> None:
         for figure in _figures(items):
@@ -91,6 +94,7 @@ class TestProperties:
             else:
                 assert -1 <= figure.low <= figure.value + 1e-9 <= figure.high + 2e-9 <= 1 + 2e-9
 
+    @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)
     def test_swapping_right_and_wrong_changes_nothing(self, items: list[list[str]]) -> None:
         swapped = [[BOTH[1 - BOTH.index(verdict)] for verdict in item] for item in items]
@@ -130,6 +134,7 @@ class TestDegenerateCases:
 
 
 class TestTallies:
+    @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)
     def test_give_the_same_figures_as_the_items(self, items: list[list[str]]) -> None:
         tally = {item: sum(tuple(one) == item for one in items) for item in {tuple(one) for one in items}}
