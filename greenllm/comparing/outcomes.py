@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 _Whole = npt.NDArray[np.int64]
 
-_WHOLE = {"prompt": "response.prompt_id", "model": "deployment.language_model_id"}
+_WHOLE = {"id": "response.id", "prompt": "response.prompt_id", "model": "deployment.language_model_id"}
 _BASIS = {
     "intensity": "measurement.carbon_intensity_gco2e_per_kwh",
     "embodied": "measurement.total_embodied_emissions_gco2e",
@@ -36,11 +36,12 @@ _FLOATS = {
     **_BASIS,
 }
 _WORDS = {"quality": "measurement.quality", "boundary": "measurement.boundary"}
-# numbers as Postgres has them in memory, 8 bytes each: rows of a hundred thousand answers would take a second to read
+# numbers as Postgres has them in memory, 8 bytes each: rows of a hundred thousand answers would take a second to read;
+# each column is in the order in which the rows come, and numpy sorts faster than Postgres
 _PACKED = ", ".join(
-    [f"string_agg(int8send({name}), '' ORDER BY id)" for name in _WHOLE]
-    + [f"string_agg(float8send(coalesce({name}, 'NaN')), '' ORDER BY id)" for name in _FLOATS]
-    + [f"array_agg({name} ORDER BY id)" for name in _WORDS]
+    [f"string_agg(int8send({name}), '')" for name in _WHOLE]
+    + [f"string_agg(float8send(coalesce({name}, 'NaN')), '')" for name in _FLOATS]
+    + [f"array_agg({name})" for name in _WORDS]
 )
 _SELECTED = ", ".join(
     [f"({sql})::bigint AS {name}" for name, sql in _WHOLE.items()]
@@ -49,7 +50,7 @@ _SELECTED = ", ".join(
 )
 _ANSWERS = f"""
 SELECT {_PACKED} FROM (
-    SELECT response.id, {_SELECTED}
+    SELECT {_SELECTED}
     FROM benchmarks_response AS response
     JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id
     JOIN labeling_currentanswer AS answer ON answer.response_id = response.id AND answer.study_id = %(study)s
@@ -116,18 +117,14 @@ def answers_of(study: Study) -> StudyAnswers:
         packed = cursor.fetchone()
     whole = [_unpacked(column, ">i8").astype(np.int64) for column in packed[: len(_WHOLE)]]
     floats = [_unpacked(column, ">f8").astype(np.float64) for column in packed[len(_WHOLE) : -len(_WORDS)]]
-    values = dict(zip(_FLOATS, floats, strict=True))
-    prompts, models = whole
-    qualities, boundaries = defaultdict(set), set()
-    words = (column or [] for column in packed[-len(_WORDS) :])
-    for model, is_known, quality, boundary in set(
-        zip(models.tolist(), (~np.isnan(values[ENERGY])).tolist(), *words, strict=True)
-    ):
-        if is_known:
-            qualities[model].add(quality)
-            boundaries.add(boundary)
+    ids, prompts, models = whole
+    order = np.argsort(ids)
+    prompts, models = prompts[order], models[order]
+    values = {name: column[order] for name, column in zip(_FLOATS, floats, strict=True)}
+    of_words = (column or [] for column in packed[-len(_WORDS) :])
+    qualities, boundaries = _words(whole[2], floats[0], *of_words)
     names = LanguageModel.objects.filter(pk__in=np.unique(models).tolist()).order_by("pk").values_list("pk", "name")
-    return StudyAnswers(study, dict(names), prompts, models, values, dict(qualities), boundaries)
+    return StudyAnswers(study, dict(names), prompts, models, values, qualities, boundaries)
 
 
 def outcomes_of(*, answers: StudyAnswers, intensity: float | None) -> StudyOutcomes:
@@ -154,6 +151,20 @@ def outcomes_of(*, answers: StudyAnswers, intensity: float | None) -> StudyOutco
         answer_count=len(answers.prompts),
         missing_count=int(np.isnan(answers.values[ENERGY]).sum()),
     )
+
+
+def _words(
+    models: _Whole, energies: Floats, qualities: list[str], boundaries: list[str]
+) -> tuple[dict[int, set[str]], set[str]]:
+    """Return the qualities of each model's energies, and their boundaries."""
+    found: dict[int, set[str]] = defaultdict(set)
+    within = set()
+    is_known = (~np.isnan(energies)).tolist()
+    for model, has_energy, quality, boundary in set(zip(models.tolist(), is_known, qualities, boundaries, strict=True)):
+        if has_energy:
+            found[model].add(quality)
+            within.add(boundary)
+    return dict(found), within
 
 
 def _unpacked(column: bytes | None, kind: str) -> npt.NDArray[np.generic]:
