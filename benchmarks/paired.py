@@ -3,6 +3,7 @@
 scipy is imported where it is used: it costs about a second, which no page without a comparison shall pay.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from benchmarks.intervals import Interval
 
 MIN_PAIRS = 6  # with 5 pairs the smallest p of Wilcoxon's test is 0.06: it could never show anything
 _RESAMPLES = 2000
-_BLOCK = 2_000_000  # numbers drawn at a time, so that many pairs do not need much memory
+_BLOCK = 100_000  # numbers drawn at a time: what the caches of a processor hold, however many pairs there are
 _Array = npt.NDArray[np.float64]
 
 
@@ -35,48 +36,68 @@ class Paired:
     reason: str = ""
 
 
-def compare_pairs(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Paired | None:
-    """Compare paired values: bootstrap over pairs, Wilcoxon's signed-rank test; None where there is no pair.
+@dataclass(frozen=True)
+class Sample:
+    """Pairs to compare, first and second values in two columns of one length; verdicts are 1 (right) or 0."""
 
-    Sources: Efron and Tibshirani, An introduction to the bootstrap (1993), ch. 13; Wilcoxon (1945).
+    first: _Array
+    second: _Array
+    are_verdicts: bool = False
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[float, float]], *, are_verdicts: bool = False) -> "Sample":
+        """Return pairs as columns."""
+        columns = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
+        return cls(columns[0].copy(), columns[1].copy(), are_verdicts)
+
+
+def compare_samples(samples: Sequence[Sample], *, seed: int = 0) -> list[Paired | None]:
+    """Compare the pairs of each sample: bootstrap over pairs, Wilcoxon's signed-rank test, McNemar's for verdicts.
+
+    Samples of one size are resampled together, each as it would be alone. None stands for a sample without a pair.
+    Sources: Efron and Tibshirani, An introduction to the bootstrap (1993), ch. 13; Wilcoxon (1945); McNemar, Note on
+    the sampling error of the difference between correlated proportions (1947).
     """
-    if not pairs:
-        return None
-    first, second = (np.asarray(values, dtype=np.float64) for values in zip(*pairs, strict=True))
-    means_a, means_b = _resampled_means(first, second, seed)
-    p, reason = wilcoxon_p(first - second)
-    return Paired(
-        n=len(pairs),
-        mean_a=float(first.mean()),
-        mean_b=float(second.mean()),
-        difference=_interval(float((first - second).mean()), means_a - means_b, len(pairs)),
-        ratio=_ratio(first, second, means_a, means_b),
-        p=p,
-        test="Wilcoxon signed-rank" if p is not None else "",
-        reason=reason,
-    )
+    found: list[Paired | None] = [None] * len(samples)
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for place, sample in enumerate(samples):
+        by_size[sample.first.size].append(place)
+    for size, places in by_size.items():
+        if size:
+            columns = [column for place in places for column in (samples[place].first, samples[place].second)]
+            means = _resampled_means(columns, seed)
+            for place, means_a, means_b in zip(places, means[::2], means[1::2], strict=True):
+                found[place] = _paired(samples[place], means_a, means_b)
+    return found
+
+
+def compare_pairs(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Paired | None:
+    """Compare paired values as `compare_samples` does; None where there is no pair."""
+    return compare_samples([Sample.of(pairs)], seed=seed)[0]
 
 
 def compare_verdicts(pairs: Sequence[tuple[bool, bool]], *, seed: int = 0) -> Paired | None:
-    """Compare paired verdicts: the difference of the shares, McNemar's exact test; None where there is no pair.
+    """Compare paired verdicts as `compare_samples` does, the difference of the shares; None where there is no pair."""
+    return compare_samples([Sample.of(pairs, are_verdicts=True)], seed=seed)[0]
 
-    Source: McNemar, Note on the sampling error of the difference between correlated proportions (1947).
-    """
-    if not pairs:
-        return None
-    first, second = (np.asarray(values, dtype=np.float64) for values in zip(*pairs, strict=True))
-    means_a, means_b = _resampled_means(first, second, seed)
-    p, reason = mcnemar_p(
-        only_a=sum(a and not b for a, b in pairs), only_b=sum(b and not a for a, b in pairs), n=len(pairs)
-    )
+
+def _paired(sample: Sample, means_a: _Array, means_b: _Array) -> Paired:
+    first, second = sample.first, sample.second
+    if sample.are_verdicts:
+        only_a, only_b = int((first > second).sum()), int((second > first).sum())
+        p, reason = mcnemar_p(only_a=only_a, only_b=only_b, n=first.size)
+        test = "McNemar exact"
+    else:
+        p, reason = wilcoxon_p(first - second)
+        test = "Wilcoxon signed-rank"
     return Paired(
-        n=len(pairs),
+        n=first.size,
         mean_a=float(first.mean()),
         mean_b=float(second.mean()),
-        difference=_interval(float((first - second).mean()), means_a - means_b, len(pairs)),
-        ratio=None,
+        difference=_interval(float((first - second).mean()), means_a - means_b, first.size),
+        ratio=None if sample.are_verdicts else _ratio(first, second, means_a, means_b),
         p=p,
-        test="McNemar exact" if p is not None else "",
+        test=test if p is not None else "",
         reason=reason,
     )
 
@@ -86,7 +107,8 @@ def wilcoxon_p(differences: Sequence[float] | _Array) -> tuple[float | None, str
 
     Exact up to 50 pairs without ties, and by permutation for a few pairs with ties.
     """
-    differing = np.asarray([one for one in differences if one != 0.0], dtype=np.float64)
+    values = np.asarray(differences, dtype=np.float64)
+    differing = values[values != 0.0]
     if differing.size < MIN_PAIRS:
         return None, f"only {differing.size} pairs differ, {MIN_PAIRS} are needed for a test"
     from scipy.stats import wilcoxon
@@ -123,22 +145,25 @@ def difference_interval(pairs: Sequence[tuple[float, float]], *, seed: int = 0) 
     """Return the mean of first - second with its bootstrap interval, untested; None where there is no pair."""
     if not pairs:
         return None
-    first, second = (np.asarray(values, dtype=np.float64) for values in zip(*pairs, strict=True))
-    means_a, means_b = _resampled_means(first, second, seed)
-    return _interval(float((first - second).mean()), means_a - means_b, len(pairs))
+    sample = Sample.of(pairs)
+    means_a, means_b = _resampled_means([sample.first, sample.second], seed)
+    return _interval(float((sample.first - sample.second).mean()), means_a - means_b, len(pairs))
 
 
-def _resampled_means(first: _Array, second: _Array, seed: int) -> tuple[_Array, _Array]:
-    """Return the means of both sides over resampled pairs; the seed makes the same values give the same interval."""
+def _resampled_means(columns: Sequence[_Array], seed: int) -> list[_Array]:
+    """Return the means of each column over the same resampled rows; the seed makes the same values give the same."""
     generator = np.random.default_rng(seed)
-    size = first.size
-    step = max(1, _BLOCK // size)
-    means_a, means_b = [], []
+    size = columns[0].size
+    step = min(_RESAMPLES, max(1, _BLOCK // size))
+    means = [np.empty(_RESAMPLES) for _ in columns]
+    picked = np.empty((step, size))
     for start in range(0, _RESAMPLES, step):
-        picks = generator.integers(0, size, size=(min(step, _RESAMPLES - start), size))
-        means_a.append(first[picks].mean(axis=1))
-        means_b.append(second[picks].mean(axis=1))
-    return np.concatenate(means_a), np.concatenate(means_b)
+        count = min(step, _RESAMPLES - start)
+        picks = generator.integers(0, size, size=(count, size))
+        for column, found in zip(columns, means, strict=True):
+            np.take(column, picks, out=picked[:count], mode="clip")  # the mode without a copy; no pick is outside
+            picked[:count].mean(axis=1, out=found[start : start + count])
+    return means
 
 
 def _interval(value: float, resampled: _Array, n: int) -> Interval:

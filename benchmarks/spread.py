@@ -90,7 +90,12 @@ def spread_of(values: Sequence[float]) -> Spread | None:
 
 def cell_spread_of(repeats: Iterable[Sequence[float]]) -> CellSpread | None:
     """Return the spread of a cell from each prompt's repeats; None where no prompt has a value."""
-    spreads = [spread for values in repeats if (spread := spread_of(values)) is not None]
+    return cell_spread_of_prompts(map(spread_of, repeats))
+
+
+def cell_spread_of_prompts(prompts: Iterable[Spread | None]) -> CellSpread | None:
+    """Return the spread of a cell from the spread of each prompt's repeats; None where no prompt has a value."""
+    spreads = [spread for spread in prompts if spread is not None]
     between = spread_of([spread.mean for spread in spreads])
     if between is None:
         return None

@@ -4,7 +4,7 @@ A cell is a model with a set of parameters on a category. Repeats are answers of
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from benchmarks.spread import (
     MIN_COUNT_FOR_OUTLIERS,
     CellSpread,
     Spread,
-    cell_spread_of,
+    cell_spread_of_prompts,
     mean_without,
     outliers_of,
     spread_of,
@@ -142,21 +142,22 @@ def prompt_spreads(*, study: Study) -> list[PromptSpread]:
 
 
 def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:
+    known = [(one.response_id, one.energy_j) for one in repeats if one.energy_j is not None]
+    energy_j = spread_of([energy_j for _, energy_j in known])
     return PromptSpread(
         cell=cell,
         dataset=dataset,
         prompt=prompt,
         role=role,
         repeats=tuple(repeats),
-        outlier_ids=_outliers([(one.response_id, one.energy_j) for one in repeats]),
-        energy_j=spread_of([one.energy_j for one in repeats if one.energy_j is not None]),
+        outlier_ids=frozenset(known[place][0] for place in energy_j.outliers) if energy_j else frozenset(),
+        energy_j=energy_j,
         sci_gco2e=spread_of([one.sci_gco2e for one in repeats if one.sci_gco2e is not None]),
     )
 
 
-def _outliers(energies: Iterable[tuple[int, float | None]]) -> frozenset[int]:
-    known = [(pk, energy_j) for pk, energy_j in energies if energy_j is not None]
-    return frozenset(known[index][0] for index in outliers_of([energy_j for _, energy_j in known]))
+def _outliers(energies: Sequence[tuple[int, float]]) -> frozenset[int]:
+    return frozenset(energies[index][0] for index in outliers_of([energy_j for _, energy_j in energies]))
 
 
 def cell_figures(spreads: Iterable[PromptSpread]) -> list[CellFigures]:
@@ -168,8 +169,6 @@ def cell_figures(spreads: Iterable[PromptSpread]) -> list[CellFigures]:
 
 
 def _figures(cell: Cell, prompts: list[PromptSpread]) -> CellFigures:
-    energies = [[one.energy_j for one in each.repeats if one.energy_j is not None] for each in prompts]
-    scores = [[one.sci_gco2e for one in each.repeats if one.sci_gco2e is not None] for each in prompts]
     outlier_count = sum(len(one.outlier_ids) for one in prompts)
     return CellFigures(
         cell=cell,
@@ -178,8 +177,8 @@ def _figures(cell: Cell, prompts: list[PromptSpread]) -> CellFigures:
         missing_count=sum(one.missing_count for one in prompts),
         outlier_count=outlier_count,
         qualities=tuple(sorted({quality for one in prompts for quality in one.qualities})),
-        energy_j=cell_spread_of(energies),
-        sci_gco2e=cell_spread_of(scores),
+        energy_j=cell_spread_of_prompts(one.energy_j for one in prompts),
+        sci_gco2e=cell_spread_of_prompts(one.sci_gco2e for one in prompts),
         energy_without_j=_mean_of_means((one.energy_without_j, one.energy_j) for one in prompts)
         if outlier_count
         else None,

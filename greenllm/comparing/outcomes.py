@@ -1,86 +1,197 @@
-"""What two studies say of the same prompts: values per prompt and model, repeats averaged."""
+"""What two studies say of the same prompts: values per prompt and model, repeats averaged.
+
+A study may have a hundred thousand answers and more, so that they come as columns of numbers, one query a study.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from benchmarks.models import Response, Study
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+
+from benchmarks.models import LanguageModel, Study
 from benchmarks.sci import SciInputs, score
-from labeling.verdicts import UNDECIDED, verdicts_of
 
 ENERGY, SCI, DURATION, TOKENS, ACCURACY = "energy", "sci", "duration", "tokens", "accuracy"
 VALUES = (ENERGY, SCI, DURATION, TOKENS)
-Key = tuple[int, int]  # prompt, language model
-_FIELDS = (
-    "pk", "prompt_id", "deployment__language_model_id", "deployment__language_model__name", "output_token_count",
-    "measurement__energy_j", "measurement__quality", "measurement__boundary", "measurement__time_reserved_s",
-    "measurement__carbon_intensity_gco2e_per_kwh", "measurement__total_embodied_emissions_gco2e",
-    "measurement__expected_lifespan_s", "measurement__resource_share", "measurement__sci_gco2e",
-)  # fmt: skip
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+_Whole = npt.NDArray[np.int64]
+
+_WHOLE = {"id": "response.id", "prompt": "response.prompt_id", "model": "deployment.language_model_id"}
+_BASIS = {
+    "intensity": "measurement.carbon_intensity_gco2e_per_kwh",
+    "embodied": "measurement.total_embodied_emissions_gco2e",
+    "lifespan": "measurement.expected_lifespan_s",
+    "share": "measurement.resource_share",
+}
+_FLOATS = {
+    ENERGY: "measurement.energy_j",
+    SCI: "measurement.sci_gco2e",
+    DURATION: "measurement.time_reserved_s",
+    TOKENS: "response.output_token_count",
+    "vote": "CASE answer.verdict WHEN 'correct' THEN 1 WHEN 'incorrect' THEN -1 ELSE 0 END",
+    **_BASIS,
+}
+_WORDS = {"quality": "measurement.quality", "boundary": "measurement.boundary"}
+# numbers as Postgres has them in memory, 8 bytes each: rows of a hundred thousand answers would take a second to read;
+# each column is in the order in which the rows come, and numpy sorts faster than Postgres
+_PACKED = ", ".join(
+    [f"string_agg(int8send({name}), '')" for name in _WHOLE]
+    + [f"string_agg(float8send(coalesce({name}, 'NaN')), '')" for name in _FLOATS]
+    + [f"array_agg({name})" for name in _WORDS]
+)
+_SELECTED = ", ".join(
+    [f"({sql})::bigint AS {name}" for name, sql in _WHOLE.items()]
+    + [f"({sql})::float8 AS {name}" for name, sql in _FLOATS.items()]
+    + [f"coalesce({sql}, '') AS {name}" for name, sql in _WORDS.items()]
+)
+_ANSWERS = f"""
+SELECT {_PACKED} FROM (
+    SELECT {_SELECTED}
+    FROM benchmarks_response AS response
+    JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id
+    JOIN labeling_currentanswer AS answer ON answer.response_id = response.id AND answer.study_id = %(study)s
+    LEFT JOIN benchmarks_measurement AS measurement ON measurement.id = response.measurement_id
+    WHERE response.study_id = %(study)s AND response.state = 'finished'
+) AS finished
+"""  # noqa: S608 - put together of constants
 
 
-@dataclass
-class StudyOutcomes:
-    """One study's answers: per prompt and model the mean of each value, and what the figures rest on."""
+@dataclass(frozen=True)
+class StudyAnswers:
+    """A study's finished answers in the order of their ids, a column for each thing; what is missing is NaN."""
 
     study: Study
-    names: dict[int, str] = field(default_factory=dict)
-    values: dict[str, dict[Key, float]] = field(default_factory=dict)
-    verdicts: dict[Key, bool] = field(default_factory=dict)
-    qualities: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    boundaries: set[str] = field(default_factory=set)
-    intensities: set[float] = field(default_factory=set)
-    answer_count: int = 0
-    missing_count: int = 0
+    names: dict[int, str]
+    prompts: _Whole
+    models: _Whole
+    values: dict[str, Floats]
+    qualities: dict[int, set[str]]
+    boundaries: set[str]
+
+    @property
+    def intensities(self) -> set[float]:
+        """Return the carbon intensities (gCO2e/kWh) that scores were made at."""
+        known = self.values["intensity"]
+        return set(np.unique(known[~np.isnan(known)]).tolist())
+
+
+@dataclass(frozen=True)
+class StudyOutcomes:
+    """One study's answers: per model and prompt the mean of each value, and what the figures rest on.
+
+    The tables have a row for each of `models` and a column for each of `prompts`, in the order of their ids. A mean of
+    no value is NaN. A prompt's verdict is the majority's of its repeats: 1 right, -1 wrong, 0 where a tie or nobody
+    decides.
+    """
+
+    study: Study
+    names: dict[int, str]
+    models: _Whole
+    prompts: _Whole
+    means: dict[str, Floats]
+    verdicts: Floats
+    qualities: dict[int, set[str]]
+    boundaries: set[str]
+    intensities: set[float]
+    answer_count: int
+    missing_count: int
 
     def quality_of(self, models: Iterable[int]) -> str:
         """Return the one quality of these models' energies; several are named together, none is `missing`."""
         found = set().union(*(self.qualities.get(model, set()) for model in models))
         return " and ".join(sorted(found)) or "missing"
 
+    def row_of(self, model: int) -> int:
+        """Return the row of a model in the tables."""
+        return int(np.searchsorted(self.models, model))
 
-def outcomes_of(*, study: Study, intensity: float | None) -> StudyOutcomes:
-    """Return what the finished answers of a study say; SCI is made anew at a carbon intensity (gCO2e/kWh), if given.
 
-    An answer whose score cannot be made at that intensity has none. A prompt's verdict is the majority's of its
-    repeats; a tie decides nothing.
+def answers_of(study: Study) -> StudyAnswers:
+    """Read the finished answers of a study. Two queries, whatever their number."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANSWERS, {"study": study.pk})
+        packed = cursor.fetchone()
+    whole = [_unpacked(column, ">i8").astype(np.int64) for column in packed[: len(_WHOLE)]]
+    floats = [_unpacked(column, ">f8").astype(np.float64) for column in packed[len(_WHOLE) : -len(_WORDS)]]
+    ids, prompts, models = whole
+    order = np.argsort(ids)
+    prompts, models = prompts[order], models[order]
+    values = {name: column[order] for name, column in zip(_FLOATS, floats, strict=True)}
+    of_words = (column or [] for column in packed[-len(_WORDS) :])
+    qualities, boundaries = _words(whole[2], floats[0], *of_words)
+    names = LanguageModel.objects.filter(pk__in=np.unique(models).tolist()).order_by("pk").values_list("pk", "name")
+    return StudyAnswers(study, dict(names), prompts, models, values, qualities, boundaries)
+
+
+def outcomes_of(*, answers: StudyAnswers, intensity: float | None) -> StudyOutcomes:
+    """Return what the answers of a study say; SCI is made anew at a carbon intensity (gCO2e/kWh), if given.
+
+    An answer whose score cannot be made at that intensity has none.
     """
-    found = StudyOutcomes(study)
-    sums: dict[str, dict[Key, list[float]]] = {name: defaultdict(list) for name in VALUES}
-    votes: dict[Key, int] = defaultdict(int)
-    rows = list(Response.objects.finished().filter(study=study).order_by("pk").values_list(*_FIELDS))
-    verdicts = verdicts_of(row[0] for row in rows)
-    for pk, prompt, model, name, tokens, energy, quality, boundary, seconds, *basis in rows:
-        key = (prompt, model)
-        found.names[model] = name
-        found.answer_count += 1
-        found.missing_count += energy is None
-        if energy is not None:
-            found.qualities[model].add(quality)
-            found.boundaries.add(boundary)
-        if basis[0] is not None:
-            found.intensities.add(basis[0])
-        sci = _sci(energy, seconds, basis, intensity)
-        for measure, value in ((ENERGY, energy), (SCI, sci), (DURATION, seconds), (TOKENS, tokens)):
-            if value is not None:
-                sums[measure][key].append(float(value))
-        is_correct = verdicts.get(pk, UNDECIDED).is_correct
-        if is_correct is not None:
-            votes[key] += 1 if is_correct else -1
-    found.values = {
-        name: {key: sum(values) / len(values) for key, values in of_measure.items()}
-        for name, of_measure in sums.items()
-    }
-    found.verdicts = {key: balance > 0 for key, balance in votes.items() if balance != 0}
-    return found
+    models, rows = np.unique(answers.models, return_inverse=True)
+    prompts, columns = np.unique(answers.prompts, return_inverse=True)
+    places = rows * len(prompts) + columns
+    shape = (len(models), len(prompts))
+    values = {**answers.values, SCI: _scores(answers.values, intensity)}
+    balance = np.bincount(places, weights=values["vote"], minlength=len(models) * len(prompts))
+    return StudyOutcomes(
+        study=answers.study,
+        names=answers.names,
+        models=models,
+        prompts=prompts,
+        means={name: _means(places, values[name], shape) for name in VALUES},
+        verdicts=np.sign(balance).reshape(shape),
+        qualities=answers.qualities,
+        boundaries=answers.boundaries,
+        intensities=answers.intensities,
+        answer_count=len(answers.prompts),
+        missing_count=int(np.isnan(answers.values[ENERGY]).sum()),
+    )
 
 
-def _sci(
-    energy: float | None, seconds: float | None, basis: Sequence[float | None], intensity: float | None
-) -> float | None:
-    own_intensity, embodied, lifespan, share, stored = basis
-    if intensity is None or own_intensity == intensity:
-        return stored
-    if energy is None or seconds is None or embodied is None or lifespan is None or share is None:
-        return None
-    return score(SciInputs(energy, seconds, intensity, embodied, lifespan, share)).sci_gco2e
+def _words(
+    models: _Whole, energies: Floats, qualities: list[str], boundaries: list[str]
+) -> tuple[dict[int, set[str]], set[str]]:
+    """Return the qualities of each model's energies, and their boundaries."""
+    found: dict[int, set[str]] = defaultdict(set)
+    within = set()
+    is_known = (~np.isnan(energies)).tolist()
+    for model, has_energy, quality, boundary in set(zip(models.tolist(), is_known, qualities, boundaries, strict=True)):
+        if has_energy:
+            found[model].add(quality)
+            within.add(boundary)
+    return dict(found), within
+
+
+def _unpacked(column: bytes | None, kind: str) -> npt.NDArray[np.generic]:
+    return np.frombuffer(column or b"", dtype=kind)
+
+
+def _means(places: _Whole, values: Floats, shape: tuple[int, int]) -> Floats:
+    """Return the mean at each place of a table, NaN where there is no value."""
+    known = ~np.isnan(values)
+    counts = np.bincount(places[known], minlength=shape[0] * shape[1])
+    sums = np.bincount(places[known], weights=values[known], minlength=shape[0] * shape[1])
+    means = np.full(counts.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means.reshape(shape)
+
+
+def _scores(values: dict[str, Floats], intensity: float | None) -> Floats:
+    """Return the SCI of each answer (gCO2e), NaN where it has none; it is stored where it was made at `intensity`."""
+    if intensity is None:
+        return values[SCI]
+    scores = values[SCI].copy()
+    others = np.flatnonzero(values["intensity"] != intensity)
+    needed = np.stack([values[name] for name in (ENERGY, DURATION, "embodied", "lifespan", "share")])[:, others]
+    scores[others] = np.nan
+    is_whole = ~np.isnan(needed).any(axis=0)
+    scores[others[is_whole]] = [
+        score(SciInputs(energy_j, time_s, intensity, embodied_gco2e, lifespan_s, share)).sci_gco2e
+        for energy_j, time_s, embodied_gco2e, lifespan_s, share in needed[:, is_whole].T.tolist()
+    ]
+    return scores

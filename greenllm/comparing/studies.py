@@ -1,13 +1,24 @@
 """Compare two studies prompt by prompt: energy, SCI, time, tokens and accuracy, each with interval, test and words."""
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from functools import cached_property, reduce
+
+import numpy as np
 
 from benchmarks.models import Study
-from benchmarks.paired import Paired, compare_pairs, compare_verdicts, holm
-from greenllm.comparing.outcomes import ACCURACY, ENERGY, SCI, Key, StudyOutcomes, outcomes_of
+from benchmarks.paired import Paired, Sample, compare_samples, holm
+from greenllm.comparing.outcomes import (
+    ACCURACY,
+    ENERGY,
+    SCI,
+    VALUES,
+    Flags,
+    Floats,
+    StudyAnswers,
+    StudyOutcomes,
+    answers_of,
+    outcomes_of,
+)
 from greenllm.comparing.wording import MEASURES, Measure, notes_on, sentence
 
 ALL_MODELS = "all models"
@@ -44,20 +55,48 @@ class StudyComparison:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One study's answers by (prompt, name of the pair), whichever model gave them."""
+class _Sides:
+    """The outcomes of two studies on the prompts of both, and which model of each stands in a pair, by its name."""
 
-    outcomes: StudyOutcomes
-    models: dict[str, int]
+    a: StudyOutcomes
+    b: StudyOutcomes
+    models: dict[str, tuple[int, int]]
 
-    def key(self, prompt: int, pair: str) -> Key:
-        return (prompt, self.models[pair])
+    def values(self, pair: str, measure: str) -> tuple[Floats, Floats]:
+        """Return a pair's values of each prompt of both studies, in the order of their ids, NaN where there is none."""
+        row_a, row_b = self._rows(pair)
+        if measure == ACCURACY:
+            return _shares(self.a.verdicts[row_a][self._shared[0]]), _shares(self.b.verdicts[row_b][self._shared[1]])
+        return self.a.means[measure][row_a][self._shared[0]], self.b.means[measure][row_b][self._shared[1]]
 
-    def answers_to(self, pair: str) -> set[int]:
-        """Return the prompts that the model of a pair has any figure of."""
-        model = self.models[pair]
-        keys = chain(*self.outcomes.values.values(), self.outcomes.verdicts)
-        return {prompt for prompt, one in keys if one == model}
+    def are_answered(self, pair: str) -> Flags:
+        """Tell of each prompt of both studies whether both models of a pair have any figure of it."""
+        known = [tuple(~np.isnan(values) for values in self.values(pair, one)) for one in (*VALUES, ACCURACY)]
+        of_a, of_b = (np.logical_or.reduce(flags) for flags in zip(*known, strict=True))
+        both: Flags = of_a & of_b
+        return both
+
+    def qualities(self, pairs: list[str]) -> tuple[str, str]:
+        """Return the quality of the energies on each side."""
+        return (
+            self.a.quality_of(self.models[pair][0] for pair in pairs),
+            self.b.quality_of(self.models[pair][1] for pair in pairs),
+        )
+
+    def _rows(self, pair: str) -> tuple[int, int]:
+        model_a, model_b = self.models[pair]
+        return self.a.row_of(model_a), self.b.row_of(model_b)
+
+    @cached_property
+    def _shared(self) -> tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.intp]]:
+        """Where the prompts of both stand in the tables of each."""
+        _, at_a, at_b = np.intersect1d(self.a.prompts, self.b.prompts, assume_unique=True, return_indices=True)
+        return at_a, at_b
+
+
+def _shares(verdicts: Floats) -> Floats:
+    """Return 1 for right and 0 for wrong, NaN where nothing is decided."""
+    return np.where(verdicts == 0, np.nan, verdicts > 0)
 
 
 def compare_studies(
@@ -71,69 +110,78 @@ def compare_studies(
     Raises:
         NothingToPair: no pair, or an unknown model.
     """
-    found_a, found_b = outcomes_of(study=a, intensity=intensity), outcomes_of(study=b, intensity=intensity)
-    if intensity is None and len(found_a.intensities | found_b.intensities) > 1:
-        intensity = a.carbon_intensity_gco2e_per_kwh or min(found_a.intensities | found_b.intensities)
-        found_a, found_b = outcomes_of(study=a, intensity=intensity), outcomes_of(study=b, intensity=intensity)
-    side_a, side_b = _sides(found_a, found_b, across_models)
-    prompts = {pair: sorted(side_a.answers_to(pair) & side_b.answers_to(pair)) for pair in side_a.models}
-    prompts = {pair: both for pair, both in sorted(prompts.items()) if both}
-    if not prompts:
+    answers_a, answers_b = answers_of(a), answers_of(b)
+    intensities = answers_a.intensities | answers_b.intensities
+    if intensity is None and len(intensities) > 1:
+        intensity = a.carbon_intensity_gco2e_per_kwh or min(intensities)
+    found_a, found_b = (outcomes_of(answers=one, intensity=intensity) for one in (answers_a, answers_b))
+    sides = _Sides(found_a, found_b, _models(answers_a, answers_b, across_models))
+    counts = {pair: int(sides.are_answered(pair).sum()) for pair in sorted(sides.models)}
+    pairs = [pair for pair, count in counts.items() if count]
+    if not pairs:
         raise NothingToPair(
             f"{a} and {b} have no prompt that the same language model answered in both. Two models can be compared "
             f"with --across-models MODEL_A MODEL_B."
         )
-    rows = [_row(side_a, side_b, {pair: both}, pair, measure) for pair, both in prompts.items() for measure in MEASURES]
-    if len(prompts) > 1:
-        rows += [_row(side_a, side_b, prompts, ALL_MODELS, measure) for measure in MEASURES]
+    rows = _rows(sides, pairs)
     adjusted = holm([row.paired.p if row.paired is not None else None for row in rows])
     names = across_models or (a.name, b.name)
     told = [
         replace(row, p_adjusted=p, words=sentence(names, row.measure, row.paired, p, row.reason))
         for row, p in zip(rows, adjusted, strict=True)
     ]
-    shown = next(iter(found_a.intensities | found_b.intensities), None) if intensity is None else intensity
-    return StudyComparison(
-        a, b, shown, sum(map(len, prompts.values())), notes_on(found_a, found_b, intensity), tuple(told)
-    )
+    shown = next(iter(intensities), None) if intensity is None else intensity
+    return StudyComparison(a, b, shown, sum(counts.values()), notes_on(found_a, found_b, intensity), tuple(told))
 
 
-def _sides(a: StudyOutcomes, b: StudyOutcomes, across: tuple[str, str] | None) -> tuple[_Side, _Side]:
-    if across is None:
-        shared = a.names.keys() & b.names.keys()
-        names = [a.names[model] for model in shared]
-        pairs = {  # one name may stand for two sets of weights
-            a.names[model] if names.count(a.names[model]) == 1 else f"{a.names[model]} ({model})": model
-            for model in shared
-        }
-        return _Side(a, pairs), _Side(b, pairs)
-    pair = f"{across[0]} / {across[1]}"
-    return _Side(a, {pair: _model_named(a, across[0])}), _Side(b, {pair: _model_named(b, across[1])})
+def _models(a: StudyAnswers, b: StudyAnswers, across: tuple[str, str] | None) -> dict[str, tuple[int, int]]:
+    if across is not None:
+        return {f"{across[0]} / {across[1]}": (_model_named(a, across[0]), _model_named(b, across[1]))}
+    shared = a.names.keys() & b.names.keys()
+    names = [a.names[model] for model in shared]
+    return {  # one name may stand for two sets of weights
+        a.names[model] if names.count(a.names[model]) == 1 else f"{a.names[model]} ({model})": (model, model)
+        for model in shared
+    }
 
 
-def _model_named(outcomes: StudyOutcomes, name: str) -> int:
-    found = [model for model, known in outcomes.names.items() if known == name]
+def _model_named(answers: StudyAnswers, name: str) -> int:
+    found = [model for model, known in answers.names.items() if known == name]
     if not found:
-        known = ", ".join(sorted(set(outcomes.names.values()))) or "none"
-        raise NothingToPair(f"{outcomes.study} has no answers of {name!r}. It has answers of: {known}.")
+        known = ", ".join(sorted(set(answers.names.values()))) or "none"
+        raise NothingToPair(f"{answers.study} has no answers of {name!r}. It has answers of: {known}.")
     return max(found)
 
 
-def _row(a: _Side, b: _Side, prompts: dict[str, list[int]], model: str, measure: Measure) -> ComparedRow:
-    quality_a = a.outcomes.quality_of(a.models[pair] for pair in prompts)
-    quality_b = b.outcomes.quality_of(b.models[pair] for pair in prompts)
-    quality = quality_a if quality_a == quality_b else f"{quality_a} / {quality_b}"
-    if measure.key in {ENERGY, SCI}:
-        reason = _unlike(quality_a, quality_b)
-        if reason:
-            return ComparedRow(model, measure, 0, None, quality, reason=reason)
-    else:
-        quality = ""
-    if measure.key == ACCURACY:
-        paired, reason = _verdicts(a, b, prompts)
-    else:
-        paired, reason = _values(a, b, prompts, measure.key)
-    return ComparedRow(model, measure, paired.n if paired else 0, paired, quality, reason=reason)
+def _rows(sides: _Sides, pairs: list[str]) -> list[ComparedRow]:
+    """Return a row for each measure of each pair, and over all of them where there are several."""
+    groups = [(pair, [pair]) for pair in pairs] + ([(ALL_MODELS, pairs)] if len(pairs) > 1 else [])
+    asked = [(title, of_group, measure) for title, of_group in groups for measure in MEASURES]
+    reasons = [_why_uncompared(*sides.qualities(of_group), measure) for _, of_group, measure in asked]
+    samples = [
+        Sample.of([]) if reason else _sample(sides, of_group, measure.key)
+        for (_, of_group, measure), reason in zip(asked, reasons, strict=True)
+    ]
+    return [
+        _row(title, sides.qualities(of_group), measure, paired, reason)
+        for (title, of_group, measure), reason, paired in zip(asked, reasons, compare_samples(samples), strict=True)
+    ]
+
+
+def _row(
+    title: str, qualities: tuple[str, str], measure: Measure, paired: Paired | None, uncompared: str
+) -> ComparedRow:
+    quality = (" / ".join(dict.fromkeys(qualities))) if measure.key in {ENERGY, SCI} else ""
+    if paired is not None:
+        return ComparedRow(title, measure, paired.n, paired, quality, reason=paired.reason)
+    nothing = (
+        "no answer is judged on both sides" if measure.key == ACCURACY else "no prompt has this figure on both sides"
+    )
+    return ComparedRow(title, measure, 0, None, quality, reason=uncompared or nothing)
+
+
+def _why_uncompared(quality_a: str, quality_b: str, measure: Measure) -> str:
+    return _unlike(quality_a, quality_b) if measure.key in {ENERGY, SCI} else ""
 
 
 def _unlike(quality_a: str, quality_b: str) -> str:
@@ -146,38 +194,15 @@ def _unlike(quality_a: str, quality_b: str) -> str:
     return ""
 
 
-def _values(a: _Side, b: _Side, prompts: dict[str, list[int]], measure: str) -> tuple[Paired | None, str]:
-    """Pair the values of a measure; over several models a prompt's value is the mean over those that both have."""
-    of_a, of_b = a.outcomes.values[measure], b.outcomes.values[measure]
-    by_prompt: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for pair, both in prompts.items():
-        for prompt in both:
-            value_a, value_b = of_a.get(a.key(prompt, pair)), of_b.get(b.key(prompt, pair))
-            if value_a is not None and value_b is not None:
-                by_prompt[prompt].append((value_a, value_b))
-    paired = compare_pairs([_mean(values) for _, values in sorted(by_prompt.items())])
-    return paired, _why_not(paired, "no prompt has this figure on both sides")
+def _sample(sides: _Sides, pairs: list[str], measure: str) -> Sample:
+    """Pair the values of a measure by prompt; over several models a prompt's value is the mean of those that both have.
 
-
-def _verdicts(a: _Side, b: _Side, prompts: dict[str, list[int]]) -> tuple[Paired | None, str]:
-    """Pair the verdicts; over several models the shares of right answers per prompt are tested as values are."""
-    by_prompt: dict[int, list[tuple[bool, bool]]] = defaultdict(list)
-    for pair, both in prompts.items():
-        for prompt in both:
-            verdict_a = a.outcomes.verdicts.get(a.key(prompt, pair))
-            verdict_b = b.outcomes.verdicts.get(b.key(prompt, pair))
-            if verdict_a is not None and verdict_b is not None:
-                by_prompt[prompt].append((verdict_a, verdict_b))
-    if len(prompts) == 1:
-        paired = compare_verdicts([values[0] for _, values in sorted(by_prompt.items())])
-    else:
-        paired = compare_pairs([_mean(values) for _, values in sorted(by_prompt.items())])
-    return paired, _why_not(paired, "no answer is judged on both sides")
-
-
-def _mean(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    return sum(one for one, _ in values) / len(values), sum(one for _, one in values) / len(values)
-
-
-def _why_not(paired: Paired | None, nothing: str) -> str:
-    return nothing if paired is None else paired.reason
+    Verdicts of one model stay verdicts; over several the shares of right answers per prompt are tested as values are.
+    """
+    both = np.array([sides.values(pair, measure) for pair in pairs])  # pair, side, prompt
+    known = ~np.isnan(both).any(axis=1, keepdims=True)
+    counts = known.sum(axis=0)[0]
+    paired = counts > 0
+    # one model after the other: a sum in numpy's own order could end in another digit
+    first, second = reduce(np.add, np.where(known, both, 0.0))[:, paired] / counts[paired]
+    return Sample(first, second, are_verdicts=measure == ACCURACY and len(pairs) == 1)
