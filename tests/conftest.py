@@ -6,6 +6,8 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg.conninfo import make_conninfo
 
 from greenllm.embedded.addresses import DATABASE_NAME, DATABASE_USER
@@ -21,6 +23,8 @@ def pytest_configure() -> None:
     """Spare the tests what costs time by design: slow hashes, a look at every static file per client, new tables."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
+    hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("any-machine")  # a slow machine is no fault
     TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]
 
 
