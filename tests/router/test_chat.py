@@ -472,6 +472,6 @@ class TestSending:
     ) -> None:
         endpoint = open_endpoint(Fault(FaultKind.HANG, model="small"))
         with self.visit(address, make.make_user()) as visitor, pytest.raises(httpx.ReadTimeout):
-            visitor.post(SEND, data={"prompt": LIKE_MATH}, timeout=httpx.Timeout(PATIENCE_S, read=1.0))
+            visitor.post(SEND, data={"prompt": LIKE_MATH}, timeout=httpx.Timeout(PATIENCE_S, read=3.0))
         assert eventually(lambda: endpoint.server.cancelled_count == 1)
         assert eventually(lambda: Message.objects.filter(role="assistant", state="cancelled").exists())

@@ -261,7 +261,7 @@ class TestDisconnect:
                 address + CHAT,
                 json=asked(stream=is_streamed),
                 headers={"Authorization": f"Bearer {endpoint.secret}"},
-                timeout=httpx.Timeout(PATIENCE_S, read=1.0),
+                timeout=httpx.Timeout(PATIENCE_S, read=3.0),
             )
         assert eventually(lambda: endpoint.server.cancelled_count == 1)
         assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
@@ -279,7 +279,7 @@ class TestDisconnect:
                 address + CHAT,
                 json=asked(),
                 headers={"Authorization": f"Bearer {endpoint.secret}"},
-                timeout=httpx.Timeout(PATIENCE_S, read=1.0),
+                timeout=httpx.Timeout(PATIENCE_S, read=3.0),
             )
         assert eventually(lambda: endpoint.server.cancelled_count == 1)  # the embedder has better things to do
         assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
@@ -295,7 +295,7 @@ class TestDisconnect:
                 while "It" not in next(lines):
                     pass
                 with pytest.raises(httpx.ReadTimeout):
-                    httpx.post(address + CHAT, json=asked(), headers=headers, timeout=httpx.Timeout(5.0, read=0.5))
+                    httpx.post(address + CHAT, json=asked(), headers=headers, timeout=httpx.Timeout(5.0, read=2.0))
                 assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
             second = httpx.post(address + CHAT, json=asked(), headers=headers, timeout=PATIENCE_S)
         connections.close_all()

@@ -74,7 +74,7 @@ class TestWhileASamplerRuns:
         page = until(client, lambda page: "60.0 W" in page)
 
         assert POLLS in page
-        assert '<span class="badge">simulated</span>' in page
+        assert '<span class="badge simulated">simulated</span>' in page
         assert "20 ms" in page.replace("&nbsp;", " ")
         assert "replay, whole machine" in page
         assert '"machine (simulated)"' in page  # the curve

@@ -145,7 +145,7 @@ class TestUnderWay:
                 lines = response.iter_lines()  # without it the stream would be closed
                 next(lines)
                 assert (standing("asked"), standing("waiting")) == (1, 0)
-                with httpx.Client(timeout=0.5) as hasty, pytest.raises(httpx.ReadTimeout):
+                with httpx.Client(timeout=2.0) as hasty, pytest.raises(httpx.ReadTimeout):
                     hasty.post(address + CHAT, json=body, headers=headers)
             assert eventually(lambda: counted("greenllm_requests_total", state="cancelled") == 2)
             assert eventually(lambda: (standing("asked"), standing("waiting")) == (0, 0))

@@ -212,6 +212,6 @@ class TestLoading:
         headers = {"Authorization": f"Bearer {endpoint.secret}"}
         with served() as address:
             with pytest.raises(httpx.ReadTimeout):
-                httpx.post(f"{address}/api/generate", json={"model": "small"}, headers=headers, timeout=0.5)
+                httpx.post(f"{address}/api/generate", json={"model": "small"}, headers=headers, timeout=2.0)
             assert eventually(lambda: endpoint.server.cancelled_count == 1)
         connections.close_all()

@@ -138,7 +138,7 @@ class TestChecking:
                 f"{address}/v1/chat/completions",
                 json={"model": "auto", "messages": [{"role": "user", "content": ASKED}]},
                 headers={"Authorization": f"Bearer {open_cascade().secret}"},
-                timeout=httpx.Timeout(10, read=1.0),
+                timeout=httpx.Timeout(10, read=3.0),
             )
         assert waiting.has_begun.is_set()
         assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
@@ -152,7 +152,7 @@ class TestChecking:
                 f"{address}/v1/chat/completions",
                 json={"model": "auto", "messages": [{"role": "user", "content": ASKED}], "stream": True},
                 headers={"Authorization": f"Bearer {endpoint.secret}"},
-                timeout=httpx.Timeout(10, read=1.0),
+                timeout=httpx.Timeout(10, read=3.0),
             )
         assert eventually(lambda: endpoint.server.cancelled_count == 1)
         assert eventually(lambda: GatewayRequest.objects.filter(state="cancelled").exists())
