@@ -5,7 +5,9 @@ Postgres, and a job that runs twice does no harm.
 """
 
 import re
+import socket
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from datetime import datetime
 from uuid import uuid4
 
 import django_rq
+import psutil
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -21,6 +24,7 @@ from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError
 from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
+from rq.worker.base import BaseWorker
 
 from benchmarks.models import Machine, Response, Study
 from benchmarks.studying import finish_if_done
@@ -50,7 +54,7 @@ def _response_id_of(job_id: str) -> int | None:
 
 @dataclass(frozen=True)
 class QueueState:
-    """How many workers listen on a machine's queue, and how many jobs wait there."""
+    """How many living workers listen on a machine's queue, and how many jobs wait there."""
 
     worker_count: int
     waiting_count: int
@@ -66,6 +70,24 @@ def impatient_connection() -> Redis:
     )
 
 
+def listening_queues(connection: Redis) -> Counter[str]:
+    """Return how many living workers listen on each queue."""
+    counts: Counter[str] = Counter()
+    for worker in Worker.all(connection=connection):
+        if _is_alive(worker):
+            counts.update(worker.queue_names())
+    return counts
+
+
+def _is_alive(worker: BaseWorker) -> bool:
+    """Tell whether a worker lives.
+
+    A killed one stays known for minutes. One of this host is alive while its process is; of another host it must do as
+    proof that it gave a sign of life within its time, which is longer than any wait of a living one.
+    """
+    return worker.hostname != socket.gethostname() or (worker.pid is not None and psutil.pid_exists(worker.pid))
+
+
 def queue_state(*, machine: Machine) -> QueueState:
     """Return who listens on a machine's queue and what waits there.
 
@@ -74,7 +96,7 @@ def queue_state(*, machine: Machine) -> QueueState:
     """
     with impatient_connection() as connection:
         queue = Queue(machine.queue_name, connection=connection)
-        return QueueState(worker_count=len(Worker.all(queue=queue)), waiting_count=queue.count)
+        return QueueState(worker_count=sum(map(_is_alive, Worker.all(queue=queue))), waiting_count=queue.count)
 
 
 def queued_response_ids(*, machine: Machine) -> set[int]:
@@ -177,6 +199,14 @@ def take_up_work(*, machine: Machine, now: datetime) -> int:
     for job_id in queue.get_job_ids():
         if _response_id_of(job_id) is not None:
             queue.remove(job_id)  # enqueued anew below, so that the response in flight keeps its place
+    return take_up_forgotten(machine=machine, now=now)
+
+
+def take_up_forgotten(*, machine: Machine, now: datetime) -> int:
+    """Enqueue what running studies wait for and no job is for, because the queue was away or emptied; return how many.
+
+    Call it from the machine's only worker while it has no job: a response in flight would be enqueued as well.
+    """
     taken_up = 0
     for study in Study.objects.filter(machine=machine, state=Study.State.RUNNING).order_by("pk"):
         if not finish_if_done(study_id=study.pk, now=now):

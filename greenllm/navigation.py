@@ -8,7 +8,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from greenllm.doors import may, may_read
-from greenllm.roles import CHANGE_PEOPLE, JUDGE_ANSWERS, SEE_NOTICES, VIEW_RESULTS
+from greenllm.health import AwayPart, away_parts
+from greenllm.roles import CHANGE_FEDERATION, CHANGE_PEOPLE, JUDGE_ANSWERS, SEE_NOTICES, VIEW_RESULTS
 from labeling.campaigning import notices_for
 from labeling.models import CampaignNotice
 
@@ -44,7 +45,13 @@ def navigation(request: HttpRequest) -> dict[str, object]:
         "may_change_people": partial(may, request, CHANGE_PEOPLE),
         "is_account": request.path.startswith("/account/"),
         "notices": SimpleLazyObject(lambda: _notices(request)),
+        "away_parts": partial(_away_parts, request),
     }
+
+
+def _away_parts(request: HttpRequest) -> list[AwayPart]:
+    """Return the parts that are away, for those who can do something about it."""
+    return away_parts() if may(request, CHANGE_FEDERATION) else []
 
 
 def _notices(request: HttpRequest) -> list[CampaignNotice]:

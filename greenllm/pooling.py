@@ -1,7 +1,14 @@
 """Database connections of a web process: kept between requests, and shared by all of them."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from router.connections import DatabaseAway, DatabaseWatch
 
 # Seconds that a request waits for a connection before it fails: fifty people who open the queue in one second are
 # served in turn.
@@ -10,6 +17,55 @@ PATIENCE_S = 20.0
 # one at once instead of at the end of a long pause.
 _RECONNECT_S = 5.0
 _FEWEST = 2
+NOTICED_S = 0.5  # who waits longer for a connection looks whether Postgres is there
+
+ENGINE = "greenllm.watched_postgres"
+
+_is_impatient: ContextVar[bool] = ContextVar("is_impatient", default=False)
+_watch = DatabaseWatch(clock=time.monotonic)
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Let what runs inside fail at once where Postgres is away; the pool's patience is for busy moments alone."""
+    before = _is_impatient.set(True)
+    try:
+        yield
+    finally:
+        _is_impatient.reset(before)
+
+
+class WatchedPool:
+    """A pool as Django asks one; who is impatient learns within a second that Postgres is away."""
+
+    def __init__(self, pool: "ConnectionPool[Any]", watch: DatabaseWatch = _watch) -> None:
+        self._pool, self._watch = pool, watch
+
+    def open(self) -> None:
+        """Let the pool make its connections, unless it does already."""
+        self._pool.open()
+
+    def getconn(self) -> Any:  # Any: whatever Django has the pool connect
+        """Return a connection.
+
+        Raises:
+            DatabaseAway: Postgres does not answer; only where that is asked by an impatient one.
+            PoolTimeout: all connections are in use, or Postgres is away, for as long as the pool waits.
+        """
+        if not _is_impatient.get():
+            return self._pool.getconn()
+        if self._watch.is_away:
+            raise DatabaseAway
+        try:
+            return self._pool.getconn(min(NOTICED_S, self._pool.timeout))
+        except PoolTimeout:
+            if not self._watch.answers():
+                raise DatabaseAway from None
+        return self._pool.getconn(max(0.0, self._pool.timeout - NOTICED_S))
+
+    def close(self) -> None:
+        """End all connections."""
+        self._pool.close()
 
 
 def pooled(database: Mapping[str, Any], *, most: int) -> dict[str, Any]:
@@ -24,4 +80,5 @@ def pooled(database: Mapping[str, Any], *, most: int) -> dict[str, Any]:
     pool = {
         "min_size": min(_FEWEST, most), "max_size": most, "timeout": PATIENCE_S, "reconnect_timeout": _RECONNECT_S,
     }  # fmt: skip
-    return {**database, "CONN_HEALTH_CHECKS": True, "OPTIONS": {**database.get("OPTIONS", {}), "pool": pool}}
+    options = {**database.get("OPTIONS", {}), "pool": pool}
+    return {**database, "ENGINE": ENGINE, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}

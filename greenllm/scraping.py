@@ -4,7 +4,6 @@ import hmac
 import logging
 from collections.abc import Iterator
 
-import django_rq
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from rq import Queue
 
+from benchmarks.queueing import impatient_connection
 from router.api.doors import is_from_here
 from router.api.endpoint import secret_of
 from router.metrics import scraped
@@ -36,10 +36,11 @@ class Jobs(Collector):
             "greenllm_jobs", "Jobs of the workers that wait, run or have failed.", labels=("queue", "state")
         )
         try:
-            for queue in Queue.all(connection=django_rq.get_connection("default")):
-                family.add_metric([queue.name, "waiting"], queue.count)
-                family.add_metric([queue.name, "running"], queue.started_job_registry.get_job_count(cleanup=False))
-                family.add_metric([queue.name, "failed"], queue.failed_job_registry.get_job_count(cleanup=False))
+            with impatient_connection() as connection:
+                for queue in Queue.all(connection=connection):
+                    family.add_metric([queue.name, "waiting"], queue.count)
+                    family.add_metric([queue.name, "running"], queue.started_job_registry.get_job_count(cleanup=False))
+                    family.add_metric([queue.name, "failed"], queue.failed_job_registry.get_job_count(cleanup=False))
         except RedisError as error:
             logger.warning("the queues cannot be counted: %s", type(error).__name__)
             return

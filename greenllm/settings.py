@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "greenllm.outages.OutageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -95,6 +96,7 @@ _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = True
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
+WATCHES_PARTS = True  # admins see on every page which part is away
 PERIODIC_JOBS = [  # and these now and then
     "greenllm.notices.jobs.check_campaigns",
     "router.erasing_jobs.erase_texts_of_requests",

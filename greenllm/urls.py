@@ -6,6 +6,7 @@ from django.urls import include, path
 from greenllm.health import health
 from greenllm.scraping import metrics
 
+handler500 = "greenllm.outages.server_error"
 urlpatterns = [
     path("dashboards/operations/", include("greenllm.operations.urls")),
     path("", include("greenllm.dashboards.urls")),

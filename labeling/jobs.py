@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 
-import django_rq
 from redis import Redis
 from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError, NoSuchJobError
@@ -58,17 +57,17 @@ def enqueue_grading(*, study: Study) -> bool:
     latest = latest_grading(study=study)
     if latest is not None and latest.is_under_way:
         return False
-    queue = Queue(_QUEUE, connection=django_rq.get_connection("default"))
-    over = _job_of(study, queue.connection)
-    if over is not None:
-        over.delete()
-    try:
-        queue.enqueue(
-            grade_study, study.pk, job_id=_job_id(study), job_timeout=_TIMEOUT_S,
-            result_ttl=_OUTCOME_KEPT_S, failure_ttl=_OUTCOME_KEPT_S, unique=True,
-        )  # fmt: skip
-    except DuplicateJobError:  # somebody pressed the same button at the same moment
-        return False
+    with impatient_connection() as connection:
+        over = _job_of(study, connection)
+        if over is not None:
+            over.delete()
+        try:
+            Queue(_QUEUE, connection=connection).enqueue(
+                grade_study, study.pk, job_id=_job_id(study), job_timeout=_TIMEOUT_S,
+                result_ttl=_OUTCOME_KEPT_S, failure_ttl=_OUTCOME_KEPT_S, unique=True,
+            )  # fmt: skip
+        except DuplicateJobError:  # somebody pressed the same button at the same moment
+            return False
     return True
 
 

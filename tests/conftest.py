@@ -23,6 +23,7 @@ def pytest_configure() -> None:
     """Spare the tests what costs time by design: slow hashes, a look at every static file per client, new tables."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
+    settings.WATCHES_PARTS = False  # most parts are away in a test, which pages of admins would tell
     hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.load_profile("any-machine")  # a slow machine is no fault
     TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]

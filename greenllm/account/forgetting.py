@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import django_rq
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +10,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from redis.exceptions import RedisError
+from rq import Queue
 
+from benchmarks.queueing import impatient_connection
 from greenllm.account.views import signed_in
 from router.forgetting import forget_person, held_of
 
@@ -38,6 +39,7 @@ def forget(request: HttpRequest) -> HttpResponse:
 def _drop_vectors() -> None:
     """Have the worker take them out of the index; where the queue is away, it does so by itself a little later."""
     try:
-        django_rq.get_queue("default").enqueue(_JOB, result_ttl=0, failure_ttl=86_400)
+        with impatient_connection() as connection:
+            Queue("default", connection=connection).enqueue(_JOB, result_ttl=0, failure_ttl=86_400)
     except RedisError:
         logger.warning("the queue is away; the vectors of forgotten prompts go when the worker looks the next time")

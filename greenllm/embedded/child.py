@@ -11,7 +11,7 @@ from greenllm.embedded.service import Service, ServiceState
 from greenllm.embedded.spawning import latest_lines, spawn
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 10.0  # a part that waits for another one shall be there soon after it
 HEALTHY_AFTER_S = 60.0
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import django_rq
 from django.db.models import Q, QuerySet, Sum
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 
+from benchmarks.queueing import impatient_connection
 from router.models import ApiKey, GatewayRequest, KeyDay, KeyHour, RequestHour
 
 MOST_KEYS = 50
@@ -83,7 +84,8 @@ def standing(*, now: datetime) -> Standing:
     began_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hour = RequestHour.objects.filter(began_at=began_at).aggregate(n=Sum("request_count"))["n"] or 0
     try:
-        queues, workers = _queues(), _workers()
+        with impatient_connection() as connection:
+            queues, workers = _queues(connection), _workers(connection)
     except RedisError:
         return Standing(now, under_way, hour, None, None)
     return Standing(now, under_way, hour, queues, workers)
@@ -127,8 +129,8 @@ def _keys_with_budgets() -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(wanted, revoked_at=None).select_related("owner").order_by("pk")
 
 
-def _queues() -> tuple[QueueRow, ...]:
-    found = sorted(Queue.all(connection=django_rq.get_connection("default")), key=lambda one: str(one.name))
+def _queues(connection: Redis) -> tuple[QueueRow, ...]:
+    found = sorted(Queue.all(connection=connection), key=lambda one: str(one.name))
     return tuple(
         QueueRow(
             one.name,
@@ -140,8 +142,8 @@ def _queues() -> tuple[QueueRow, ...]:
     )
 
 
-def _workers() -> tuple[WorkerRow, ...]:
-    found = Worker.all(connection=django_rq.get_connection("default"))
+def _workers(connection: Redis) -> tuple[WorkerRow, ...]:
+    found = Worker.all(connection=connection)
     rows = (
         WorkerRow(one.name, ", ".join(one.queue_names()), str(one.state), _aware(one.last_heartbeat)) for one in found
     )

@@ -1,5 +1,6 @@
 """What a person may do with a study: start, pause, cancel it, have it graded, accept the graders' suggestions."""
 
+import logging
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -22,22 +23,32 @@ from greenllm.roles import RUN_STUDIES
 from labeling.jobs import enqueue_grading
 from labeling.suggesting import accept_suggestions, acceptable_in, told_held_back
 
+logger = logging.getLogger(__name__)
+
 _QUEUE_IS_AWAY = (
     "The queue cannot be reached: {error} Start the services with manage.py services start, or set REDIS_URL; "
     "then try again."
+)
+
+_TAKEN_UP_LATER = (
+    "The queue cannot be reached now; the worker of its machine takes the study up soon after the queue is back."
 )
 
 
 @require_POST
 @people_with(RUN_STUDIES)
 def start(request: HttpRequest, name: str) -> HttpResponse:
-    """Let a study run, or go on; failed responses are tried again."""
+    """Let a study run, or go on; failed responses are tried again. Without the queue its worker takes it up later."""
     study = get_object_or_404(Study, name=name)
 
     def starting() -> str:
-        with impatient_connection() as connection:
-            connection.ping()  # before the study says that it runs
         launch(study=study, now=timezone.now())
+        try:
+            with impatient_connection() as connection:
+                connection.ping()  # a page waits no longer for the queue
+        except RedisError:
+            logger.warning("study %s was started while the queue is away", study.pk)
+            return f"{study} runs. {_TAKEN_UP_LATER}"
         return f"{study} runs: {enqueue_study(study=study)} responses put on the queue."
 
     return _told(request, study, starting)

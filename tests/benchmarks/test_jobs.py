@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 from pytest_django import Settings
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq import SimpleWorker
 
 from benchmarks import jobs
@@ -17,6 +18,7 @@ from benchmarks.federating import wait_for_server
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedModel, ScriptedOllama
 from benchmarks.jobs import release_recorder
 from benchmarks.locking import machine_lock
+from benchmarks.management.commands import work as work_command
 from benchmarks.management.commands.work import MachineWorker
 from benchmarks.models import EnergyFit, InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
@@ -103,6 +105,37 @@ class TestIdleWorker:
     def test_that_never_measured_has_nothing_to_let_go_of(self, machine: Machine) -> None:
         release_recorder(machine.pk)
         assert can_sample(machine)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWorker:
+    def test_begins_no_job_while_postgres_is_away(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        answers = iter([False, False, True])
+        monkeypatch.setattr(work_command, "_answers", lambda: next(answers))
+        monkeypatch.setattr(work_command, "_POSTGRES_PAUSE_S", 0.0)
+        queue = queue_of(machine)
+        job = queue.enqueue(len, [1, 2])
+        MachineWorker([queue], connection=queue.connection).work(burst=True, logging_level="ERROR")
+        assert job.return_value() == 2
+        assert next(answers, None) is None
+
+    def test_fills_a_queue_that_was_emptied(self, machine: Machine) -> None:
+        with serve() as server:
+            study = make_study(server.base_url, machine)
+            enqueue_study(study=study)
+            queue_of(machine).empty()  # type: ignore[no-untyped-call]
+            work_command.while_idle(machine)
+            assert queue_of(machine).count == 2
+
+    def test_gets_over_an_idle_moment_without_the_queue(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def away(**_: object) -> int:
+            raise RedisConnectionError("refused")
+
+        monkeypatch.setattr(work_command, "take_up_forgotten", away)
+        work_command.while_idle(machine)
+        assert "cannot be seen" in caplog.text
 
 
 def can_sample(machine: Machine) -> bool:

@@ -5,7 +5,6 @@ import pytest
 from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from pytest_django.fixtures import Settings
-from redis import Redis
 
 from tests.scraping import Counted, samples_of
 
@@ -96,9 +95,8 @@ class TestQueues:
             job.delete()
         assert counted("greenllm_jobs", queue="default", state="waiting") == 0
 
-    def test_are_left_out_while_valkey_is_away(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        away = Redis.from_url("unix:///nowhere/valkey.sock")
-        monkeypatch.setattr("django_rq.get_connection", lambda _name: away)
+    def test_are_left_out_while_valkey_is_away(self, client: Client, settings: Settings) -> None:
+        settings.REDIS_URL = "unix:///nowhere/valkey.sock"
         text = scraped(client)
         assert "greenllm_jobs" not in text
         assert "process_resident_memory_bytes" in text

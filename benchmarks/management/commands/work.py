@@ -1,5 +1,7 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -8,48 +10,81 @@ from typing import Any
 import django_rq
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, OperationalError, close_old_connections, connection, connections
 from django.utils import timezone
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import release_recorder
 from benchmarks.management.telling import TellingCommand
-from benchmarks.queueing import enqueue_periodic, queue_of, take_up_work
+from benchmarks.models import Machine
+from benchmarks.queueing import enqueue_periodic, queue_of, take_up_forgotten, take_up_work
 
+logger = logging.getLogger(__name__)
+
+_POSTGRES_PAUSE_S = 1.0
 IDLE_BEFORE_RELEASE_S = 10  # longer than between two jobs of one study, its waits before an attempt included
 
 
 class MachineWorker(SimpleWorker):
     """Works without a fork, and gets over a Postgres that was restarted: each job begins with a good connection.
 
-    Without a job for a while it lets go of what it holds, so that the machine is free for another installation.
+    Without a job for a while it lets go of what it holds, so that the machine is free for another installation, and
+    looks whether the queue has forgotten any.
     """
 
     on_idle: Callable[[], None] | None = None
     idle_before_release_s = IDLE_BEFORE_RELEASE_S
+    max_connection_wait_time = 5.0  # seconds between two tries to reach Valkey; RQ's own minute is long
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run one job in this process."""
+        """Run one job in this process, once Postgres answers: without it each job would only fail."""
         close_old_connections()
+        while not _answers():
+            logger.warning("Postgres does not answer; job %s waits for it", job.id)
+            self.heartbeat()
+            time.sleep(_POSTGRES_PAUSE_S)
         super().execute_job(job, queue)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a job as RQ does, in two parts: between them lies the end of patience."""
-        if timeout is not None and max_idle_time is None and self.on_idle is not None:
+        """Wait for a job as RQ does, in parts: between two of them lies the end of patience."""
+        if timeout is None or max_idle_time is not None or self.on_idle is None:
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        while True:
             found = super().dequeue_job_and_maintain_ttl(timeout, self.idle_before_release_s)
             if found is not None:
                 return found
             self.on_idle()
-        return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
     def run_maintenance_tasks(self) -> None:
         """Every ten minutes or so, and never beside a job, also put the periodic jobs on the default queue."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it without types
         enqueue_periodic(names=settings.PERIODIC_JOBS, connection=self.connection)
+
+
+def _answers() -> bool:
+    try:
+        connection.ensure_connection()
+    except OperationalError:
+        return False
+    return True
+
+
+def while_idle(machine: Machine) -> None:
+    """Let go of the sampler, and fill the queue again where it has lost what Postgres knows to be left."""
+    release_recorder(machine.pk)
+    try:
+        close_old_connections()
+        count = take_up_forgotten(machine=machine, now=timezone.now())
+    except (DatabaseError, RedisError) as error:
+        logger.warning("it cannot be seen whether the queue has lost jobs: %s", error)
+        return
+    if count:
+        logger.warning("the queue had lost %s responses of running studies; they are on it again", count)
 
 
 @contextmanager
@@ -59,16 +94,16 @@ def kept_connections() -> Iterator[None]:
     A new one for each answer costs 15 ms: its server process knows no table yet. Web processes go without, because
     under ASGI a kept connection is never given back; whoever works inside another program leaves that as it was.
     """
-    before = {connection.alias: dict(connection.settings_dict) for connection in connections.all()}
-    for connection in connections.all():
-        connection.settings_dict.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
-        connection.close()  # the next one goes by these settings
+    before = {one.alias: dict(one.settings_dict) for one in connections.all()}
+    for one in connections.all():
+        one.settings_dict.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
+        one.close()  # the next one goes by these settings
     try:
         yield
     finally:
-        for connection in connections.all():
-            connection.settings_dict.update(before[connection.alias])
-            connection.close()
+        for one in connections.all():
+            one.settings_dict.update(before[one.alias])
+            one.close()
 
 
 class Command(TellingCommand):
@@ -90,7 +125,7 @@ class Command(TellingCommand):
             [django_rq.get_queue("default"), queue_of(machine)],
             connection=django_rq.get_connection("default"),
         )
-        worker.on_idle = partial(release_recorder, machine.pk)
+        worker.on_idle = partial(while_idle, machine)
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
             worker.work(burst=is_burst, logging_level="WARNING")

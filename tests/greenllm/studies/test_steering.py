@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from benchmarks.models import Deployment, Machine, Study
-from benchmarks.queueing import queue_of
+from benchmarks.queueing import queue_of, take_up_forgotten
 from benchmarks.studying import Parameters, create_study
 from greenllm.roles import Role
 from labeling.models import Grade, Label
@@ -70,14 +70,15 @@ class TestStart:
         assert "first runs: 0 responses put on the queue." in press(client, "start")
         assert queue_of(machine).count == 2
 
-    def test_leaves_the_study_a_draft_where_the_queue_is_away(
-        self, client: Client, study: Study, settings: Settings
+    def test_is_taken_up_by_the_worker_later_where_the_queue_is_away(
+        self, client: Client, study: Study, machine: Machine, settings: Settings
     ) -> None:
-        settings.REDIS_URL = "redis://127.0.0.1:1/0"
-        said = press(client, "start")
-        assert "The queue cannot be reached" in said
-        assert "manage.py services start" in said
-        assert (state_of(study), Deployment.objects.get().state) == ("draft", "candidate")
+        there, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:1/0"
+        assert "first runs. The queue cannot be reached now" in press(client, "start")
+        assert (state_of(study), Deployment.objects.get().state) == ("running", "evaluating")
+        settings.REDIS_URL = there
+        assert (take_up_forgotten(machine=machine, now=make.NOW), queue_of(machine).count) == (2, 2)
+        assert (take_up_forgotten(machine=machine, now=make.NOW), queue_of(machine).count) == (0, 2)
 
     def test_of_a_cancelled_study_is_refused(self, client: Client, study: Study) -> None:
         press(client, "cancel")

@@ -29,18 +29,18 @@ class WebServer:
 
 
 @contextmanager
-def own_process(*, socket_dir: str = "") -> Iterator[WebServer]:
+def own_process(*, socket_dir: str = "", pool: int = 0) -> Iterator[WebServer]:
     """Serve the application over the test's database in a process of its own; give where.
 
-    `socket_dir` is another way to the folder of Postgres' socket, which a test can close.
+    `socket_dir` is another way to the folder of Postgres' socket, which a test can close; `pool` is
+    how many connections requests share.
     """
     place = connection.settings_dict
     port = free_port()
     database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
     command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--log-level", "error", "--ws", "none"], cwd=ROOT, env={**os.environ, "DATABASE_URL": database}
-    )
+    env = {**os.environ, "DATABASE_URL": database, "GREENLLM_DATABASE_POOL": str(pool)}
+    process = subprocess.Popen([*command, "--log-level", "error", "--ws", "none"], cwd=ROOT, env=env)
     server = WebServer(f"http://127.0.0.1:{port}", process)
     try:
         _wait(server)
