@@ -63,6 +63,7 @@ class Supervisor:
         self._children_fd: int | None = None
         self._started_at = datetime.now(UTC)
         self._dirty = True
+        self._is_unwritten = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,7 +185,13 @@ class Supervisor:
         if self._dirty:
             self._dirty = False
             record = SupervisorRecord(os.getpid(), self._started_at.isoformat(), self.statuses())
-            write_state(self.layout.state_path, record)
+            try:
+                write_state(self.layout.state_path, record)
+            except OSError as error:  # a full disk: written as soon as there is room again
+                self._dirty = True
+                if not self._is_unwritten:
+                    logger.error("%s cannot be written: %s", self.layout.state_path, error)  # noqa: TRY400  no bug
+            self._is_unwritten = self._dirty
 
     def _child(self, name: str) -> SupervisedChild:
         with self._changed:

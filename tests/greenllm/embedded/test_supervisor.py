@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from greenllm.embedded.postgres import PostgresError, remove_stale_pid_file
 from greenllm.embedded.probes import PortInUseError
 from greenllm.embedded.program import web_program, worker_program
 from greenllm.embedded.service import Service, ServiceState
-from greenllm.embedded.state import read_state
+from greenllm.embedded.state import SupervisorRecord, read_state, write_state
 from greenllm.embedded.supervisor import NotReadyError, ServiceEvent, Supervisor
 
 pytestmark = pytest.mark.slow  # each test starts servers of its own
@@ -158,6 +159,23 @@ class TestSupervisor:
 
         with Supervisor(layout, embedded_services(layout, ["valkey"]), fail) as supervisor:
             assert supervisor.statuses()[0].state is ServiceState.READY
+
+    def test_writes_its_state_as_soon_as_a_full_disk_has_room(
+        self, layout: EmbeddedLayout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        is_full = [True]
+
+        def writing(path: Path, record: SupervisorRecord) -> None:
+            if is_full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write_state(path, record)
+
+        monkeypatch.setattr("greenllm.embedded.supervisor.write_state", writing)
+        with Supervisor(layout, [script(layout, "import time; time.sleep(60)")]):
+            assert read_state(layout.state_path) is None
+            is_full[0] = False
+            eventually(lambda: read_state(layout.state_path))
+        assert len([one for one in caplog.messages if "cannot be written" in one]) == 1
 
     def test_a_port_in_use_stops_the_start(self, layout: EmbeddedLayout) -> None:
         with Supervisor(layout, []) as supervisor:
