@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-pages bench-dashboards bench-lighthouse shots check format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -44,6 +44,12 @@ bench-choice: $(VENV)/installed-dev  ## How many labels routing needs in the cho
 
 bench-gateway: $(VENV)/installed-dev  ## What the endpoint adds to an answer, beside a bare pass-through, Portkey and none
 	@$(BIN)/python -W ignore -m tests.bench.gateway $(BENCH)
+
+bench-load: $(VENV)/installed-dev  ## Ten minutes of chat at 65 requests a second beside people who judge; BENCH="--minutes 2" for a look
+	@$(BIN)/python -W ignore -m tests.bench.load $(BENCH)
+
+soak: $(VENV)/installed-dev  ## Whether web process and worker grow under 20 minutes of steady load; BENCH="--minutes 3" for a look
+	@$(BIN)/python -u -W ignore -m tests.bench.soak $(BENCH)
 
 bench-pages: $(VENV)/installed-dev  ## How soon the next answer, the first token and the pages of quality come, held to their bounds
 	GREENLLM_BENCH=1 $(BIN)/python -m pytest -q -s tests/labeling/test_page.py tests/router/test_chat_page.py tests/greenllm/test_quality.py -k "showing_the_next_answer or first_token or come_within_a_second"

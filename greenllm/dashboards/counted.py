@@ -56,7 +56,9 @@ class Masses:
             return mean_interval(self.values)
         if not self.n:
             return None
-        return mean_interval_of_sums(self.n, self.total, float(self.sum_squared - self.sum_g * self.sum_g / self.n))
+        # of masses that are all the same, rounding of the quotient can leave less than nothing
+        squared_deviations = max(_ZERO, self.sum_squared - self.sum_g * self.sum_g / self.n)
+        return mean_interval_of_sums(self.n, self.total, float(squared_deviations))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +21,7 @@ import httpx
 import psutil
 
 from tests.bench.gateway_load import Target, cancels, closed_loop, open_loop, streams
+from tests.bench.installation import installation, process_of, serving
 from tests.bench.table import Table
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
@@ -124,22 +123,16 @@ async def _stream(table: Table, target: Target, *, count: int, tokens: int, rate
 
 def _targets(running: ExitStack, table: Table, *, is_portkey_wanted: bool) -> tuple[list[Target], str]:
     """Start every server; return what is compared, and the address of the inference server."""
-    from tests.environment import free_port
 
     def serve(application: str, **environment: str) -> tuple[str, int]:
-        port = free_port()
-        command = [
-            sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
-            "--log-level", "warning", "--ws", "none",
-        ]  # fmt: skip
-        return running.enter_context(_process(command, port, {"PYTHONWARNINGS": "ignore", **environment}))
+        return running.enter_context(serving(application, environment))
 
     upstream, _ = serve("tests.bench.gateway_servers:upstream")
     bare, bare_pid = serve("tests.bench.gateway_servers:bare", BENCH_UPSTREAM=upstream)
     targets = [Target("direct", upstream), Target("bare httpx", bare, page="/page", pid=bare_pid)]
     portkey = _portkey(running, table, upstream) if is_portkey_wanted else None
     targets += [portkey] if portkey else []
-    environment, secret = running.enter_context(_installation(upstream))
+    environment, secret = running.enter_context(installation(upstream))
     ours, pid = serve("greenllm.asgi:application", **environment)
     key = {"Authorization": f"Bearer {secret}"}
     targets += [
@@ -147,29 +140,6 @@ def _targets(running: ExitStack, table: Table, *, is_portkey_wanted: bool) -> tu
         Target("GreenLLM, auto", ours, model="auto", headers=key, page="/v1/models", pid=pid),
     ]
     return targets, upstream
-
-
-@contextmanager
-def _process(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Run a server; give its address and process id."""
-    process = subprocess.Popen(
-        command, env={**os.environ, **environment}, start_new_session=True, stdout=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(address, timeout=20)
-                break
-            except httpx.TransportError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield address, process.pid
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
 
 
 def _portkey(running: ExitStack, table: Table, upstream: str) -> Target | None:
@@ -193,7 +163,7 @@ def _portkey(running: ExitStack, table: Table, upstream: str) -> Target | None:
     start = folder / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
     command = [node, str(start), "--headless", f"--port={port}"]
     try:
-        address, pid = running.enter_context(_process(command, port, {"NODE_ENV": "production"}))
+        address, pid = running.enter_context(process_of(command, port, {"NODE_ENV": "production"}))
     except httpx.TransportError as error:
         table.skipped("Portkey", f"it does not start ({error})")
         return None
@@ -208,53 +178,6 @@ def _portkey(running: ExitStack, table: Table, upstream: str) -> Target | None:
         table.skipped("Portkey", f"it answers {found.status_code}: {found.text[:200]}")
         return None
     return Target("Portkey", address, headers=headers, page="/", pid=pid)
-
-
-@contextmanager
-def _installation(upstream: str) -> Iterator[tuple[dict[str, str], str]]:
-    """Make a federation on the inference server; give what its web process needs, and a key."""
-    from django.conf import settings
-    from django.db import connection, connections
-    from django.test.utils import setup_databases, teardown_databases
-    from django.utils import timezone
-
-    from benchmarks.models import Deployment
-    from greenllm.embedded.catalog import embedded_services
-    from greenllm.embedded.supervisor import Supervisor
-    from router import wiring
-    from router.keys import create_key
-    from tests import factories as make
-    from tests.router.standins import make_index
-
-    services = embedded_services(settings.EMBEDDED, ["postgres", "valkey", "chroma"])
-    with Supervisor(settings.EMBEDDED, services):
-        folder, _, _ = settings.EMBEDDED.database_url.rpartition("/")
-        former = setup_databases(verbosity=0, interactive=False)
-        try:
-            server = make.make_server(base_url=upstream)
-            models = [make.make_deployment(name, server=server) for name in ("small", "large")]
-            embedder = make.make_deployment("embedder", server=server, purpose="embedding")
-            Deployment.objects.filter(pk=embedder.pk).update(state="active", state_changed_at=timezone.now())
-            settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = "embedder", upstream
-            prompts = [make.make_prompt(f"prompt number {number}", category="math") for number in range(200)]
-            for prompt in prompts:
-                for deployment, energy_j in zip(models, (10.0, 90.0), strict=True):
-                    make.make_response(prompt, deployment, energy_j=energy_j, verdict="correct")
-            make_index(prompts, embedder=wiring.embedder(), store=wiring.vector_store())
-            secret = create_key(owner_id=make.make_user().pk, name="bench").secret
-            yield (
-                {
-                    "DATABASE_URL": f"{folder}/{connection.settings_dict['NAME']}",
-                    "GREENLLM_DATABASE_POOL": "20",
-                    "GREENLLM_EMBEDDER": "embedder",
-                    "OLLAMA_HOST": upstream,
-                    "GREENLLM_EMBEDDER_HOST": upstream,
-                },
-                secret,
-            )
-        finally:
-            connections.close_all()
-            teardown_databases(former, verbosity=0)
 
 
 if __name__ == "__main__":

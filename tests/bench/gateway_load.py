@@ -3,6 +3,8 @@
 import asyncio
 import json
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -53,6 +55,40 @@ async def open_loop(target: Target, *, rate: float, seconds: float, scripts: lis
             await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
             tasks.append(asyncio.ensure_future(whole(http, target, scripts[number % len(scripts)])))
         return sorted(await asyncio.gather(*tasks))
+
+
+@dataclass
+class Asked:
+    """What came of the requests of a steady load."""
+
+    added_ms: list[float] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    late_ms: list[float] = field(default_factory=list)  # by how much the client itself was late to ask
+
+    @property
+    def count(self) -> int:
+        return len(self.added_ms) + self.errors.total()
+
+
+async def steady(target: Target, *, rate: float, seconds: float, script: Callable[[int], str]) -> Asked:
+    """Ask at a steady rate, however long the answers take; an error is counted by its words and ends nothing."""
+    asked = Asked()
+
+    async def ask(http: aiohttp.ClientSession, number: int) -> None:
+        try:
+            asked.added_ms.append(await whole(http, target, script(number)))
+        except (aiohttp.ClientError, TimeoutError, OSError, AssertionError, ValueError) as error:
+            asked.errors[f"{type(error).__name__}: {error}"[:120]] += 1
+
+    async with session(0) as http:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(round(rate * seconds)):
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                asked.late_ms.append((time.perf_counter() - due) * 1000)
+                tasks.create_task(ask(http, number))
+    return asked
 
 
 async def closed_loop(target: Target, *, connections: int, seconds: float, script: str) -> tuple[float, int]:

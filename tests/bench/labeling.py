@@ -7,8 +7,6 @@ import argparse
 import asyncio
 import logging
 import os
-import random
-import re
 import signal
 import statistics
 import subprocess
@@ -17,32 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import httpx
 
+from tests.bench.judging import Judge, client_of, make_judges, open_queue, vote, vote_calmly
 from tests.bench.table import Table
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
 
-_TICKET = re.compile(r'data-answer="(\d+)".*?name="ticket" value="([^"]+)"', re.DOTALL)
-_TOLD = re.compile(r"data-told[^>]*>([^<]*)<")
-_VERDICTS = ("correct", "incorrect")
 _PAINTED = "performance.getEntriesByName('labeling-next').map((entry) => entry.duration)"
-
-
-@dataclass
-class Judge:
-    """A person at the queue, as their browser talks to the server."""
-
-    person_id: int
-    cookies: dict[str, str]
-    chance: random.Random
-    held: list[tuple[int, str]] = field(default_factory=list)
-    accepted: list[tuple[int, int, str]] = field(default_factory=list)
-    durations_ms: list[float] = field(default_factory=list)
-    told: Counter[str] = field(default_factory=Counter)
-    retry_count: int = 0
 
 
 class WebServer:
@@ -166,22 +147,8 @@ def _page(table: Table, server: WebServer, *, responses: int, keys: int) -> None
 
 def _steady(table: Table, server: WebServer, *, responses: int, seconds: float) -> None:
     """Let 20 people vote once every 2 s, each beginning at another moment."""
-    judges = _judges(20)
-
-    async def vote_calmly(judge: Judge) -> None:
-        async with _client(server, judge) as client:
-            await _open(client, judge)
-            await asyncio.sleep(judge.chance.uniform(0, 2))
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                begun = time.monotonic()
-                await _vote(client, judge, chance_to_leave=0)
-                await asyncio.sleep(max(0.0, 2 - (time.monotonic() - begun)))
-
-    async def together() -> None:
-        await asyncio.gather(*(vote_calmly(judge) for judge in judges))
-
-    asyncio.run(together())
+    judges = make_judges(20)
+    asyncio.run(vote_calmly(server.address, judges, seconds=seconds))
     durations = [one for judge in judges for one in judge.durations_ms]
     name = f"a vote and what comes next, 20 people, {responses:,} answers, p50/p95"
     _percentiles(table, name, durations, limit_ms=30)
@@ -190,15 +157,15 @@ def _steady(table: Table, server: WebServer, *, responses: int, seconds: float) 
 def _storm(table: Table, server: WebServer, *, votes: int) -> None:
     """Vote from 50 connections that leave at random, and kill the web server in the middle; then count."""
 
-    judges = _judges(50)
+    judges = make_judges(50)
     left = [votes]
 
     async def vote_hastily(judge: Judge) -> None:
-        async with _client(server, judge) as client:
-            await _open(client, judge)
+        async with client_of(server.address, judge) as client:
+            await open_queue(client, judge)
             while left[0] > 0:
                 left[0] -= 1
-                await _vote(client, judge, chance_to_leave=0.05)
+                await vote(client, judge, chance_to_leave=0.05)
 
     async def kill_in_the_middle() -> None:
         while left[0] > votes // 2:
@@ -241,69 +208,6 @@ def _audit(table: Table, judges: list[Judge], *, elapsed_s: float) -> None:
     table.row("  self-checks among them", f"{checks.count()}", n=len(accepted))
     table.row("  votes accepted and not stored", f"{lost}", "0", is_ok=lost == 0, n=len(accepted))
     table.row("  votes stored and never acknowledged", f"{unknown}", "0", is_ok=unknown == 0, n=sum(stored.values()))
-
-
-def _judges(count: int) -> list[Judge]:
-    from django.conf import settings
-
-    from tests.browsing import session_of
-    from tests.labeling.queues import make_annotator
-
-    people = [make_annotator() for _ in range(count)]
-    return [
-        Judge(person.pk, {settings.SESSION_COOKIE_NAME: session_of(person)}, random.Random(number))
-        for number, person in enumerate(people)
-    ]
-
-
-def _client(server: WebServer, judge: Judge) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.address, cookies=judge.cookies, timeout=60)
-
-
-async def _open(client: httpx.AsyncClient, judge: Judge) -> None:
-    page = await client.get("/label/")
-    page.raise_for_status()
-    judge.held = _held(page.text)
-
-
-async def _vote(client: httpx.AsyncClient, judge: Judge, *, chance_to_leave: float) -> None:
-    """Vote on the answer in front and take what comes next; send again until the server has said something."""
-    if not judge.held:
-        await _open(client, judge)
-    response_id, ticket = judge.held[0]
-    verdict = judge.chance.choice(_VERDICTS)
-    while True:
-        begun = time.perf_counter()
-        is_leaving = judge.chance.random() < chance_to_leave
-        try:
-            answer = await client.post(
-                "/label/vote/",
-                data={"ticket": ticket, "verdict": verdict, "elapsed_ms": "900", "active_ms": "900"},
-                headers={"HX-Request": "true", "X-CSRFToken": client.cookies["csrftoken"]},
-                timeout=judge.chance.uniform(0.001, 0.05) if is_leaving else 60,
-            )
-        except httpx.TransportError:
-            judge.retry_count += 1
-            await asyncio.sleep(0 if is_leaving else 0.2)
-            continue
-        if answer.status_code >= 500:
-            judge.retry_count += 1
-            await asyncio.sleep(0.2)
-            continue
-        answer.raise_for_status()
-        break
-    judge.durations_ms.append((time.perf_counter() - begun) * 1000)
-    found = _TOLD.search(answer.text)
-    said = found[1] if found else "nothing"
-    if said.startswith("Saved"):
-        judge.accepted.append((judge.person_id, response_id, verdict))
-    else:
-        judge.told[said[:40]] += 1
-    judge.held = _held(answer.text)
-
-
-def _held(text: str) -> list[tuple[int, str]]:
-    return [(int(response_id), ticket) for response_id, ticket in _TICKET.findall(text)]
 
 
 def _percentiles(table: Table, name: str, durations: list[float], *, limit_ms: float) -> None:

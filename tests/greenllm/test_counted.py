@@ -1,5 +1,7 @@
 """Large studies are shown from what is counted: the figures are those of reading every answer."""
 
+from decimal import Decimal
+
 import pytest
 
 from benchmarks.intervals import mean_interval_of_sums
@@ -24,6 +26,13 @@ class TestMeanIntervalOfSums:
 
     def test_of_nothing_is_missing(self) -> None:
         assert Masses.together([]).mean is None
+
+    def test_of_masses_that_are_all_the_same_has_no_spread(self) -> None:
+        one = Decimal("0.0013451722833333333333")
+        for n in range(2, 50):
+            found = Masses(n, one * n, one * one * n, None).mean
+            assert found is not None
+            assert found.low == pytest.approx(found.high)
 
 
 @pytest.mark.django_db

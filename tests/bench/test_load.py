@@ -1,0 +1,70 @@
+import argparse
+import random
+from collections import Counter
+
+import pytest
+
+from tests.bench import load
+from tests.bench.gateway_load import Asked, Target, steady
+from tests.bench.judging import Judge
+from tests.bench.soak import Readings, tell
+from tests.bench.table import Table
+from tests.environment import free_port
+
+OPTIONS = argparse.Namespace(rate=60, new=5)
+
+
+def judge_of(*durations_ms: float, retries: int = 0) -> Judge:
+    return Judge(1, {}, random.Random(0), durations_ms=list(durations_ms), retry_count=retries)
+
+
+def missed(known: Asked, new: Asked, judge: Judge) -> list[str]:
+    table = Table()
+    load.tell(table, known, new, [judge], OPTIONS)
+    return table.missed
+
+
+class TestTell:
+    def test_misses_nothing_within_the_bounds(self) -> None:
+        assert missed(Asked([10.0] * 100), Asked([20.0] * 10), judge_of(*[30.0] * 50)) == []
+
+    @pytest.mark.parametrize(
+        ("known", "new", "judge", "name"),
+        [
+            (Asked([10.0] * 90 + [900.0] * 10), Asked([1.0]), judge_of(1), "added, embedding kept, 60/s, p50 / p99"),
+            (Asked([1.0] * 5000), Asked([900.0]), judge_of(1), "added, embedded anew, 5/s, p50 / p99"),
+            (Asked([1.0], Counter(timeout=1)), Asked([1.0]), judge_of(1), "errors of chat"),
+            (Asked([1.0]), Asked([1.0]), judge_of(1, retries=1), "votes sent again after an error"),
+            (Asked([1.0]), Asked([1.0]), judge_of(101), "a vote and what comes next, 1 people, p50 / p95"),
+            (Asked([1.0]), Asked([1.0]), judge_of(), "a vote and what comes next, 1 people, p50 / p95"),
+        ],
+        ids=["slow", "slow embedding", "error", "retry", "slow vote", "no vote"],
+    )
+    def test_names_what_was_missed(self, known: Asked, new: Asked, judge: Judge, name: str) -> None:
+        assert missed(known, new, judge)[:1] == [name]
+
+
+class TestSteady:
+    async def test_counts_each_error(self) -> None:
+        nobody = Target("nobody", f"http://127.0.0.1:{free_port()}")
+        asked = await steady(nobody, rate=100, seconds=0.05, script=str)
+        assert (asked.count, asked.errors.total(), asked.added_ms) == (5, 5, [])
+
+
+class TestReadings:
+    def readings(self, **probes: float) -> Readings:
+        """Read each series for ten minutes: 50, and what it grows by every ten seconds after the first minute."""
+        readings = Readings()
+        for at in range(60):
+            values = {name: 50 + growth * max(0, at - 6) for name, growth in probes.items()}
+            readings.read(at * 10.0, {name: lambda value=value: value for name, value in values.items()})
+        return readings
+
+    def test_rise_where_they_grow_after_the_warm_up(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert tell(self.readings(leak=0.1, level=0, falling=-1), after_s=60) == ["leak"]
+        assert "36.00" in capsys.readouterr().out  # a tenth every ten seconds is 36 an hour
+
+    def test_do_not_count_the_warm_up(self) -> None:
+        readings = self.readings(level=0)
+        readings.values["level"][:6] = [1, 9, 20, 30, 40, 45]
+        assert tell(readings, after_s=60) == []
