@@ -4,16 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
-$(VENV)/installed: requirements.txt requirements-models.txt constraints.txt tools/install.py
-	@$(PYTHON) tools/install.py $(VENV)
+$(VENV)/installed: requirements.lock requirements-models.lock tools/install.py
+	@$(PYTHON) tools/install.py $(VENV) $(INSTALL)
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	@$(PYTHON) tools/install.py $(VENV) --dev
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	@$(PYTHON) tools/install.py $(VENV) --dev $(INSTALL)
+
+$(VENV)/supply: requirements-supply.lock $(VENV)/installed
+	@$(PYTHON) -m venv $(VENV)/supply && $(VENV)/supply/bin/pip install --quiet --require-hashes -r requirements-supply.lock
+	@touch $(VENV)/supply
 
 demo: $(VENV)/installed  ## Install, measure, label, route, compare, and serve http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py demo
@@ -73,6 +77,17 @@ check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and 
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # needs no database
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
+
+SBOM ?= var/sbom.cdx.json
+supply: $(VENV)/installed-dev $(VENV)/supply  ## Known vulnerabilities and licences of every package, and an SBOM in SBOM=var/sbom.cdx.json
+	@$(BIN)/python tools/supply.py $(SBOM)
+
+LOCK := $(VENV)/supply/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(LOCKING)
+lock: $(VENV)/supply  ## Write the locks anew after a change of requirements; LOCKING=--upgrade renews what is free to move
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) -c requirements.lock requirements.txt requirements-dev.txt -o requirements-dev.lock
+	$(LOCK) --no-deps requirements-models.txt -o requirements-models.lock
+	$(LOCK) requirements-supply.txt -o requirements-supply.lock
 
 format: $(VENV)/installed-dev  ## Write the code in the project's format
 	$(BIN)/ruff format .

