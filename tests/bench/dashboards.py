@@ -38,8 +38,11 @@ def main() -> int:
     parser.add_argument("--visits", type=int, default=20, help="Of each page, warm.")
     parser.add_argument("--restarts", type=int, default=2)
     parser.add_argument("--only", default="", help="A part of the address of the pages to ask for.")
+    parser.add_argument(
+        "--keep", type=Path, help="A folder for the installation; filled once, asked in later runs too."
+    )
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="greenllm-bench-"))
+    folder = (options.keep or Path(tempfile.mkdtemp(prefix="greenllm-bench-"))).resolve()
     from tests.environment import test_environment
 
     os.environ |= {"DJANGO_SETTINGS_MODULE": "greenllm.settings", **test_environment(folder)}
@@ -50,7 +53,8 @@ def main() -> int:
     try:
         return _run(Table(), options)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(table: Table, options: argparse.Namespace) -> int:
@@ -59,9 +63,7 @@ def _run(table: Table, options: argparse.Namespace) -> int:
     pages: list[str] = []
 
     def prepare() -> None:
-        begun = time.perf_counter()
-        fill(options.responses, table)
-        table.row(f"filling {options.responses:,} responses", f"{time.perf_counter() - begun:.0f} s", "about 5 min")
+        _fill_once(options.responses, table)
         cookies.update(_signed_in())
         pages.extend(one for one in _pages(table) if options.only in one)
 
@@ -82,6 +84,23 @@ def _run(table: Table, options: argparse.Namespace) -> int:
     _tell(table, warm, restarted)
     print(f"missed: {', '.join(table.missed) or 'none'}")  # noqa: T201
     return 0
+
+
+def _fill_once(count: int, table: Table) -> None:
+    """Fill the database, unless it was kept from a run before.
+
+    Raises:
+        RuntimeError: another number of answers was kept.
+    """
+    from benchmarks.models import Response
+
+    kept = Response.objects.filter(study__kind="measured").count()
+    if kept not in {0, count}:
+        raise RuntimeError(f"the folder keeps {kept:,} responses, not {count:,}")
+    begun = time.perf_counter()
+    if not kept:
+        fill(count, table)
+    table.row(f"filling {count:,} responses", f"{time.perf_counter() - begun:.0f} s", "about 5 min")
 
 
 def _tell(table: Table, warm: dict[str, list[float]], restarted: dict[str, list[float]]) -> None:
