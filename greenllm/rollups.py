@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from benchmarks.models.rollups import ExactSum, Rollup
 from labeling.models import AnswerTally
-from router.models import AlternativeHour, AttemptHour, DecisionHour, LatencyHour, RequestHour
+from router.models import AlternativeHour, AttemptHour, DecisionHour, LatencyDay, LatencyHour, RequestHour
 
 _AT_ONCE = 20_000  # answers looked at by one query
 
@@ -33,6 +33,7 @@ _ROLLUPS: dict[type[Rollup], tuple[str, _Source]] = {
     AlternativeHour: ("router_alternative_hour_now", _HOURS),
     AttemptHour: ("router_attempt_hour_now", _HOURS),
     LatencyHour: ("router_latency_hour_now", _HOURS),
+    LatencyDay: ("router_latency_day_now", _HOURS),
 }
 _BATCH = """
 SELECT array_agg(response_id ORDER BY response_id) FROM (

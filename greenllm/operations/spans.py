@@ -40,6 +40,13 @@ class Span:
         return Span(self.begins_at - (self.ends_at - self.begins_at), self.begins_at)
 
     @property
+    def whole_days(self) -> "Span | None":
+        """Return the whole days (UTC) in it, from the first midnight to the last; None without any."""
+        first = (self.begins_at + _DAY - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        last = self.ends_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Span(first, last) if first < last else None
+
+    @property
     def words(self) -> str:
         """Return it in words."""
         return f"{self.begins_at:%-d %B %Y, %H:%M} to {self.ends_at:%-d %B %Y, %H:%M} UTC"

@@ -13,7 +13,7 @@ from router.models.cache import CachedAnswer
 from router.models.checkers import CheckerMeasurement
 from router.models.conversations import Conversation, ConversationQuerySet, Message
 from router.models.evaluations import Evaluation
-from router.models.hours import AlternativeHour, AttemptHour, DecisionHour, LatencyHour, RequestHour
+from router.models.hours import AlternativeHour, AttemptHour, DecisionHour, LatencyDay, LatencyHour, RequestHour
 from router.models.indexes import IndexedPrompt, PromptIndex
 from router.models.keys import ApiKey, KeyDay, KeyDenial, KeyHour
 from router.models.processes import WebProcess
@@ -33,6 +33,7 @@ __all__ = [
     "KeyDay",
     "KeyDenial",
     "KeyHour",
+    "LatencyDay",
     "LatencyHour",
     "Message",
     "PolicyVersion",

@@ -102,14 +102,17 @@ class AttemptHour(Hour):
         managed = False
 
 
+class Part(models.TextChoices):
+    """A part of answering whose time is taken."""
+
+    TOTAL = "total", "The whole request"
+    DECISION = "decision", "Deciding"
+    FIRST_TOKEN = "first_token", "First token of the server"
+    UPSTREAM = "upstream", "The server's answer"
+
+
 class LatencyHour(Hour):
     """How often something took about so long: `bucket` b holds from 2 to the b/4 milliseconds up to the next."""
-
-    class Part(models.TextChoices):
-        TOTAL = "total", "The whole request"
-        DECISION = "decision", "Deciding"
-        FIRST_TOKEN = "first_token", "First token of the server"
-        UPSTREAM = "upstream", "The server's answer"
 
     part = models.CharField(max_length=12, choices=Part.choices)
     deployment_id = models.BigIntegerField(help_text="0 for whole requests.")
@@ -119,3 +122,19 @@ class LatencyHour(Hour):
 
     class Meta:
         managed = False
+
+
+class LatencyDay(Rollup):
+    """The same over a day (UTC), whatever the deployment: for whoever looks at a month."""
+
+    began_at = models.DateTimeField()
+    part = models.CharField(max_length=12, choices=Part.choices)
+    bucket = models.SmallIntegerField()
+    occurrence_count = models.BigIntegerField()
+    duration_ms = ExactSum()
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return f"{self.part} on {self.began_at:%Y-%m-%d}"

@@ -2,7 +2,10 @@
 
 import csv
 import io
-from datetime import timedelta
+import math
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +16,13 @@ from pytest_django.fixtures import Settings
 
 from greenllm.models import User
 from greenllm.operations import views
-from greenllm.operations.reading import names, routed_shares, saving_over_time, total_saving, traffic
-from greenllm.operations.spans import STRONG, usual_span
+from greenllm.operations.calibration import calibrations
+from greenllm.operations.latencies import latency_of
+from greenllm.operations.reading import latencies, names, routed_shares, saving_over_time, total_saving, traffic
+from greenllm.operations.spans import STRONG, Span, usual_span
 from greenllm.operations.standing import budgets
 from greenllm.roles import Role, grant_role
+from greenllm.rollups import check_rollups, fold_rollups
 from router.models import ApiKey, KeyDay, UpstreamAttempt
 from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
@@ -88,6 +94,42 @@ class TestFigures:
         assert against_small.saved_gco2e == pytest.approx(-0.003)
         assert traffic(week.before).request_count == 1
 
+    @pytest.mark.parametrize("is_folded", [False, True])
+    def test_of_whole_days_and_of_the_hours_around_them_are_those_of_each_request(self, is_folded: bool) -> None:
+        begins_at = datetime(2026, 3, 1, 6, tzinfo=UTC)
+        span = Span(begins_at, begins_at + timedelta(days=3))
+        chance = random.Random(1)
+        took: list[float] = []
+        for hours in [-0.1, 0, 17.9, 18, 42, 65.9, 66, 71.9, 72, *(chance.uniform(-9, 80) for _ in range(40))]:
+            ms = chance.randrange(1, 4000)
+            at = begins_at + timedelta(hours=hours)
+            make.make_gateway_request(state="answered", started_at=at, finished_at=at + timedelta(milliseconds=ms))
+            took += [ms] if 0 <= hours < 72 else []
+        if is_folded:
+            fold_rollups()
+        [total] = [one for one in latencies(span) if one.part == "total"]
+        buckets = Counter(math.floor(4 * math.log2(ms)) for ms in took)
+        assert total == latency_of("total", buckets, sum(took))
+        assert not [one for one in check_rollups() if one.wrong_count]
+
+    def test_of_calibration_are_those_of_kept_answers_too(self) -> None:
+        now, model = timezone.now(), make.make_deployment("small")
+        study = make.make_study(kind="live")
+        for number, verdict in enumerate(("correct", "incorrect", "")):
+            request = make.make_gateway_request(started_at=now, finished_at=now, state="answered")
+            make.make_decision(
+                request=request, chosen=model, decided_at=now, candidates=[{"deployment_id": model.pk, "p": 0.8}]
+            )
+            kept = make.make_response(
+                make.make_prompt(f"Kept {number}"), model, study=study, gateway_request_public_id=request.public_id
+            )
+            if verdict:
+                make.make_label(kept, verdict)
+        for _ in range(2):
+            [found] = calibrations(usual_span("7d", now=now))
+            assert (found.n, found.right_count, found.supposed) == (2, 1, pytest.approx(0.8))
+            fold_rollups()
+
     def test_tell_what_is_left_of_a_budget(self) -> None:
         make_traffic()
         [budget] = budgets(now=timezone.now())
@@ -116,7 +158,7 @@ class TestPage:
         make_traffic()
         client = signed_in()
         client.get(PAGE)
-        with django_assert_num_queries(27):
+        with django_assert_num_queries(29):
             page = client.get(f"{PAGE}?compare=before").content.decode()
         assert "The time before" in page
         assert "25" in page

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenllm.operations.latencies import latency_of, percentile_ms
-from greenllm.operations.spans import UnusableSpan, asked_in
+from greenllm.operations.spans import Span, UnusableSpan, asked_in
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -38,6 +38,24 @@ class TestAskedIn:
     def test_names_what_is_wrong(self, query: dict[str, str], told: str) -> None:
         with pytest.raises(UnusableSpan, match=told):
             asked_in(query, now=NOW)
+
+
+class TestWholeDays:
+    @pytest.mark.parametrize(
+        ("begins", "ends", "days"),
+        [
+            ((1, 6), (4, 6), (2, 4)),
+            ((1, 0), (4, 0), (1, 4)),
+            ((1, 1), (2, 23), None),
+            ((1, 0), (2, 0), (1, 2)),
+            ((1, 5), (1, 7), None),
+        ],
+    )
+    def test_begin_and_end_at_midnight(
+        self, begins: tuple[int, int], ends: tuple[int, int], days: tuple[int, int] | None
+    ) -> None:
+        found = Span(*(datetime(2026, 3, *one, tzinfo=UTC) for one in (begins, ends))).whole_days
+        assert found == (days and Span(*(datetime(2026, 3, one, tzinfo=UTC) for one in days)))
 
 
 class TestLatencyOf:
