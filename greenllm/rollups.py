@@ -55,6 +55,11 @@ WITH fresh AS MATERIALIZED (SELECT * FROM labeling_answers_now(%(ids)s)),
 ) EXCEPT SELECT response_id FROM labeling_answermark
 """
 _MARK = "INSERT INTO labeling_answermark (response_id) SELECT unnest(%s::bigint[])"
+# what changed while triggers were switched off has no mark: whatever is kept of figures is to be worked out anew
+_STAMP = """
+INSERT INTO labeling_changestamp (scope) SELECT id FROM benchmarks_study UNION SELECT unnest(ARRAY[0, -1])
+ON CONFLICT (scope) DO UPDATE SET stamp = gen_random_uuid()
+"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ def repair_rollups() -> None:
     for model, (now, source) in _ROLLUPS.items():
         if _check(model, now).wrong_count:
             _count_anew(model, now, source)
+    with connection.cursor() as cursor:
+        cursor.execute(_STAMP)
 
 
 def fold_rollups() -> int:

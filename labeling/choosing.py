@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Sum
 from django.http import QueryDict
 from django.utils.crypto import salted_hmac
 
 from benchmarks.models import Category, LanguageModel, Response, Study
+from labeling.answer_tally import AnswerTally
 from labeling.waiting import Mode, QueueFilter
 
 _TITLES = {
@@ -85,12 +86,14 @@ def modes(*, may_adjudicate: bool) -> list[Mode]:
 
 def model_groups() -> list[ModelGroup]:
     """Return the families of models with finished answers, in an order and under names that tell nothing of them."""
-    finished = (
-        Response.objects.finished()
-        .filter(deployment__language_model=OuterRef("pk"))
-        .exclude(study__kind=Study.Kind.IMPORTED)
+    imported = Study.objects.filter(kind=Study.Kind.IMPORTED).values("pk")
+    tallied = AnswerTally.objects.filter(state=Response.State.FINISHED).exclude(study_id__in=imported)
+    counted = tallied.values("deployment_id").annotate(count=Sum("answer_count")).filter(count__gt=0)
+    answering = (
+        LanguageModel.objects.filter(deployments__in=counted.values("deployment_id"))
+        .order_by("family")
+        .values_list("family", flat=True)
     )
-    answering = LanguageModel.objects.filter(Exists(finished)).order_by("family").values_list("family", flat=True)
     tokens = sorted((_token(family), family) for family in answering.distinct())
     return [
         ModelGroup(token, f"Model group {number}", family) for number, (token, family) in enumerate(tokens, start=1)

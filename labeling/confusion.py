@@ -14,6 +14,7 @@ from django.db import connection
 from benchmarks.intervals import Interval, share_interval
 from labeling.models import Label, Verdict
 from labeling.tallies import CURRENT
+from labeling.unchanged import unchanged
 from labeling.verdicts import Judgement, decide
 
 DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
@@ -140,8 +141,12 @@ class GradedAnswer:
 def compare_graders() -> Comparison:
     """Count what each version of each grader said in each category against what people decided, in one query.
 
-    Answers that people left undecided count nowhere.
+    Answers that people left undecided count nowhere. The counts are kept until a label or a grade changes.
     """
+    return unchanged("labeling.compare_graders", _compare_graders)
+
+
+def _compare_graders() -> Comparison:
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     decided: dict[str, str | None] = {}
     with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from django.db import connection
 
 from labeling.drift import Per, period_length
 from labeling.tallies import CURRENT, LONGEST_SECONDS
+from labeling.unchanged import unchanged
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,14 @@ FROM said GROUP BY place / %(days)s ORDER BY min(created_at)
 
 
 def pace() -> Pace:
-    """Return how many labels people gave, in at most `labeling.drift.MOST_PERIODS` stretches; in two queries."""
+    """Return how many labels people gave, in at most `labeling.drift.MOST_PERIODS` stretches; in two queries.
+
+    What is worked out is kept until a label changes.
+    """
+    return unchanged("labeling.pace", _pace)
+
+
+def _pace() -> Pace:
     days = period_length(Per.DAYS)
     with connection.cursor() as cursor:
         cursor.execute(_STRETCHES, {"longest": LONGEST_SECONDS, "days": days})

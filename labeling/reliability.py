@@ -8,6 +8,7 @@ from benchmarks.intervals import Interval, share_interval
 from labeling.agreement import Agreement, Tally, agreement
 from labeling.confusion import DECIDED, SUSPICIOUS, Comparison, Concordance, compare_graders
 from labeling.tallies import PersonTally, judgements_by_category, judgements_by_pair, labels_by_person
+from labeling.unchanged import unchanged
 
 ALL = "all"
 
@@ -53,7 +54,12 @@ def reliability() -> Reliability:
     """Work the figures out from every current label of a person, in four queries that Postgres counts.
 
     Self-checks count only against the person's own earlier word, adjudications only in what graders are held against.
+    What is worked out is kept until a label changes; then one query tells that none did.
     """
+    return unchanged("labeling.reliability", _reliability)
+
+
+def _reliability() -> Reliability:
     judged = judgements_by_category()
     possible = _categories_of(judged.values())
     people = labels_by_person()

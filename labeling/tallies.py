@@ -12,6 +12,7 @@ from django.db import connection
 
 from labeling.agreement import Tally
 from labeling.models import Label, Verdict
+from labeling.unchanged import unchanged
 
 LONGEST_SECONDS = 120.0  # somebody who looked longer went away
 
@@ -92,9 +93,9 @@ def labels_by_person() -> list[PersonTally]:
 
 
 def people_who_judged() -> list[int]:
-    """Return the people with a current label, in the order of their ids."""
+    """Return the people with a current label, in the order of their ids; looked for anew once a label has changed."""
     found = Label.objects.current().of_people().order_by("labeler_id").values_list("labeler_id", flat=True)
-    return [int(person_id or 0) for person_id in found.distinct()]
+    return unchanged("labeling.people_who_judged", lambda: [int(one or 0) for one in found.distinct()])
 
 
 _IN_ORDER = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.UNSURE.value)

@@ -10,6 +10,7 @@ from django.db import connection
 from benchmarks.models import Category, Study
 from labeling.models import Annotator, Label
 from labeling.standing import standing_of, standing_sql
+from labeling.unchanged import unchanged
 
 # A sitting: so long a skipped answer rests, and so far back undo reaches.
 SESSION = timedelta(hours=12)
@@ -68,17 +69,22 @@ class QueueFilter:
     @property
     def sql(self) -> str:
         """Return the condition on `response` and `prompt`; what an admin withdrew is never among them."""
+        parts = [self.tallied_sql, _NOT_WITHDRAWN]
+        if self.mode is Mode.DIFFERING:
+            parts.append(f"response.prompt_id IN ({_DIFFERING})")
+        return " AND ".join(parts)
+
+    @property
+    def tallied_sql(self) -> str:
+        """Return the part of the condition that a row of the tally of answers meets or does not, as its answers do."""
         parts = [
             "response.state = 'finished'",
             _WITH_TEXT,
-            _NOT_WITHDRAWN,
             "(%(study)s::bigint IS NULL OR response.study_id = %(study)s)",
             "(%(category)s::bigint IS NULL OR prompt.category_id = %(category)s)",
         ]
         if self.families is not None:
             parts.append(_OF_FAMILIES)
-        if self.mode is Mode.DIFFERING:
-            parts.append(f"response.prompt_id IN ({_DIFFERING})")
         return " AND ".join(parts)
 
 
@@ -166,23 +172,47 @@ class Remainder:
 
 
 def count_in(chosen: QueueFilter) -> Counted:
-    """Count the answers of a filter and those that wait no longer; of disputed answers those that are settled."""
+    """Count the answers of a filter and those that wait no longer; of disputed answers those that are settled.
+
+    Only what somebody has read can be settled or wait no longer, and all others are counted already: of a million
+    answers those that nobody has read need not be looked at.
+    """
     if chosen.is_adjudication:
-        among, is_done = "standing.wants_adjudicator OR said.is_settled", "coalesce(said.is_settled, false)"
+        among = "(standing.wants_adjudicator OR said.is_settled)"
+        counts = "count(*), count(*) FILTER (WHERE said.is_settled)"
+        query = f"SELECT {counts} {answers_sql(chosen, only_read=True)} AND {among}"
     else:
-        among, is_done = "true", "NOT standing.wants_reader"
-    query = f"SELECT count(*), count(*) FILTER (WHERE {is_done}) {answers_sql(chosen)} AND ({among})"
+        done = f"SELECT count(*) {answers_sql(chosen, only_read=True)} AND NOT standing.wants_reader"
+        query = f"SELECT ({_total_sql(chosen)}), ({done})"
     with connection.cursor() as cursor:
         cursor.execute(query, chosen.values)
         return Counted(*cursor.fetchone())
 
 
-def answers_sql(chosen: QueueFilter, joins: str = "") -> str:
-    """Return FROM and WHERE of all answers of a filter, with their standing and further joins."""
+def _total_sql(chosen: QueueFilter) -> str:
+    """Return the query of how many answers a filter lets through."""
+    answers = """
+FROM benchmarks_response AS response JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id"""
+    if chosen.mode is Mode.DIFFERING:  # which goes by prompts, of which the tally knows nothing
+        return f"SELECT count(*) {answers} WHERE {chosen.sql}"
+    return f"""
+SELECT (
+    SELECT coalesce(sum(response.answer_count), 0)::bigint
+    FROM labeling_answertally AS response CROSS JOIN LATERAL (SELECT response.category_id) AS prompt
+    WHERE {chosen.tallied_sql}
+) - (
+    SELECT count(*) {answers} WHERE {chosen.tallied_sql} AND response.id IN (
+        SELECT response_id FROM labeling_flag WHERE resolution = 'withdrawn'
+    )
+)"""  # noqa: S608 - put together of constants
+
+
+def answers_sql(chosen: QueueFilter, joins: str = "", *, only_read: bool = False) -> str:
+    """Return FROM and WHERE of all answers of a filter, or those that somebody has read, with their standing."""
     return f"""
 FROM benchmarks_response AS response
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
-{standing_sql(of_all=True)}
+{standing_sql(of_all=True, only_read=only_read)}
 {joins}
 WHERE {chosen.sql}"""
 
@@ -206,6 +236,7 @@ def progress_in(
     Where the reading list, kept in `annotator`, was made for many answers, its counts stand for all, moved on by what
     the person said since: what others said meanwhile shows when the list is made anew.
     """
+    filtered = (chosen.study and chosen.study.pk, chosen.category and chosen.category.pk, chosen.families)
     made_at = annotator.list_made_at if annotator is not None and annotator.list_key == chosen.key else None
     values: dict[str, Any] = {"person": person_id, "since": since, "made": made_at, "kind": chosen.kind}
     with connection.cursor() as cursor:
@@ -214,8 +245,10 @@ def progress_in(
     if made_at and annotator is not None and annotator.total_count > EXACT_COUNT:
         moved = max(0, annotator.judged_count + given_count - taken_count)
         counted = Counted(annotator.total_count, min(moved, annotator.total_count))
-    else:
+    elif made_at:
         counted = count_in(chosen)
+    else:  # another filter than the list was made for: looked at, and not judged by so far
+        counted = unchanged(("labeling.count_in", *filtered, chosen.mode), lambda: count_in(chosen))
     return Progress(
         total_count=counted.total_count,
         judged_count=counted.judged_count,

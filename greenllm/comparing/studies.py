@@ -20,6 +20,7 @@ from greenllm.comparing.outcomes import (
     outcomes_of,
 )
 from greenllm.comparing.wording import MEASURES, Measure, notes_on, sentence
+from labeling.unchanged import unchanged
 
 ALL_MODELS = "all models"
 
@@ -107,9 +108,24 @@ def compare_studies(
     With `across_models` one model of A stands against another of B. Energies of unlike quality are not compared. SCI
     is compared at one carbon intensity: the given one, else A's where the studies have different ones.
 
+    What is worked out is kept until an answer of either study changes.
+
     Raises:
         NothingToPair: no pair, or an unknown model.
     """
+    return unchanged(
+        ("comparing.compare_studies", _facts_of(a), _facts_of(b), across_models, intensity),
+        lambda: _compared(a, b, across_models, intensity),
+        studies={a.pk, b.pk},
+    )
+
+
+def _facts_of(study: Study) -> tuple[str, ...]:
+    """Return all that is known of a study itself, as words."""
+    return tuple(repr(getattr(study, one.attname)) for one in Study._meta.concrete_fields)
+
+
+def _compared(a: Study, b: Study, across_models: tuple[str, str] | None, intensity: float | None) -> StudyComparison:
     answers_a, answers_b = answers_of(a), answers_of(b)
     intensities = answers_a.intensities | answers_b.intensities
     if intensity is None and len(intensities) > 1:

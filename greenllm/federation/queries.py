@@ -13,6 +13,7 @@ from benchmarks.models import Deployment, InferenceServer, Response, Study
 from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
 from greenllm.studies.queries import verdict_name
 from labeling.models import AnswerTally, Verdict
+from labeling.unchanged import unchanged
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.models import DecisionHour, GatewayRequest, PromptIndex, RoutingDecision
 from router.policy import QUALITIES_IN_ORDER
@@ -54,21 +55,35 @@ class ModelRow:
 
 
 def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[ModelRow]:
-    """Return the figures of deployments and their share of the last week's routed requests. Five queries."""
+    """Return the figures of deployments and their share of the last week's routed requests. Six queries.
+
+    Their figures are kept until an answer changes.
+    """
+    key = ("federation.figures", *(one.pk for one in deployments))
+    figures = unchanged(key, lambda: _figures_of_each(deployments))
+    began_at = (now - timedelta(days=ROUTED_DAYS)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    routed = _routed_since(began_at)
+    total = sum(routed.values())
+    return [ModelRow(one, figures[one.pk], routed[one.pk], total) for one in deployments]
+
+
+def _figures_of_each(deployments: Sequence[Deployment]) -> dict[int, Figures]:
     answers = _answers({deployment.language_model_id for deployment in deployments})
     by_model: dict[int, list[CountedAnswers]] = defaultdict(list)
     for answer in answers:
         by_model[answer.language_model_id].append(answer)
-    began_at = (now - timedelta(days=ROUTED_DAYS)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    routed = _routed_since(began_at)
-    total = sum(routed.values())
-    return [
-        ModelRow(one, _figures(by_model[one.language_model_id], one.pk), routed[one.pk], total) for one in deployments
-    ]
+    return {one.pk: _figures(by_model[one.language_model_id], one.pk) for one in deployments}
 
 
 def figures_by_category(deployment: Deployment) -> list[tuple[str, Figures]]:
-    """Return a deployment's figures in each category, and over all of them last (named empty). Three queries."""
+    """Return a deployment's figures in each category, and over all of them last (named empty). Four queries.
+
+    They are kept until an answer changes.
+    """
+    return unchanged(("federation.figures_by_category", deployment.pk), lambda: _by_category(deployment))
+
+
+def _by_category(deployment: Deployment) -> list[tuple[str, Figures]]:
     answers = _answers({deployment.language_model_id})
     categories = sorted({answer.category for answer in answers})
     of_each = [(name, _figures([one for one in answers if one.category == name], deployment.pk)) for name in categories]

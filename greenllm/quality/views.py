@@ -32,9 +32,11 @@ from labeling.models import Verdict
 from labeling.pace import pace
 from labeling.reliability import reliability
 from labeling.tallies import people_who_judged
+from labeling.unchanged import Shelf, unchanged
 
 _FEW = 10  # suspicious labels shown at once; the page of answers has them all
 _PER_PAGE = 25
+_JSON = Shelf(most=2)  # of some megabytes each: with people's names, and without
 
 
 @require_safe
@@ -130,14 +132,20 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
-def as_json(request: HttpRequest) -> JsonResponse:
+def as_json(request: HttpRequest) -> HttpResponse:
     """Return every table: a list of objects each, with the columns of the CSV files."""
     found = reliability()
     names = _names(request, [one.person_id for one in found.people])
-    sheets = {table: make(found, names) for table, make in SHEETS.items()}
-    return JsonResponse(
-        {table: [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows] for table, sheet in sheets.items()}
-    )
+
+    def make() -> bytes:
+        sheets = {table: make(found, names) for table, make in SHEETS.items()}
+        tables = {
+            table: [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows] for table, sheet in sheets.items()
+        }
+        return JsonResponse(tables).content
+
+    text = unchanged(("quality.json", *names.items()), make, shelf=_JSON)
+    return HttpResponse(text, content_type="application/json")
 
 
 def _cells(one: Concordance) -> list[tuple[int, str]]:

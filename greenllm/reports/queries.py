@@ -9,6 +9,7 @@ from django.db import connection
 from benchmarks.models import LanguageModel, Study
 from benchmarks.products import Products, pairs_of
 from greenllm.reports.cells import POPULATIONS, ReportCell
+from labeling.unchanged import unchanged
 
 MOST_BASES = 50
 MOST_PROMPTS = 100  # of Table 2 on a page; a file has them all
@@ -120,7 +121,14 @@ class ValidationPrompt:
 
 
 def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
-    """Return the cells of a study by category and model, over its training answers. One query."""
+    """Return the cells of a study by category and model, over its training answers. One query.
+
+    They are kept until an answer of the study changes; then a second query tells that none did.
+    """
+    return unchanged(("reports.cells", study.pk), lambda: _report_cells(study), studies=[study.pk])
+
+
+def _report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
     names = list(POPULATIONS)
     columns = ", ".join(_products_sql(name) for name in names)
     selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING}"
@@ -138,7 +146,14 @@ def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
 
 
 def bases(study: Study) -> list[Basis]:
-    """Return what the SCI of a study's answers was made with, the most used first, `MOST_BASES` at most. One query."""
+    """Return what the SCI of a study's answers was made with, the most used first, `MOST_BASES` at most. One query.
+
+    Kept as `report_cells` are.
+    """
+    return unchanged(("reports.bases", study.pk), lambda: _bases(study), studies=[study.pk])
+
+
+def _bases(study: Study) -> list[Basis]:
     keys = ", ".join(f"measurement.{name}" for name in _BASIS)
     rows = _rows(
         f"""SELECT coalesce(machine.name, ''), {keys}, count(*), array_agg(DISTINCT measurement.quality),

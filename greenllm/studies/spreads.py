@@ -23,8 +23,10 @@ from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from labeling.models import AnswerTally
+from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
+_SPREADS = Shelf(most=3)  # a large study's take some dozen megabytes
 _VIEWS = {"cells": "By cell", "prompts": "By prompt", "control": "Control runs"}
 
 
@@ -38,8 +40,9 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
     views = {key: title for key, title in _VIEWS.items() if key != "control" or control is not None}
     view = request.GET.get("per", "cells")
     view = view if view in views else "cells"
-    spreads = prompt_spreads(study=study)
-    cells = cell_figures(spreads)
+    spreads, cells = unchanged(
+        ("studies.spread", study.pk), lambda: _spreads(study), studies=[study.pk], shelf=_SPREADS
+    )
     tables: dict[str, Sequence[object]] = {
         "cells": cells,
         "prompts": spreads,
@@ -104,6 +107,11 @@ def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     writer.writerow(columns)
     writer.writerows(rows)
     return answer
+
+
+def _spreads(study: Study) -> tuple[list[PromptSpread], list[CellFigures]]:
+    spreads = prompt_spreads(study=study)
+    return spreads, cell_figures(spreads)
 
 
 def _summary(study: Study, spreads: Sequence[PromptSpread], cells: Sequence[CellFigures]) -> dict[str, object]:

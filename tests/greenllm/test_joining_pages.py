@@ -93,7 +93,7 @@ class TestEvaluating:
         client = signed_in()
         # session, person, three for permissions, notices; the model; count, answers, verdicts and routed (2); count,
         # answers and verdicts by category; studies; evaluation, index, answers, verdicts
-        with django_assert_num_queries(20):
+        with django_assert_num_queries(22):
             client.get(path_of(wide))
 
     def test_takes_back(self, wide: Wide) -> None:

@@ -119,8 +119,11 @@ class TestOverview:
         client = client_of(Role.ADMIN)
         make_labels(12)
         # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices;
-        # days, and the labels in them
-        with django_assert_num_queries(14):
+        # days, and the labels in them; whether anything changed (3)
+        with django_assert_num_queries(17):
+            client.get(PAGE)
+        # session, person, permissions (3); whether anything changed (2); suspicious labels; names; notices
+        with django_assert_num_queries(10):
             client.get(PAGE)
 
     def test_draws_the_pace_and_tells_its_numbers(self) -> None:
@@ -163,7 +166,7 @@ class TestAnswers:
         make_graded(30, blind=28)
         client = client_of(Role.ADMIN)
         cell = "/label/quality/answers/?grader=number@1&category=math&grade=correct&verdict=correct&page=2"
-        with django_assert_num_queries(8):  # session, person, permissions (3), counts, one page of answers, notices
+        with django_assert_num_queries(9):  # session, person, permissions (3), state, counts, answers, notices
             page = client.get(cell).content.decode()
         assert page.count('<a href="/responses/') == 3
         assert "Page 2 of 2 (28 answers)" in page
@@ -204,7 +207,8 @@ class TestOverTime:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_labels(12)
         client = client_of(Role.ADMIN)
-        with django_assert_num_queries(10):  # session, person, permissions (3), people, names, span, periods, notices
+        # two of whether anything changed; the person and what they may do (5); people, names, span, periods, notices
+        with django_assert_num_queries(12):
             client.get(TIME)
 
 

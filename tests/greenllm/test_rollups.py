@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -11,14 +12,15 @@ from io import StringIO
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
-from benchmarks.models import Response
-from greenllm.rollups import check_rollups, fold_rollups
+from benchmarks.models import Response, Study
+from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
 from labeling.answer_tally import AnswerFact
 from labeling.models import AnswerTally
 from labeling.ruling import switch_graders_in
+from labeling.unchanged import unchanged
 from labeling.verdicts import verdicts_of
 from router.models import (
     AlternativeHour,
@@ -237,6 +239,62 @@ class TestManyWritersAtOnce:
         assert number("SELECT count(*) FROM labeling_answermark") == 0
         assert not AnswerTally.objects.filter(is_folded=False).exists()
         assert counted() == counted_anew()
+
+
+# what figures of studies read, of all answers or of one study's
+_READ = """
+SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (
+    SELECT concat_ws(',', response.id, study_id, deployment_id, parameter_set_id, state, prompt_token_count,
+                     output_token_count, repeat, prompt::text, measurement::text, label::text) AS line
+    FROM benchmarks_response AS response
+    JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+    LEFT JOIN benchmarks_measurement AS measurement ON measurement.id = response.measurement_id
+    LEFT JOIN labeling_label AS label ON label.response_id = response.id
+    WHERE {which}
+) AS lines
+"""
+
+
+def read(which: str = "true") -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(_READ.format(which=which))
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db
+class TestUnchanged:
+    def test_never_returns_what_has_changed_since(self) -> None:
+        make_rows()
+        first, second = Study.objects.order_by("pk").values_list("pk", flat=True)
+        chance, made = random.Random(7), changes(random.Random(8))
+        kept_count = 0
+        for _ in range(300):
+            before, point = read(), transaction.savepoint()
+            with connection.cursor() as cursor, suppress(IntegrityError), transaction.atomic():
+                cursor.execute(*next(made))
+            if chance.random() < 0.1:
+                fold_rollups()
+            assert unchanged("test.all", read) == read()
+            for pk in (first, second):
+                which = f"response.study_id = {pk}"
+                found = unchanged(("test.study", pk), lambda which=which: read(which), studies=[pk])
+                assert found == read(which)
+            kept_count += before == read()
+            if chance.random() < 0.3:
+                transaction.savepoint_rollback(point)
+                assert unchanged("test.all", read) == read() == before
+        assert 0 < kept_count < 300
+
+    def test_works_out_anew_what_changed_while_triggers_were_off(self) -> None:
+        make_rows()
+        assert unchanged("test.all", read) == read()
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("UPDATE labeling_label SET verdict = 'incorrect'")
+            cursor.execute("SET LOCAL session_replication_role = origin")
+        assert unchanged("test.all", read) != read()
+        repair_rollups()
+        assert unchanged("test.all", read) == read()
 
 
 @pytest.mark.django_db

@@ -174,11 +174,11 @@ class TestPage:
         assert "at start and end and after every 2 responses: no run yet" in self.text(client, "/studies/fresh/")
 
     @pytest.mark.parametrize(("view", "repeats"), [("cells", 2), ("prompts", 2), ("prompts", 6)])
-    def test_needs_eight_queries(
+    def test_needs_nine_queries(
         self, client: Client, view: str, repeats: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
-        with django_assert_num_queries(8):  # session, person, permissions; study, models, answers
+        with django_assert_num_queries(9):  # session, person, permissions; study, state, models, answers
             client.get(f"/studies/repeats/spread/?per={view}")
 
     def test_outliers_are_marked_on_the_pages_of_study_and_response(self, client: Client) -> None:

@@ -1,0 +1,96 @@
+"""Figures that this process works out once and keeps until something that they rest on changes.
+
+Postgres tells whether anything has changed (migration 0016): for all answers, or for those of some studies, from the
+marks that triggers make of every change. So a kept figure is never older than the moment in which it is asked for, and
+what another transaction has not committed does not count.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from django.db import connection
+
+Value = TypeVar("Value")
+
+_MARKS = """
+    SELECT count(*), sum(hashint8extended(mark.id, 0)) FROM labeling_answermark AS mark
+"""
+# an answer that is gone is in the study in which it is still counted; one that came and went since is in none
+_OF_STUDIES = """
+    WHERE EXISTS (
+        SELECT FROM benchmarks_response AS one WHERE one.id = mark.response_id AND one.study_id = ANY(%(studies)s)
+    ) OR EXISTS (
+        SELECT FROM labeling_answerfact AS one WHERE one.response_id = mark.response_id AND study_id = ANY(%(studies)s)
+    )
+"""
+# the number of the table is another one after a backup was restored
+_STATE = """
+SELECT current_database(), 'labeling_answermark'::regclass::oid, (
+    SELECT string_agg(scope || ' ' || stamp, ' ' ORDER BY scope) FROM labeling_changestamp
+    WHERE scope = ANY(%(studies)s::bigint[] || -1::bigint)
+), (
+    SELECT concat_ws(' ', count(*), sum(hashint8extended(id, 0))) FROM labeling_sourcechange
+), (SELECT concat_ws(' ', marks.count, marks.sum) FROM ({marks}) AS marks)
+"""
+ALL = 0  # the scope of all answers, where a study has its id
+
+
+@dataclass
+class _Kept:
+    """One figure with the state it belongs to; the lock is held by whoever works it out."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    state: tuple[Any, ...] | None = None
+    value: Any = None  # Any: each key has its own type
+
+
+class Shelf:
+    """Keeps the latest value of so many keys, those used last; safe to use from several threads."""
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, state: tuple[Any, ...], make: Callable[[], Value]) -> Value:
+        """Return the value of a key in a state, working it out unless it is kept; raises what that raises.
+
+        Who asks for the same while it is worked out waits for it.
+        """
+        with self._lock:
+            kept = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        with kept.lock:
+            if kept.state != state:
+                kept.state, kept.value = None, None  # what is out of date need not be in memory meanwhile
+                kept.value = make()
+                kept.state = state
+            value: Value = kept.value
+            return value
+
+
+_shelf = Shelf(most=100)
+
+
+def unchanged(
+    key: Hashable, make: Callable[[], Value], *, studies: Collection[int] = (ALL,), shelf: Shelf = _shelf
+) -> Value:
+    """Return what `make` returns, or returned since the answers of some studies (or all) changed last. One query.
+
+    Grades, gold answers, flags, rules and the names of what is measured count as changes too; people's names do not.
+    Nobody may change what is returned.
+    """
+    return shelf.get(key, state_of(studies), make)
+
+
+def state_of(studies: Collection[int] = (ALL,)) -> tuple[Any, ...]:
+    """Return what stands for the present answers of some studies (or all): the same again means the same rows."""
+    marks = _MARKS if ALL in studies else _MARKS + _OF_STUDIES
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE.format(marks=marks), {"studies": sorted(studies)})
+        return tuple(cursor.fetchone())
