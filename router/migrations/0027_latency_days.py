@@ -38,7 +38,7 @@ CREATE TABLE {ONE.ledger} (
     occurrence_count bigint NOT NULL,
     duration_ms numeric NOT NULL
 );
-CREATE INDEX latency_day_began ON {ONE.ledger} (began_at);
+CREATE INDEX latency_day_key ON {ONE.ledger} ({", ".join(ONE.key)});
 CREATE INDEX latency_day_unfolded ON {ONE.ledger} (began_at) WHERE NOT is_folded;
 CREATE VIEW {ONE.table} AS SELECT id, is_folded, {ONE.columns} FROM {ONE.ledger} UNION ALL {CHANGED}
 """
