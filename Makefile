@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean drill
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -60,6 +60,10 @@ bench-pages: $(VENV)/installed-dev  ## How soon the next answer, the first token
 
 bench-dashboards: $(VENV)/installed-dev  ## Server time of every main page on a large database; BENCH="--responses 1000000" for the full size
 	@$(BIN)/python -W ignore -m tests.bench.dashboards $(BENCH)
+
+DRILL ?=
+drill: $(VENV)/installed-dev  ## Take away one part after the other under load: 40 faults in 15 minutes, nothing lost; DRILL="--faults 5 --only kill"
+	@$(BIN)/python -W ignore -m tests.drill $(DRILL)
 
 URL ?=
 bench-lighthouse: $(VENV)/installed-dev  ## Lighthouse on the pages of a running installation, URL=http://127.0.0.1:8000; needs npx
