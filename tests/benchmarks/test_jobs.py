@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 from pytest_django import Settings
@@ -118,6 +118,23 @@ class TestWorker:
         MachineWorker([queue], connection=queue.connection).work(burst=True, logging_level="ERROR")
         assert job.return_value() == 2
         assert next(answers, None) is None
+
+    def test_notices_that_postgres_went_away_under_a_kept_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OperationalError("refused")
+
+        with work_command.kept_connections():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                ended = cursor.fetchone()[0]
+            address: Any = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
+            with psycopg.connect(**address) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+            close_old_connections()
+            with monkeypatch.context() as away:
+                away.setattr(connection, "get_new_connection", refuse)
+                assert not work_command._answers()
+            assert work_command._answers()
 
     def test_fills_a_queue_that_was_emptied(self, machine: Machine) -> None:
         with serve() as server:

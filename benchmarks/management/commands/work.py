@@ -10,7 +10,14 @@ from typing import Any
 import django_rq
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import DatabaseError, OperationalError, close_old_connections, connection, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.utils import timezone
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
@@ -68,10 +75,10 @@ class MachineWorker(SimpleWorker):
 
 def _answers() -> bool:
     try:
-        connection.ensure_connection()
-    except OperationalError:
+        with connection.cursor():  # a kept connection is looked at first, and replaced where it has ended
+            return True
+    except (OperationalError, InterfaceError):
         return False
-    return True
 
 
 def while_idle(machine: Machine) -> None:
