@@ -11,11 +11,11 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+import router.metering
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
 from benchmarks.locking import machine_lock
 from benchmarks.models import Machine, Measurement, Study
 from benchmarks.recording import recorder_for
-import router.metering
 from greenllm.demo_reply import live_reply
 from router.models import GatewayRequest, KeyHour, UpstreamAttempt
 from tests import factories as make
