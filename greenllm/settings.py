@@ -111,6 +111,8 @@ EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, mi
 
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)
 FIRST_TOKEN_TIMEOUT_S = env.decimal_number("GREENLLM_FIRST_TOKEN_TIMEOUT_S", 300.0, minimum=0.1)
+# of a prompt that waits for its decision; past it the fallback model answers
+EMBEDDING_TIMEOUT_S = env.decimal_number("GREENLLM_EMBEDDING_TIMEOUT_S", 30.0, minimum=0.1)
 GENERATION_TIMEOUT_S = env.decimal_number("GREENLLM_GENERATION_TIMEOUT_S", 1800.0, minimum=1.0)
 
 # how many requests the endpoint sends to one inference server at once from one web process, how many wait in turn and

@@ -223,7 +223,7 @@ class Decider:
 
         async def make() -> tuple[Vector, float]:
             matrix = await self._workers.interruptible(
-                lambda interruption: wiring.embedder_on(embedder, interruption=interruption).embed([text])
+                lambda interruption: wiring.prompt_embedder_on(embedder, interruption=interruption).embed([text])
             )
             return matrix[0], (timezone.now() - began).total_seconds() * 1000
 
