@@ -48,6 +48,11 @@ class TestChatRequest:
         sent = parsed(seed=7, temperature=0, max_tokens=5, top_p=0.5, stop=["a", "b"]).parameters
         assert (sent.seed, sent.temperature, sent.num_predict, sent.top_p, sent.stop) == (7, 0.0, 5, 0.5, ("a", "b"))
 
+    def test_carries_penalties_but_for_those_that_ask_for_nothing(self) -> None:
+        sent = parsed(presence_penalty=0.5, frequency_penalty=-1).parameters
+        assert sent.extras == {"presence_penalty": 0.5, "frequency_penalty": -1.0}
+        assert parsed(presence_penalty=0, frequency_penalty=None).parameters == parsed().parameters
+
     @pytest.mark.parametrize(
         ("fields", "limit"),
         [
@@ -193,6 +198,8 @@ class TestRefusal:
             pytest.param(body(temperature=False), "temperature", id="temperature is a truth"),
             pytest.param(body(top_p=1.01), "top_p", id="top_p above"),
             pytest.param(body(top_p=[]), "top_p", id="top_p is a list"),
+            pytest.param(body(presence_penalty=2.5), "presence_penalty", id="penalty above"),
+            pytest.param(body(frequency_penalty="much"), "frequency_penalty", id="penalty is text"),
             pytest.param(body(max_tokens=0), "max_tokens", id="no tokens"),
             pytest.param(body(max_tokens=1e3), "max_tokens", id="tokens are a fraction"),
             pytest.param(body(max_completion_tokens=-1), "max_completion_tokens", id="tokens below, new name"),
@@ -222,8 +229,6 @@ class TestRefusal:
             ("logprobs", True),
             ("top_logprobs", 3),
             ("logit_bias", {"50256": -100}),
-            ("presence_penalty", 0.5),
-            ("frequency_penalty", -0.5),
             ("audio", {"voice": "alloy"}),
             ("modalities", ["text", "audio"]),
         ],
