@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -51,6 +51,9 @@ bench-gateway: $(VENV)/installed-dev  ## What the endpoint adds to an answer, be
 
 bench-load: $(VENV)/installed-dev  ## Ten minutes of chat at 65 requests a second beside people who judge; BENCH="--minutes 2" for a look
 	@$(BIN)/python -W ignore -m tests.bench.load $(BENCH)
+
+bench-scale: $(VENV)/installed-dev  ## How soon two web processes know of a change, and whether two workers keep to their queues
+	@$(BIN)/python -W ignore -m tests.bench.scale $(BENCH)
 
 soak: $(VENV)/installed-dev  ## Whether web process and worker grow under 20 minutes of steady load; BENCH="--minutes 3" for a look
 	@$(BIN)/python -u -W ignore -m tests.bench.soak $(BENCH)

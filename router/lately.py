@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 _MOST = 10_000
+_FEW = 256
 
 
 class WouldWait(Exception):
@@ -32,6 +33,7 @@ class Lately:
         self._monotonic = monotonic
         self._values: dict[Hashable, tuple[float, Any]] = {}  # Any: each key has its own type
         self._due: dict[Hashable, Callable[[], Any]] = {}
+        self._look_at = _FEW
 
     @contextmanager
     def used(self, *, may_wait: bool = True) -> Iterator[None]:
@@ -75,10 +77,19 @@ class Lately:
     def _read(self, key: Hashable, read: Callable[[], Value]) -> Value:
         now = self._monotonic()  # counted from before it is read: none is older than that
         value = read()
-        if len(self._values) >= _MOST:
-            self._values.clear()
+        if len(self._values) >= self._look_at:
+            self._drop_old(now)
         self._values[key] = (now + self._lifetime_s, value)
         return value
+
+    def _drop_old(self, now: float) -> None:
+        """Forget what counts no more; where too much is left, everything."""
+        for key, (until, _) in list(self._values.items()):
+            if until <= now:
+                self._values.pop(key, None)
+        if len(self._values) >= _MOST:
+            self._values.clear()
+        self._look_at = max(_FEW, 2 * len(self._values))  # so that a look costs little for each value that is kept
 
 
 @dataclass(frozen=True)

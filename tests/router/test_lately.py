@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from router.lately import Lately, WouldWait, lately, require_time
@@ -36,6 +39,22 @@ class TestLately:
                 assert lately("a", other.read) == 1
             assert lately("a", one.read) == 1
         assert lately("a", one.read) == 2
+
+    def test_lets_go_of_what_counts_no_more(self) -> None:
+        """Each new prompt has keys of its own: what was read for old ones must not pile up."""
+        reader, alive = Reader(), weakref.WeakSet[Reader]()
+
+        def made() -> Reader:
+            one = Reader()
+            alive.add(one)
+            return one
+
+        with reader.kept.used():
+            for number in range(3000):
+                reader.now += 0.01  # of which 50 are younger than their lifetime
+                lately(number, made)
+        gc.collect()
+        assert 50 <= len(alive) <= 256
 
     def test_keeps_no_failure(self) -> None:
         reader = Reader()
