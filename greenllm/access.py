@@ -133,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     _rules(OWNER_AND_ADMINS, READ, "account", "key"),
     _rules(OWNER_AND_ADMINS, ASK, "account", "revoke-key"),
     _rules(OWNER, SEND, "account", "keeping"),
-    _rules(ADMINS, READ, "account", "keys people person"),
+    _rules(ADMINS, READ, "account", "keys people person acts acts-csv"),
     _rules(ADMINS, ASK, "account", "give-key change-key invite"),
     _rules(ADMINS, SEND, "account", "change-roles switch link"),
     _rules(STAFF, ANY, "admin", "index logout password_change_done password_change jsi18n view_on_site"),

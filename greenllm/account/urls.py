@@ -3,6 +3,7 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
 from greenllm.account import forgetting, keys, people, views
+from greenllm.acts.views import acts, acts_csv
 
 _asking = require_http_methods(["GET", "HEAD", "POST"])  # Django's forms would take PUT for POST
 
@@ -19,6 +20,8 @@ urlpatterns = [
     path("keys/<int:key_id>/keeping/", keys.keeping, name="keeping"),
     path("keys/<int:key_id>/revoke/", keys.remove_key, name="revoke-key"),
     path("set-password/<uidb64>/<token>/", _asking(views.SetPassword.as_view()), name="set-password"),
+    path("acts/", acts, name="acts"),
+    path("acts.csv", acts_csv, name="acts-csv"),
     path("people/", people.people, name="people"),
     path("people/add/", people.invite, name="invite"),
     path("people/<int:person_id>/", people.person_page, name="person"),
