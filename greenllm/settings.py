@@ -3,6 +3,7 @@
 Facts about a machine (embodied emissions, lifespan, carbon intensity, meters) are rows, not settings.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
     "servestatic",
     "django_htmx",
     "django_rq",
@@ -60,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last, as it wants to be
 ]
 
 ROOT_URLCONF = "greenllm.urls"
@@ -160,7 +163,18 @@ STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"
-AUTHENTICATION_BACKENDS = ["greenllm.roles.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "greenllm.roles.RoleBackend"]
+# whose word about the address of a client counts: proxies in front, by their own addresses; none by default
+TRUSTED_PROXIES = env.words("GREENLLM_TRUSTED_PROXIES", [])
+AXES_FAILURE_LIMIT = 5  # wrong passwords for one name from one address, after which signing in rests
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # by the name alone, anybody could keep an admin out
+AXES_LOCKOUT_CALLABLE = "greenllm.account.locking.locked"
+AXES_CLIENT_IP_CALLABLE = "greenllm.account.locking.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # who signed in when is nobody's business
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -11,6 +11,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 from greenllm import access
 from greenllm.access import NoRule, door_of
+from greenllm.account.locking import address_of
 from greenllm.models import AdminAct, User
 from greenllm.roles import CHANGE_FEDERATION, CHANGE_PEOPLE
 
@@ -89,11 +90,6 @@ def _is_admin(request: HttpRequest) -> bool:
     return person.is_authenticated and (
         person.is_staff or person.has_perm(CHANGE_PEOPLE) or person.has_perm(CHANGE_FEDERATION)
     )
-
-
-def address_of(request: HttpRequest) -> str | None:
-    """Return the address that a request came from; behind a proxy that of the proxy."""
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def note_link(request: HttpRequest, person: User) -> None:
