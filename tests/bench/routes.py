@@ -27,6 +27,7 @@ LEFT_OUT = {
     "bundles:download": _FILE,
     "labeling:download-labels": _FILE,
     "reports:file": _FILE,
+    "account:acts-csv": _FILE,
     "account:set-password": "needs the token of a link",
     "account:sign-out": "ends the session of the bench",
     "admin-sign-in": "leads elsewhere",
