@@ -3,6 +3,7 @@
 Facts about a machine (embodied emissions, lifespan, carbon intensity, meters) are rows, not settings.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
     "servestatic",
     "django_htmx",
     "django_rq",
@@ -56,9 +58,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "greenllm.acts.noting.NoteActs",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last, as it wants to be
 ]
 
 ROOT_URLCONF = "greenllm.urls"
@@ -94,7 +98,7 @@ OLLAMA_HOST = env.http_address("OLLAMA_HOST", EMBEDDED.ollama_host, default_port
 MACHINE_NAME = env.text("GREENLLM_MACHINE", "local")
 _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
-RQ_SHOW_ADMIN_LINK = True
+RQ_SHOW_ADMIN_LINK = False  # `greenllm.admin` shows its pages to those who may
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
 WATCHES_PARTS = True  # admins see on every page which part is away
 PERIODIC_JOBS = [  # and these now and then
@@ -159,7 +163,18 @@ STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"
-AUTHENTICATION_BACKENDS = ["greenllm.roles.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "greenllm.roles.RoleBackend"]
+# whose word about the address of a client counts: proxies in front, by their own addresses; none by default
+TRUSTED_PROXIES = env.words("GREENLLM_TRUSTED_PROXIES", [])
+AXES_FAILURE_LIMIT = 5  # wrong passwords for one name from one address, after which signing in rests
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # by the name alone, anybody could keep an admin out
+AXES_LOCKOUT_CALLABLE = "greenllm.account.locking.locked"
+AXES_CLIENT_IP_CALLABLE = "greenllm.account.locking.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # who signed in when is nobody's business
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
