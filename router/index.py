@@ -228,7 +228,7 @@ class VectorStore:
         kept = self._loaded
         if kept is not None and kept[0] == collection_name:
             return kept[1]
-        require_time()
+        require_time("vectors")
         with self._lock:
             if self._loaded is None or self._loaded[0] != collection_name:
                 cached = self._read_cache(collection_name)

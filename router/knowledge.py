@@ -120,7 +120,7 @@ class KnowledgeKeeper:
         if not is_other and kept is not None and self._spent_s > AT_ONCE_S:
             self._read_beside(index, stamp)
             return kept
-        require_time()
+        require_time("what is known")
         with self._lock:
             kept = self._kept
             return kept if kept is not None and kept.stamp == stamp else self._read(index, stamp)
