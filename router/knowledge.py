@@ -8,7 +8,7 @@ routing follows at once; above that the decision goes by what is known, and the 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,9 +24,11 @@ from router.estimate import Estimator, Floats, Integers, Known
 from router.index import VectorStore
 from router.lately import lately, require_time
 from router.models import PromptIndex
-from router.policy import NoCandidate, usual_quality
+from router.policy import Choice, NoCandidate, usual_quality
+from router.recent import Recent
 from router.vectors import Neighbour, usual_distance
 
+_CHOICES = 512  # kept of them; with twenty models one takes some 30 kB
 AT_ONCE_S = 0.5  # what takes longer to read is read beside the decision
 _STAMP = """
 SELECT
@@ -73,6 +75,11 @@ class Knowledge:
         """Return the rows of prompts that a search of this index has found."""
         wanted = np.array([one.prompt_id for one in neighbours], dtype=np.int64)
         return self._in_order[np.searchsorted(self.prompt_ids, wanted, sorter=self._in_order)]
+
+    @cached_property
+    def choices(self) -> Recent[Hashable, Choice]:
+        """Return what was chosen lately by what is known; an agent asks the same again at each of its steps."""
+        return Recent(_CHOICES)
 
     @cached_property
     def _in_order(self) -> Integers:
