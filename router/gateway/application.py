@@ -47,8 +47,10 @@ class Application:
         if surface is None:
             await self._django(scope, receive, send)
             return
+        house = self._house()
+        await house.pacing.begin()
         with suppress(ClientLeft):
-            await reply_to(Incoming(scope, receive), Reply(send), surface=surface, house=self._house())
+            await reply_to(Incoming(scope, receive), Reply(send), surface=surface, house=house)
 
     def _house(self) -> House:
         """Return what the requests of this event loop share."""

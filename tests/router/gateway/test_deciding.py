@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from benchmarks.inference.interruption import Interruption
 from benchmarks.inference.scripted import Fault, FaultKind
 from router.circumstances import Routed, route_sent
 from router.connections import PLACES, DatabasePlace, _places
+from router.indexing import current_index
 from router.models import PolicyVersion, RoutingDecision
 from router.wiring import interruptible_gateway
 from tests.browsing import served
@@ -68,7 +70,6 @@ def ask_until_quick(client: httpx.Client, deciding: list[bool]) -> list[httpx.Re
 @pytest.fixture
 def always_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("router.gateway.deciding._QUICK_S", 3600.0)
-    monkeypatch.setattr("router.gateway.deciding._DECISIONS_IN_THREADS", 2)
     monkeypatch.setattr("router.gateway.deciding.FRESH_S", 600.0)
     monkeypatch.setattr("router.gateway.deciding.AHEAD_S", 0.0)
 
@@ -83,10 +84,25 @@ class TestQuickDecisions:
         assert len(rows) == len(answers)
         assert len({str(row) for row in rows}) == 1
 
-    def test_are_left_to_threads_where_they_need_a_query(self, client: httpx.Client, deciding: list[bool]) -> None:
+    def test_are_left_to_threads_where_they_need_a_query_and_hinder_no_other(
+        self, client: httpx.Client, deciding: list[bool]
+    ) -> None:
         ask_until_quick(client, deciding)
         assert [ask(client, text).status_code for text in (LONG, LIKE_MATH, LIKE_MATH)] == [200] * 3
-        assert deciding[-3:] == [True, True, False]
+        assert deciding[-3:] == [True, False, False]
+
+    def test_that_come_at_once_share_what_is_read(self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[object] = []
+
+        def noted(**given: Any) -> Any:
+            read.append(given)
+            return current_index(**given)
+
+        monkeypatch.setattr("router.routing.current_index", noted)
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(clients.map(lambda _: ask(client), range(8)))
+        assert [one.status_code for one in answers] == [200] * 8
+        assert len(read) == 1
 
 
 class TestSlowDecisions:
