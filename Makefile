@@ -73,6 +73,9 @@ shots: $(VENV)/installed-dev  ## Pictures of every page, empty, and with URL=htt
 	@$(BIN)/python -W ignore -m tests.shots $(SHOTS)
 	$(if $(URL),@$(BIN)/python -W ignore -m tests.shots $(SHOTS) --url $(URL))
 
+fuzz: $(VENV)/installed-dev  ## Generated input for whatever reads what others send, and a table of what broke; ends by itself
+	@$(BIN)/python -W ignore -m tests.fuzz $(FUZZ)
+
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

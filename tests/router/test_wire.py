@@ -37,6 +37,25 @@ def refusal(raw: bytes) -> WireError:
     return caught.value
 
 
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
+
+def tool(**schema: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "count", "parameters": schema}}
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"items": value}
+    return value
+
+
+def calling(arguments: str) -> dict[str, Any]:
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
 class TestChatRequest:
     def test_of_the_fewest_fields_leaves_the_choices_to_the_server(self) -> None:
         asked = parsed()
@@ -214,6 +233,28 @@ class TestRefusal:
             pytest.param(body(stop=[None]), "stop", id="stop is null"),
             pytest.param(body(stop=["\ud800"]), "stop", id="stop is half a surrogate"),
             pytest.param(body(stop="\x00"), "stop", id="stop is NUL"),
+            pytest.param(body(tools=[tool(enum="\ud800")]), "tools[0]", id="half a surrogate in a tool"),
+            pytest.param(body(tools=[TOOL, tool(enum="\x00")]), "tools[1]", id="NUL in a tool"),
+            pytest.param(body(tools=[tool(maximum=float("nan"))]), "tools[0]", id="NaN in a tool"),
+            pytest.param(body(tools=[tool(items=nested(101))]), "tools[0]", id="a deep tool"),
+            pytest.param(
+                body(tools=[TOOL], tool_choice={**TOOL, "strict": float("inf")}), "tool_choice", id="infinite choice"
+            ),
+            pytest.param(
+                body(response_format={"type": "json_schema", "json_schema": {"schema": {"maximum": float("inf")}}}),
+                "response_format.json_schema",
+                id="infinity in a schema",
+            ),
+            pytest.param(
+                body(messages=[USER, calling('{"a": 1e999}')]),
+                "messages[1].tool_calls[0].function.arguments",
+                id="infinity in arguments",
+            ),
+            pytest.param(
+                body(messages=[USER, calling('{"a": "\\ud800"}')]),
+                "messages[1].tool_calls[0].function.arguments",
+                id="half a surrogate in arguments",
+            ),
         ],
     )
     def test_names_the_field(self, raw: bytes, param: str | None) -> None:
