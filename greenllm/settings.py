@@ -109,6 +109,10 @@ EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_
 EMBEDDED_TEXT = env.one_of("GREENLLM_EMBEDDED_TEXT", "item", ["item", "prompt"])  # what a new index embeds
 EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, minimum=0, maximum=10_000_000)
 
+# where servers that people name may be besides public addresses; those of the settings above may be anywhere
+SERVER_NETWORKS = env.networks("GREENLLM_SERVER_NETWORKS", ["loopback"])
+TRUSTED_SERVERS = (OLLAMA_HOST, EMBEDDER_HOST)
+
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)
 FIRST_TOKEN_TIMEOUT_S = env.decimal_number("GREENLLM_FIRST_TOKEN_TIMEOUT_S", 300.0, minimum=0.1)
 # of a prompt that waits for its decision; past it the fallback model answers

@@ -23,6 +23,14 @@ class ServerUnreachable(InferenceError):
         self.base_url = base_url
 
 
+class ServerForbidden(InferenceError):
+    """The server's address is where no server may be; nothing was sent."""
+
+    def __init__(self, base_url: str, reason: str) -> None:
+        super().__init__(f"The inference server at {base_url} is not asked: {reason}")
+        self.base_url = base_url
+
+
 class ModelMissing(InferenceError):
     """The server does not have the model."""
 
