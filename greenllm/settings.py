@@ -159,6 +159,8 @@ OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 OTEL = env.flag("GREENLLM_OTEL", default=bool(OTLP_ENDPOINT))
 OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "greenllm")
 BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
+# the pages that take files, and how large one may be there in MB; whatever is sent elsewhere may have 8 MB
+UPLOAD_PAGES_MB = {"/studies/import/": BUNDLE_UPLOAD_MB, "/label/exchange/": 100}
 STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
