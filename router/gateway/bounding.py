@@ -8,11 +8,12 @@ from router.metrics import ERROR_REPLIES
 from router.wire import MAX_BODY_BYTES, WireError
 from router.wires.ollama import OLLAMA_ERRORS
 from router.wires.openai import OPENAI_ERRORS
+from router.wires.surface import ErrorShape
 
 _MEBIBYTE = 1024 * 1024
 _DIGITS = 15
 _AROUND_A_FILE = _MEBIBYTE  # what a form sends besides its file
-_SHAPES = {"/v1/": OPENAI_ERRORS, "/api/": OLLAMA_ERRORS}
+_SHAPES: Mapping[str, ErrorShape] = {"/v1/": OPENAI_ERRORS, "/api/": OLLAMA_ERRORS}
 
 Django = Callable[[Scope, Receive, Send], Awaitable[None]]
 
