@@ -21,7 +21,7 @@ from tests.fuzz.frames import fuzz_board, fuzz_replies, fuzz_requests, fuzz_trac
 from tests.fuzz.parsers import file_targets, fuzz, wire_targets  # noqa: E402
 from tests.fuzz.tally import Tally, print_table, tally_of  # noqa: E402
 
-_ROWS_OF_REQUESTS = 3  # spoilt, by Schemathesis, pages
+_ROWS_OF_REQUESTS = 4  # spoilt, by Schemathesis, pages, bundles
 
 
 def main() -> int:
@@ -69,7 +69,8 @@ def _requests(count: int) -> list[Tally]:
         rows = Path(place) / "rows.jsonl"
         rows.touch()
         environment = {**os.environ, "GREENLLM_FUZZ_REQUESTS": str(count), "GREENLLM_FUZZ_TALLY": str(rows)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/fuzz/test_requests.py"]
+        tests = ["tests/fuzz/test_requests.py", "tests/fuzz/test_bundles.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         found = [tally_of(json.loads(line)) for line in rows.read_text(encoding="utf8").splitlines()]
     if len(found) != _ROWS_OF_REQUESTS:
