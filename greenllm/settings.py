@@ -235,5 +235,8 @@ LOGGING = {
     "loggers": {
         "httpx": {"level": "WARNING"},
         "rq": {"level": "WARNING"},
+        # uvicorn's own handlers would write errors of the application with all that they quote
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
     },
 }
