@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak bench-pages bench-dashboards bench-lighthouse shots fuzz check supply lock format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'

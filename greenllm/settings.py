@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "greenllm.refusing_nul.RefuseNul",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "greenllm.acts.noting.NoteActs",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -113,6 +114,10 @@ EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_
 EMBEDDED_TEXT = env.one_of("GREENLLM_EMBEDDED_TEXT", "item", ["item", "prompt"])  # what a new index embeds
 EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, minimum=0, maximum=10_000_000)
 
+# where servers that people name may be besides public addresses; those of the settings above may be anywhere
+SERVER_NETWORKS = env.networks("GREENLLM_SERVER_NETWORKS", ["loopback"])
+TRUSTED_SERVERS = (OLLAMA_HOST, EMBEDDER_HOST)
+
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)
 FIRST_TOKEN_TIMEOUT_S = env.decimal_number("GREENLLM_FIRST_TOKEN_TIMEOUT_S", 300.0, minimum=0.1)
 # of a prompt that waits for its decision; past it the fallback model answers
@@ -159,6 +164,8 @@ OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 OTEL = env.flag("GREENLLM_OTEL", default=bool(OTLP_ENDPOINT))
 OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "greenllm")
 BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
+# the pages that take files, and how large one may be there in MB; whatever is sent elsewhere may have 8 MB
+UPLOAD_PAGES_MB = {"/studies/import/": BUNDLE_UPLOAD_MB, "/label/exchange/": 100}
 STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
@@ -231,11 +238,20 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "benchmarks.quiet_logs.QuietFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "httpx": {"level": "WARNING"},
         "rq": {"level": "WARNING"},
+        # uvicorn's own handlers would write errors of the application with all that they quote
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
     },
 }

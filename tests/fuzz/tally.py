@@ -4,10 +4,11 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 HANG_S = 5.0  # of processor time for one input: a busy machine is no hang
 _SHOWN_FAULTS = 3
@@ -46,6 +47,11 @@ class Tally:
         told = repr(example)
         if what not in self.examples or len(told) < len(self.examples[what]):
             self.examples[what] = told
+
+
+def tally_of(told: Mapping[str, Any]) -> Tally:
+    """Return the tally that another process wrote as JSON."""
+    return Tally(**{**told, "faults": Counter(told["faults"])})
 
 
 def _place_of(error: BaseException) -> str:
