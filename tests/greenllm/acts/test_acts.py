@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
@@ -20,6 +21,8 @@ FROM = "203.0.113.7"
 
 @pytest.fixture
 def admin() -> User:
+    for role in Role:  # a test that ran before may have emptied the table of groups
+        Group.objects.get_or_create(name=role.value)
     person = make.make_user("ada")
     grant_role(user=person, role=Role.ADMIN)
     return person
