@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load soak bench-pages bench-dashboards bench-lighthouse shots check supply lock format vendor clean drill
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak drill bench-pages bench-dashboards bench-lighthouse shots fuzz check supply lock format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -52,6 +52,9 @@ bench-gateway: $(VENV)/installed-dev  ## What the endpoint adds to an answer, be
 bench-load: $(VENV)/installed-dev  ## Ten minutes of chat at 65 requests a second beside people who judge; BENCH="--minutes 2" for a look
 	@$(BIN)/python -W ignore -m tests.bench.load $(BENCH)
 
+bench-scale: $(VENV)/installed-dev  ## How soon two web processes know of a change, and whether two workers keep to their queues
+	@$(BIN)/python -W ignore -m tests.bench.scale $(BENCH)
+
 soak: $(VENV)/installed-dev  ## Whether web process and worker grow under 20 minutes of steady load; BENCH="--minutes 3" for a look
 	@$(BIN)/python -u -W ignore -m tests.bench.soak $(BENCH)
 
@@ -73,6 +76,9 @@ SHOTS ?= /tmp/greenllm-shots
 shots: $(VENV)/installed-dev  ## Pictures of every page, empty, and with URL=http://127.0.0.1:8000 with data too, in SHOTS=/tmp/greenllm-shots
 	@$(BIN)/python -W ignore -m tests.shots $(SHOTS)
 	$(if $(URL),@$(BIN)/python -W ignore -m tests.shots $(SHOTS) --url $(URL))
+
+fuzz: $(VENV)/installed-dev  ## Generated input for whatever reads what others send, and a table of what broke; ends by itself
+	@$(BIN)/python -W ignore -m tests.fuzz $(FUZZ)
 
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ from benchmarks.inference.connecting import KINDS, usual_base_url
 
 STATES = ("active", "candidate")
 MAX_FILE_BYTES = 1024 * 1024
+_SHOWN = 220  # characters of a wrong value: an address may have 200
 
 _SERVER_KEYS = ("name", "kind", "url", "machine", "api_key_variable")
 _MODEL_KEYS = ("name", "server", "state", "task")
@@ -89,6 +90,10 @@ def read_federation_file(*, path: Path, default_machine: str) -> FederationFile:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FederationFileError(path, [FileMistake(0, "file", f"it is no TOML: {error}")]) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise FederationFileError(path, [FileMistake(0, "file", "it holds a number that is too long")]) from error
+    except RecursionError as error:
+        raise FederationFileError(path, [FileMistake(0, "file", "it is nested too deeply")]) from error
     reader = _Reader(tables, _Lines(text))
     servers = [_server(entry, default_machine) for entry in reader.entries("servers")]
     models = [_model(entry) for entry in reader.entries("models")]
@@ -191,8 +196,8 @@ class _Entry:
         value = self._values.get(key, default)
         if value is None:
             self._mistake(key, "it is missing")
-        elif not isinstance(value, str) or not pattern.fullmatch(value):
-            self._mistake(key, f"{value!r} is not {wanted}")
+        elif not isinstance(value, str) or not pattern.fullmatch(value) or not value.isprintable():
+            self._mistake(key, f"{_shown(value)} is not {wanted}")
         else:
             return value
         return ""
@@ -217,6 +222,11 @@ class _Entry:
 
     def _mistake(self, key: str, message: str) -> None:
         self._reader.add(self._table, self._position, key, message)
+
+
+def _shown(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= _SHOWN else f"{told[: _SHOWN - 3]}..."
 
 
 def _server(entry: _Entry, default_machine: str) -> ServerEntry:

@@ -22,6 +22,7 @@ from benchmarks.federating import (
 from benchmarks.federation_file import FederationFile, FederationFileError, FileMistake, ModelEntry, ServerEntry
 from benchmarks.inference.base import InferenceClient, InferenceError, ModelDescription
 from benchmarks.models import Deployment, InferenceServer, LanguageModel, Response
+from benchmarks.reach import in_force
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ def apply_plan(*, plan: FederationPlan, now: datetime) -> None:
 
 
 def _plan_server(entry: ServerEntry, survey: _Survey) -> PlannedServer:
+    if problem := in_force().problem_with(entry.url):
+        survey.note(entry.line, "servers.url", problem)
     by_url = find_server(base_url=entry.url)
     by_name = InferenceServer.objects.filter(name=entry.name).first()
     if by_url and by_name and by_url != by_name:

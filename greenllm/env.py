@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from benchmarks.reach import Network, networks_named
+
 _THIS_MACHINE = "127.0.0.1"
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  read, never listened on
 _env = environ.Env()
@@ -84,6 +86,20 @@ def words(name: str, default: Sequence[str]) -> list[str]:
     """Return a comma separated list without blanks."""
     raw = text(name, ",".join(default))
     return [word.strip() for word in raw.split(",") if word.strip()]
+
+
+def networks(name: str, default: Sequence[str]) -> tuple[Network, ...]:
+    """Return a comma separated list of networks; the words none, loopback and private name some.
+
+    Raises:
+        ImproperlyConfigured: one is neither a network nor such a word.
+    """
+    try:
+        return networks_named(words(name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}: {error}. List networks like 10.1.0.0/16, single addresses, or the words none, loopback, private."
+        ) from error
 
 
 def origins(name: str, default: Sequence[str]) -> list[str]:

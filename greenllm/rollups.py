@@ -57,7 +57,7 @@ WITH fresh AS MATERIALIZED (SELECT * FROM labeling_answers_now(%(ids)s)),
 _MARK = "INSERT INTO labeling_answermark (response_id) SELECT unnest(%s::bigint[])"
 # what changed while triggers were switched off has no mark: whatever is kept of figures is to be worked out anew
 _STAMP = """
-INSERT INTO labeling_changestamp (scope) SELECT id FROM benchmarks_study UNION SELECT unnest(ARRAY[0, -1])
+INSERT INTO labeling_changestamp (scope) SELECT id FROM benchmarks_study UNION SELECT unnest(ARRAY[0, -1, -2])
 ON CONFLICT (scope) DO UPDATE SET stamp = gen_random_uuid()
 """
 

@@ -3,6 +3,7 @@
 Facts about a machine (embodied emissions, lifespan, carbon intensity, meters) are rows, not settings.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
     "servestatic",
     "django_htmx",
     "django_rq",
@@ -55,10 +57,13 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "greenllm.refusing_nul.RefuseNul",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "greenllm.acts.noting.NoteActs",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last, as it wants to be
 ]
 
 ROOT_URLCONF = "greenllm.urls"
@@ -94,7 +99,7 @@ OLLAMA_HOST = env.http_address("OLLAMA_HOST", EMBEDDED.ollama_host, default_port
 MACHINE_NAME = env.text("GREENLLM_MACHINE", "local")
 _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
-RQ_SHOW_ADMIN_LINK = True
+RQ_SHOW_ADMIN_LINK = False  # `greenllm.admin` shows its pages to those who may
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
 WATCHES_PARTS = True  # admins see on every page which part is away
 PERIODIC_JOBS = [  # and these now and then
@@ -109,8 +114,14 @@ EMBEDDER_HOST = env.http_address("GREENLLM_EMBEDDER_HOST", OLLAMA_HOST, default_
 EMBEDDED_TEXT = env.one_of("GREENLLM_EMBEDDED_TEXT", "item", ["item", "prompt"])  # what a new index embeds
 EXACT_SEARCH_LIMIT = env.whole_number("GREENLLM_EXACT_SEARCH_LIMIT", 100_000, minimum=0, maximum=10_000_000)
 
+# where servers that people name may be besides public addresses; those of the settings above may be anywhere
+SERVER_NETWORKS = env.networks("GREENLLM_SERVER_NETWORKS", ["loopback"])
+TRUSTED_SERVERS = (OLLAMA_HOST, EMBEDDER_HOST)
+
 CONNECT_TIMEOUT_S = env.decimal_number("GREENLLM_CONNECT_TIMEOUT_S", 5.0, minimum=0.1)
 FIRST_TOKEN_TIMEOUT_S = env.decimal_number("GREENLLM_FIRST_TOKEN_TIMEOUT_S", 300.0, minimum=0.1)
+# of a prompt that waits for its decision; past it the fallback model answers
+EMBEDDING_TIMEOUT_S = env.decimal_number("GREENLLM_EMBEDDING_TIMEOUT_S", 30.0, minimum=0.1)
 GENERATION_TIMEOUT_S = env.decimal_number("GREENLLM_GENERATION_TIMEOUT_S", 1800.0, minimum=1.0)
 
 # how many requests the endpoint sends to one inference server at once from one web process, how many wait in turn and
@@ -153,11 +164,24 @@ OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 OTEL = env.flag("GREENLLM_OTEL", default=bool(OTLP_ENDPOINT))
 OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "greenllm")
 BUNDLE_UPLOAD_MB = env.whole_number("GREENLLM_BUNDLE_UPLOAD_MB", 512, minimum=1, maximum=100_000)
+# the pages that take files, and how large one may be there in MB; whatever is sent elsewhere may have 8 MB
+UPLOAD_PAGES_MB = {"/studies/import/": BUNDLE_UPLOAD_MB, "/label/exchange/": 100}
 STALL_HOURS = env.decimal_number("GREENLLM_STALL_HOURS", 24.0, minimum=0.1)
 ALLOW_WEAK_SANDBOX = env.flag("GREENLLM_ALLOW_WEAK_SANDBOX", default=False)
 
 AUTH_USER_MODEL = "greenllm.User"
-AUTHENTICATION_BACKENDS = ["greenllm.roles.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "greenllm.roles.RoleBackend"]
+# whose word about the address of a client counts: proxies in front, by their own addresses; none by default
+TRUSTED_PROXIES = env.words("GREENLLM_TRUSTED_PROXIES", [])
+AXES_FAILURE_LIMIT = 5  # wrong passwords for one name from one address, after which signing in rests
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # by the name alone, anybody could keep an admin out
+AXES_LOCKOUT_CALLABLE = "greenllm.account.locking.locked"
+AXES_CLIENT_IP_CALLABLE = "greenllm.account.locking.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # who signed in when is nobody's business
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -214,11 +238,20 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "benchmarks.quiet_logs.QuietFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "httpx": {"level": "WARNING"},
         "rq": {"level": "WARNING"},
+        # uvicorn's own handlers would write errors of the application with all that they quote
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
     },
 }

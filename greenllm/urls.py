@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from greenllm.admin import sign_in
 from greenllm.health import health
 from greenllm.scraping import metrics
 
@@ -29,5 +30,6 @@ urlpatterns = [
     path("account/", include("greenllm.account.urls")),
     path("health", health, name="health"),
     path("metrics", metrics, name="metrics"),
+    path("admin/login/", sign_in, name="admin-sign-in"),
     path("admin/", admin.site.urls),
 ]

@@ -14,7 +14,7 @@ from django.db import connection
 from benchmarks.intervals import Interval, share_interval
 from labeling.models import Label, Verdict
 from labeling.tallies import CURRENT
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 from labeling.verdicts import Judgement, decide
 
 DECIDED = (Verdict.CORRECT.value, Verdict.INCORRECT.value)
@@ -143,7 +143,7 @@ def compare_graders() -> Comparison:
 
     Answers that people left undecided count nowhere. The counts are kept until a label or a grade changes.
     """
-    return unchanged("labeling.compare_graders", _compare_graders)
+    return unchanged("labeling.compare_graders", _compare_graders, studies=[JUDGED])
 
 
 def _compare_graders() -> Comparison:

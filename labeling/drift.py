@@ -16,7 +16,7 @@ from django.db import connection
 
 from benchmarks.intervals import Interval, share_interval
 from labeling.tallies import CURRENT
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 
 MOST_PERIODS = 60  # more would be no chart and no table that somebody reads; then each is longer
 _DAYS = (1, 7, 28, 91, 364, 3640)
@@ -67,13 +67,15 @@ def drift(*, per: Per, person_id: int | None = None) -> Drift:
         length = period_length(per, person_id)
         return Drift(per, length, _periods(per, length, person_id=person_id).get(None, ()))
 
-    return unchanged(("labeling.drift", per, person_id), make)
+    return unchanged(("labeling.drift", per, person_id), make, studies=[JUDGED])
 
 
 def drift_of_each() -> dict[int | None, tuple[Period, ...]]:
     """Return the days of every person, and under None those of all together, in two queries; kept as `drift` is."""
     return unchanged(
-        "labeling.drift_of_each", lambda: {**_periods(Per.DAYS, 1), **_periods(Per.DAYS, 1, is_by_person=True)}
+        "labeling.drift_of_each",
+        lambda: {**_periods(Per.DAYS, 1), **_periods(Per.DAYS, 1, is_by_person=True)},
+        studies=[JUDGED],
     )
 
 

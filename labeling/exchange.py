@@ -23,7 +23,7 @@ from labeling.exchanging.importing import ImportReport, import_labels
 from labeling.exchanging.keeping import KEPT_FOR, drop, keep, kept
 from labeling.exchanging.label_studio import LABEL_CONFIG
 
-UPLOAD_MB = 100
+UPLOAD_MB = settings.UPLOAD_PAGES_MB["/label/exchange/"]
 _MEBIBYTE = 1024 * 1024
 _SALT = "labeling.exchange"
 _FORMATS = [(one.value, one.name_shown) for one in Format]

@@ -7,7 +7,7 @@ from django.db import connection
 
 from labeling.drift import Per, period_length
 from labeling.tallies import CURRENT, LONGEST_SECONDS
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def pace() -> Pace:
 
     What is worked out is kept until a label changes.
     """
-    return unchanged("labeling.pace", _pace)
+    return unchanged("labeling.pace", _pace, studies=[JUDGED])
 
 
 def _pace() -> Pace:

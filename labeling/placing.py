@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from benchmarks.models import Prompt, Study
 from labeling.models import Label, QueueOrder
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 from labeling.waiting import QueueFilter, answers_sql
 
 # So many answers share a band, within which each person has an order of their own: what comes next tells nothing of it.
@@ -72,7 +72,7 @@ def latest_order() -> QueueOrder | None:
 def judged_count() -> int:
     """Return how many answers have a current label, of whichever source; counted anew once a label has changed."""
     judged = Label.objects.current().judgements().values("response_id").distinct()
-    return unchanged("labeling.judged_count", judged.count)
+    return unchanged("labeling.judged_count", judged.count, studies=[JUDGED])
 
 
 _MODEL = """JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id

@@ -8,7 +8,7 @@ from benchmarks.intervals import Interval, share_interval
 from labeling.agreement import Agreement, Tally, agreement
 from labeling.confusion import DECIDED, SUSPICIOUS, Comparison, Concordance, compare_graders
 from labeling.tallies import PersonTally, judgements_by_category, judgements_by_pair, labels_by_person
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 
 ALL = "all"
 
@@ -56,7 +56,7 @@ def reliability() -> Reliability:
     Self-checks count only against the person's own earlier word, adjudications only in what graders are held against.
     What is worked out is kept until a label changes; then one query tells that none did.
     """
-    return unchanged("labeling.reliability", _reliability)
+    return unchanged("labeling.reliability", _reliability, studies=[JUDGED])
 
 
 def _reliability() -> Reliability:

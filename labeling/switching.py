@@ -9,7 +9,7 @@ from benchmarks.models import Category
 from labeling.confusion import Concordance, compare_graders
 from labeling.models import Grade, JudgementRule, Label, Verdict
 from labeling.ruling import rules_in_force, switch_graders_in
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 
 FEWEST_BLIND = 20  # judged blind by people, below which precision says too little to go by unasked
 
@@ -69,8 +69,8 @@ class GraderSwitch:
 def grader_switches() -> list[GraderSwitch]:
     """Return the switch of every category, by name, in five queries."""
     known = {(one.grader, one.category): one for one in compare_graders().graders}
-    graders = unchanged("labeling.latest_graders", _latest_graders)
-    labels = unchanged("labeling.labels_of_graders", _label_counts)
+    graders = unchanged("labeling.latest_graders", _latest_graders, studies=[JUDGED])
+    labels = unchanged("labeling.labels_of_graders", _label_counts, studies=[JUDGED])
     return [
         GraderSwitch(
             one.category,

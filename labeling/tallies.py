@@ -12,7 +12,7 @@ from django.db import connection
 
 from labeling.agreement import Tally
 from labeling.models import Label, Verdict
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 
 LONGEST_SECONDS = 120.0  # somebody who looked longer went away
 
@@ -95,7 +95,9 @@ def labels_by_person() -> list[PersonTally]:
 def people_who_judged() -> list[int]:
     """Return the people with a current label, in the order of their ids; looked for anew once a label has changed."""
     found = Label.objects.current().of_people().order_by("labeler_id").values_list("labeler_id", flat=True)
-    return unchanged("labeling.people_who_judged", lambda: [int(one or 0) for one in found.distinct()])
+    return unchanged(
+        "labeling.people_who_judged", lambda: [int(one or 0) for one in found.distinct()], studies=[JUDGED]
+    )
 
 
 _IN_ORDER = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.UNSURE.value)

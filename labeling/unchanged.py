@@ -26,6 +26,10 @@ _OF_STUDIES = """
         SELECT FROM labeling_answerfact AS one WHERE one.response_id = mark.response_id AND study_id = ANY(%(studies)s)
     )
 """
+_OF_JUDGED = """
+    WHERE EXISTS (SELECT FROM labeling_label AS one WHERE one.response_id = mark.response_id)
+    OR EXISTS (SELECT FROM labeling_grade AS one WHERE one.response_id = mark.response_id)
+"""
 # the number of the table is another one after a backup was restored
 _STATE = """
 SELECT current_database(), 'labeling_answermark'::regclass::oid, (
@@ -36,6 +40,7 @@ SELECT current_database(), 'labeling_answermark'::regclass::oid, (
 ), (SELECT concat_ws(' ', marks.count, marks.sum) FROM ({marks}) AS marks)
 """
 ALL = 0  # the scope of all answers, where a study has its id
+JUDGED = -2  # the scope of those that somebody labeled or a grader looked at: others come and go meanwhile
 
 
 @dataclass
@@ -80,7 +85,9 @@ _shelf = Shelf(most=100)
 def unchanged(
     key: Hashable, make: Callable[[], Value], *, studies: Collection[int] = (ALL,), shelf: Shelf = _shelf
 ) -> Value:
-    """Return what `make` returns, or returned since the answers of some studies (or all) changed last. One query.
+    """Return what `make` returns, or returned since the answers of some studies changed last. One query.
+
+    `JUDGED` stands for answers with a label or a grade, `ALL` for all.
 
     Grades, gold answers, flags, rules and the names of what is measured count as changes too; people's names do not.
     Nobody may change what is returned.
@@ -89,8 +96,12 @@ def unchanged(
 
 
 def state_of(studies: Collection[int] = (ALL,)) -> tuple[Any, ...]:
-    """Return what stands for the present answers of some studies (or all): the same again means the same rows."""
-    marks = _MARKS if ALL in studies else _MARKS + _OF_STUDIES
+    """Return what stands for the present answers of some studies: the same again means the same rows."""
+    wide = {ALL: "", JUDGED: _OF_JUDGED}
+    asked = sorted(studies)
+    if len(asked) > 1 and wide.keys() & set(asked):
+        raise ValueError("ALL and JUDGED stand alone")
+    marks = _MARKS + wide.get(asked[0], _OF_STUDIES)
     with connection.cursor() as cursor:
-        cursor.execute(_STATE.format(marks=marks), {"studies": sorted(studies)})
+        cursor.execute(_STATE.format(marks=marks), {"studies": asked})
         return tuple(cursor.fetchone())

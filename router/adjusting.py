@@ -94,6 +94,11 @@ class Adjusting:
         reasons.update(_not_allowed(facts, conditions.only_models))
         return cls(facts, conditions, {key: reason for key, reason in reasons.items() if reason})
 
+    @property
+    def is_long(self) -> bool:
+        """Tell whether a prompt is so long that the lengths of its neighbours may count for what it costs."""
+        return self.conditions.asked.sent_characters > LEAST_LONG_CHARACTERS
+
     def intensity_of(self, deployment_id: int, *, is_intensity_live: bool) -> IntensityUsed | None:
         """Return the carbon intensity that the costs of a deployment were made with; None where none is known."""
         one = self.facts.get(deployment_id)
@@ -131,7 +136,7 @@ class Adjusting:
         A query for a long prompt, two where it is far longer than the neighbours, and those of the live intensity.
         """
         now = self.conditions.now if is_intensity_live else None
-        lengths = _known_lengths(self.facts, neighbour_ids, self.conditions.asked)
+        lengths = _known_lengths(self.facts, neighbour_ids, self.conditions.asked) if self.is_long else None
         loaded = self.conditions.loaded([one.deployment.server for one in self.facts.values()])
         made = {}
         for key, one in self.facts.items():
@@ -185,8 +190,6 @@ def _known_lengths(
     facts: Mapping[int, Facts], neighbour_ids: Sequence[int], asked: Asked
 ) -> dict[int, KnownLengths] | None:
     """Return the lengths of the answers to the neighbours by deployment; None where the prompt is not far longer."""
-    if asked.sent_characters <= LEAST_LONG_CHARACTERS:
-        return None
     longest = Prompt.objects.filter(pk__in=neighbour_ids).aggregate(most=Max(Length("text")))["most"] or 0
     if not is_far_longer(asked, longest):
         return None

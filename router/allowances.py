@@ -7,6 +7,7 @@ from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce, Greatest, TruncDate
 
 from router.models import ApiKey, GatewayRequest, KeyDay
+from router.predicted import PREDICTED_IN_ALL
 from router.spans import Span, next_day, next_month
 
 
@@ -54,7 +55,7 @@ def count_month_anew(*, key: ApiKey, now: datetime) -> None:
         .annotate(day=TruncDate("started_at", tzinfo=UTC))
         .order_by()
         .values_list("day")
-        .annotate(total=Coalesce(Sum("decision__predicted_sci_gco2e"), 0.0), count=Count("pk"))
+        .annotate(total=Coalesce(Sum(PREDICTED_IN_ALL), 0.0), count=Count("pk"))
     )
     with transaction.atomic():
         KeyDay.objects.filter(api_key=key, day__gte=began_at.date()).delete()

@@ -61,7 +61,7 @@ class AskedLately(Generic[Item, Key, Answer]):
                     self._asked[key] = self._pool.submit(self._ask, key, wanted[key])
             awaited = [self._asked[key] for key in old if key not in self._told and key in self._asked]
         if awaited:
-            require_time()
+            require_time(self._about)
             wait(awaited, timeout=self._patience_s)
         return {key: told.answer if (told := self._told.get(key)) else None for key in wanted}
 

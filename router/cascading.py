@@ -10,16 +10,23 @@ from router.cascade import LEAST_ACCEPTED, Plan, Rates
 from router.checker_figures import CheckerFigure, checker_figures
 from router.checking import JUDGE
 from router.knowledge import Knowledge
+from router.lately import lately
 from router.policy import PlannedRun, Trust
 
 _Model = TypeVar("_Model", int, str)  # how a model is named
 
 
-def measured_rates(knowledge: Knowledge) -> list[Rates]:
-    """Return what is measured of checkers, of active models and well enough to count, in two queries.
+def measured_rates(knowledge: Knowledge) -> tuple[Rates, ...]:
+    """Return what is measured of checkers, of active models and well enough to count, now or a moment ago.
 
     Verdicts belong to the model, so that each of its deployments has the same rates.
     """
+    asked = ("rates", knowledge.columns, knowledge.categories)  # which number the models and categories
+    return lately(asked, lambda: tuple(_measured_rates(knowledge)))
+
+
+def _measured_rates(knowledge: Knowledge) -> list[Rates]:
+    """Read them in two queries."""
     ids = [column.deployment_id for column in knowledge.columns]
     model_of = dict(Deployment.objects.filter(pk__in=ids).values_list("pk", "language_model_id"))
     columns: dict[int, list[int]] = {}

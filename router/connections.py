@@ -1,7 +1,8 @@
 """How many database connections the threads that answer may have at once, however many answers are under way."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 from django.db import OperationalError, connection
@@ -30,6 +31,15 @@ class DatabasePlace:
         if self._is_held:
             self._is_held = False
             self._places.release()
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Give the place back within the block, which waits for a server, and claim it again."""
+        self.release()
+        try:
+            yield
+        finally:
+            self.claim()
 
 
 class DatabaseAway(OperationalError):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from benchmarks.inference.base import InferenceClient, PromptTooLong
@@ -54,11 +55,15 @@ class WeightsWatch:
 
 @dataclass(frozen=True)
 class Embedder:
-    """An embedding model and the server that runs it; with a watch it refuses other weights under the same name."""
+    """An embedding model and the server that runs it; with a watch it refuses other weights under the same name.
+
+    The server is asked within `waiting`, in which a thread gives back what others need meanwhile.
+    """
 
     language_model: LanguageModel
     client: InferenceClient
     watch: WeightsWatch | None = None
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def embed(self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None) -> Matrix:
         """Return one unit vector a text, as rows; of a text longer than the embedder's context, of its beginning.
@@ -68,6 +73,10 @@ class Embedder:
             UnusableEmbedding: it returned something that is no embedding.
             EmbedderMismatch: it has other weights than the federation knows.
         """
+        with self.waiting():
+            return self._embed(texts, on_progress)
+
+    def _embed(self, texts: Sequence[str], on_progress: Callable[[int], None] | None) -> Matrix:
         if self.watch is not None:
             self.watch.require_same(self.language_model, self.client)
         vectors: list[list[float]] = []

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from labeling.erasing import ERASED
-from router.models import CachedAnswer, GatewayRequest, UpstreamAttempt
+from router.models import CachedAnswer, GatewayRequest, RoutingDecision, UpstreamAttempt
 
 
 def erase_texts(*, requests: QuerySet[GatewayRequest]) -> int:
@@ -18,8 +18,12 @@ def erase_texts(*, requests: QuerySet[GatewayRequest]) -> int:
 
 
 def erase_traces(*, requests: QuerySet[GatewayRequest]) -> int:
-    """Erase the texts of requests, what their errors quote, and the hash by which a prompt could be known again."""
+    """Erase the texts of requests, what errors and checkers quote, and the hash that tells a prompt again."""
     erased = erase_texts(requests=requests)
+    for decision in RoutingDecision.objects.filter(request__in=requests).exclude(plan=[], steps=[]):
+        decision.explanation = ERASED
+        decision.steps = [{**step, "reason": ERASED} for step in decision.steps]
+        decision.save(update_fields=["explanation", "steps"])
     UpstreamAttempt.objects.filter(request__in=requests).exclude(error="").update(error=ERASED)
     requests.exclude(error="").update(error=ERASED)
     requests.update(prompt_sha256="")

@@ -12,7 +12,7 @@ With neighbours j of a prompt, similarities s_j = max(cosine, 0.001), w_j = k s_
 The same holds for SCI, where each model is first divided by its own mean, so that dear models do not outweigh others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Self
@@ -151,6 +151,7 @@ class Estimator:
         self.category_sci: Floats = self._sci_priors * self._sci_means
         self.model_scores: Floats = self.totals.model_scores
         self._found: tuple[Integers, Floats] | None = None
+        self.identity: Hashable = object()  # of what it estimates by, whatever is set otherwise in its copies
 
     def around(self, rows: Integers, cosines: Floats) -> Self:
         """Return the same for one prompt whose neighbours somebody else has found; the means stay and are shared.
@@ -160,7 +161,7 @@ class Estimator:
             cosines: (k,) of the prompt with each.
         """
         other = copy(self)
-        other._found = (rows, cosines)
+        other._found, other.identity = (rows, cosines), (self.identity, "around")
         return other
 
     def with_neighbours(self, count: int | None) -> Self:

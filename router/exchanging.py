@@ -1,14 +1,16 @@
 """One prompt and its answer on their way into a conversation: what is kept when, also where it ends early."""
 
 from collections.abc import Generator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 
 from django.db import transaction
 
 from benchmarks.inference.base import TextChunk
 from router.answering import AUTO_MODEL, Answer, AnswerEvent, Decided, is_auto
+from router.erasing import erase_texts
 from router.generating import Gateway, Interrupted
+from router.keeping import forget_requests
 from router.models import Conversation, GatewayRequest, Message
 from router.refusing import AnswerStands, refusable_answer
 
@@ -81,6 +83,9 @@ def keep_exchange(
                     if not event.is_thinking:
                         exchange.pieces.append(event.text)
                     yield event
+    except ConversationGone:
+        _forget(exchange)
+        raise
     except (GeneratorExit, Interrupted):
         _keep_rest(gateway, exchange, Message.State.CANCELLED)
         raise
@@ -152,14 +157,25 @@ def _keep_rest(gateway: Gateway, exchange: Exchange, state: Message.State) -> No
     gateway.claim()
     if exchange.text or state == Message.State.CANCELLED:
         if not exchange.question.children.filter(request=exchange.request).exists():
-            with suppress(ConversationGone, AnswerStands):
+            try:
                 _keep_answer(gateway, exchange, state)
+            except AnswerStands:
+                pass
+            except ConversationGone:
+                _forget(exchange)
     elif exchange.is_new:
         exchange.conversation.delete()
     elif exchange.is_question_new:
         with transaction.atomic():
             exchange.question.delete()
             Conversation.objects.filter(pk=exchange.conversation.pk).update(tip_id=exchange.conversation.tip_id)
+
+
+def _forget(exchange: Exchange) -> None:
+    """Erase what was kept of an answer whose conversation was deleted before it was whole."""
+    if exchange.request is not None:
+        forget_requests(public_ids=[exchange.request.public_id])
+        erase_texts(requests=GatewayRequest.objects.filter(pk=exchange.request.pk))
 
 
 def _storable(text: str) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.lately import require_time
+from router.recent import Recent
 from router.vectors import TWIN_DISTANCE, DimensionMismatch, Matrix, Neighbour, nearest, squared_lengths, usual_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _WRITTEN_AT_ONCE = 5000  # Chroma takes 5,461
 _ASKED_AT_ONCE = 100  # vectors in one query
+_SEARCHES = 512  # whose neighbours are kept; of 50 each they take some 4 MB
 _TWINS_PASSED = 10  # neighbours looked at to find one that is another text
 # with 32 links a node found 50 of 50 nearest among 10,000 random vectors
 _SMALL = {"ef_search": 2000, "ef_construction": 200, "max_neighbors": 32}
@@ -55,6 +57,19 @@ class Loaded:
     def lengths(self) -> Matrix:
         """Return the squared lengths of the vectors, worked out once."""
         return squared_lengths(self.matrix)
+
+    @cached_property
+    def _found(self) -> Recent[tuple[bytes, int], list[Neighbour]]:
+        return Recent(_SEARCHES)
+
+    def nearest(self, vector: npt.NDArray[Any], count: int) -> list[Neighbour]:
+        """Return the nearest known prompts, as `router.vectors.nearest` does; those of the latest vectors are kept."""
+        asked = (np.asarray(vector, dtype=np.float32).tobytes(), count)
+        found = self._found.get(asked)
+        if found is None:
+            found = nearest(self.matrix, self.prompt_ids, vector, count, lengths=self.lengths)
+            self._found.keep(asked, found)
+        return list(found)
 
 
 class VectorStore:
@@ -119,8 +134,7 @@ class VectorStore:
             IndexStoreError: Chroma is unreachable and nothing is cached, or it holds not all of the index.
         """
         if self.is_held(prompt_count):
-            loaded = self._load(collection_name, prompt_count)
-            return nearest(loaded.matrix, loaded.prompt_ids, vector, count, lengths=loaded.lengths)
+            return self._load(collection_name, prompt_count).nearest(vector, count)
         return self._query(collection_name, [vector], count)[0]
 
     def pages(self, collection_name: str) -> Iterator[tuple[list[int], Matrix]]:
@@ -228,7 +242,7 @@ class VectorStore:
         kept = self._loaded
         if kept is not None and kept[0] == collection_name:
             return kept[1]
-        require_time()
+        require_time("vectors")
         with self._lock:
             if self._loaded is None or self._loaded[0] != collection_name:
                 cached = self._read_cache(collection_name)

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, TruncDate
 
 from router.key_denials import denials_by_day, denials_since
 from router.models import ApiKey, GatewayRequest, UpstreamAttempt
+from router.predicted import PREDICTED_IN_ALL
 from router.spans import BudgetClosed
 from router.terms import Denial
 
@@ -19,7 +20,9 @@ _BY_BUDGET = Q(error_code=BudgetClosed.__name__)
 
 @dataclass(frozen=True)
 class DayOfUse:
-    """One day of a key, in UTC; `gco2e` is the sum over the `predicted_count` requests whose cost was expected.
+    """One day of a key, in UTC.
+
+    `gco2e` is the sum over the `predicted_count` requests whose cost was expected, with what cascades discarded.
 
     Of the requests that were let in, `background_count` were sent by chat clients on their own, and the cache answered
     `cache_hit_count`. `denied` says how many were not let in, by the reason.
@@ -57,9 +60,9 @@ def days_of_use(*, key: ApiKey, since: datetime) -> list[DayOfUse]:
             failed_count=Count("pk", filter=Q(state=GatewayRequest.State.FAILED) & ~_BY_BUDGET),
             by_budget=Count("pk", filter=_BY_BUDGET),
             background_predicted_count=Count("decision__predicted_sci_gco2e", filter=~Q(background_task="")),
-            background_gco2e=Sum("decision__predicted_sci_gco2e", filter=~Q(background_task="")),
-            asked_gco2e=Sum("decision__predicted_sci_gco2e", filter=Q(background_task="")),
-            gco2e=Sum("decision__predicted_sci_gco2e"),
+            background_gco2e=Sum(PREDICTED_IN_ALL, filter=~Q(background_task="")),
+            asked_gco2e=Sum(PREDICTED_IN_ALL, filter=Q(background_task="")),
+            gco2e=Sum(PREDICTED_IN_ALL),
             predicted_count=Count("decision__predicted_sci_gco2e"),
         )
     )
@@ -135,6 +138,6 @@ def spent_by_key(*, keys: Sequence[ApiKey], since: datetime) -> dict[int, float]
         GatewayRequest.objects.filter(api_key__in=keys, started_at__gte=since)
         .order_by()
         .values_list("api_key")
-        .annotate(Sum("decision__predicted_sci_gco2e"))
+        .annotate(total=Sum(PREDICTED_IN_ALL))
     )
     return {key_id: gco2e for key_id, gco2e in rows if gco2e is not None}

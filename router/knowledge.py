@@ -8,7 +8,7 @@ routing follows at once; above that the decision goes by what is known, and the 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,9 +24,11 @@ from router.estimate import Estimator, Floats, Integers, Known
 from router.index import VectorStore
 from router.lately import lately, require_time
 from router.models import PromptIndex
-from router.policy import NoCandidate, usual_quality
+from router.policy import Choice, NoCandidate, usual_quality
+from router.recent import Recent
 from router.vectors import Neighbour, usual_distance
 
+_CHOICES = 512  # kept of them; with twenty models one takes some 30 kB
 AT_ONCE_S = 0.5  # what takes longer to read is read beside the decision
 _STAMP = """
 SELECT
@@ -75,6 +77,11 @@ class Knowledge:
         return self._in_order[np.searchsorted(self.prompt_ids, wanted, sorter=self._in_order)]
 
     @cached_property
+    def choices(self) -> Recent[Hashable, Choice]:
+        """Return what was chosen lately by what is known; an agent asks the same again at each of its steps."""
+        return Recent(_CHOICES)
+
+    @cached_property
     def _in_order(self) -> Integers:
         return np.argsort(self.prompt_ids)
 
@@ -120,7 +127,7 @@ class KnowledgeKeeper:
         if not is_other and kept is not None and self._spent_s > AT_ONCE_S:
             self._read_beside(index, stamp)
             return kept
-        require_time()
+        require_time("what is known")
         with self._lock:
             kept = self._kept
             return kept if kept is not None and kept.stamp == stamp else self._read(index, stamp)

@@ -4,19 +4,29 @@ Only within `Lately.used` is anything kept; everybody else reads each time.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 _MOST = 10_000
+_FEW = 256
 
 
 class WouldWait(Exception):
-    """Something has to be waited for, which whoever decides here must not."""
+    """Something has to be waited for, which whoever decides here must not.
+
+    Under a `key` it is kept once somebody has waited for it, which `read` does if it is told; without a key each has
+    to wait for itself.
+    """
+
+    def __init__(self, key: Hashable = None, read: Callable[[], object] | None = None) -> None:
+        super().__init__(f"{key or 'something'} has to be waited for")
+        self.key, self.read = key, read
 
 
 class Lately:
@@ -32,6 +42,7 @@ class Lately:
         self._monotonic = monotonic
         self._values: dict[Hashable, tuple[float, Any]] = {}  # Any: each key has its own type
         self._due: dict[Hashable, Callable[[], Any]] = {}
+        self._look_at = _FEW
 
     @contextmanager
     def used(self, *, may_wait: bool = True) -> Iterator[None]:
@@ -69,16 +80,56 @@ class Lately:
             value: Value = kept[1]
             return value
         if not may_wait:
-            raise WouldWait
+            raise WouldWait(key, lambda: self.get(key, read))
         return self._read(key, read)
+
+    def get_each(
+        self,
+        kind: str,
+        keys: Iterable[Key],
+        read: Callable[[list[Key]], Mapping[Key, Value]],
+        *,
+        lifetime_s: float,
+        may_wait: bool = True,
+    ) -> dict[Key, Value]:
+        """Return what was read for each of some keys of a kind, all that lack in one reading; see `lately_each`."""
+        now = self._monotonic()
+        kept = {key: self._values.get((kind, key), (now, None)) for key in keys}
+        lacking = [key for key, (until, _) in kept.items() if now >= until]
+        if lacking:
+            if not may_wait:
+                raise WouldWait((kind, *lacking), lambda: self._read_each(kind, lacking, read, lifetime_s))
+            kept.update(self._read_each(kind, lacking, read, lifetime_s))
+        return {key: value for key, (_, value) in kept.items() if value is not None}
 
     def _read(self, key: Hashable, read: Callable[[], Value]) -> Value:
         now = self._monotonic()  # counted from before it is read: none is older than that
         value = read()
+        self._keep({key: (now + self._lifetime_s, value)})
+        return value
+
+    def _read_each(
+        self, kind: str, keys: list[Key], read: Callable[[list[Key]], Mapping[Key, Value]], lifetime_s: float
+    ) -> dict[Key, tuple[float, Value | None]]:
+        until = self._monotonic() + lifetime_s
+        values = read(keys)
+        found = {key: (until, values.get(key)) for key in keys}
+        self._keep({(kind, key): one for key, one in found.items()})
+        return found
+
+    def _keep(self, values: Mapping[Any, tuple[float, Any]]) -> None:
+        if len(self._values) + len(values) > self._look_at:
+            self._drop_old(self._monotonic())
+        self._values.update(values)
+
+    def _drop_old(self, now: float) -> None:
+        """Forget what counts no more; where too much is left, everything."""
+        for key, (until, _) in list(self._values.items()):
+            if until <= now:
+                self._values.pop(key, None)
         if len(self._values) >= _MOST:
             self._values.clear()
-        self._values[key] = (now + self._lifetime_s, value)
-        return value
+        self._look_at = max(_FEW, 2 * len(self._values))  # so that a look costs little for each value that is kept
 
 
 @dataclass(frozen=True)
@@ -96,12 +147,22 @@ def lately(key: Hashable, read: Callable[[], Value]) -> Value:
     return read() if use is None else use.kept.get(key, read, may_wait=use.may_wait)
 
 
-def require_time() -> None:
-    """Say that what follows has to wait for something.
+def lately_each(
+    kind: str, keys: Iterable[Key], read: Callable[[list[Key]], Mapping[Key, Value]], *, lifetime_s: float
+) -> dict[Key, Value]:
+    """Return what `read` tells of keys of a kind, or told within `lifetime_s`; of what it does not tell, nothing."""
+    use = _used.get()
+    if use is None:
+        return dict(read(list(keys)))
+    return use.kept.get_each(kind, keys, read, lifetime_s=lifetime_s, may_wait=use.may_wait)
+
+
+def require_time(key: Hashable = None) -> None:
+    """Say that what follows has to wait for something; under a key it is kept afterwards.
 
     Raises:
         WouldWait: it must not.
     """
     use = _used.get()
     if use is not None and not use.may_wait:
-        raise WouldWait
+        raise WouldWait(key)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
 
 from router.answering import Caller
 from router.models import ApiKey, GatewayRequest, UpstreamAttempt
+from router.predicted import PREDICTED_IN_ALL
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def use_of_key(*, key: ApiKey, since: datetime) -> tuple[KeyUse, KeyUse, list[Ca
 def _use(requests: QuerySet[GatewayRequest]) -> KeyUse:
     counted = requests.aggregate(
         request_count=Count("pk"),
-        predicted_gco2e=Sum(F("decision__predicted_sci_gco2e") + Coalesce("decision__discarded_sci_gco2e", 0.0)),
+        predicted_gco2e=Sum(PREDICTED_IN_ALL),
         predicted_count=Count("decision__predicted_sci_gco2e"),
     )
     tokens = UpstreamAttempt.objects.filter(request__in=requests).aggregate(

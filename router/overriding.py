@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from router.models import ApiKey, PolicyVersion
@@ -36,7 +37,9 @@ def settle(*, version: PolicyVersion | None, wishes: Sequence[Wish] = ()) -> Set
     Raises:
         WishRefused: a caller wants something outside the limits of the version.
     """
-    in_force = version or PolicyVersion(policy=UNTUNED)
+    in_force = version or _untuned()
+    if not wishes:
+        return Settled(version, in_force)
     limits = limits_of(in_force)
     effective = copy(in_force)  # never saved
     overrides: dict[str, dict[str, Any]] = {}
@@ -52,6 +55,12 @@ def settle(*, version: PolicyVersion | None, wishes: Sequence[Wish] = ()) -> Set
                 setattr(effective, _KEPT_AS.get(name, name), value)
                 overrides[name] = {"value": value, "by": wish.by}
     return Settled(version, effective, overrides)
+
+
+@cache
+def _untuned() -> PolicyVersion:
+    """Return what counts where nobody has made a version; never saved, and changed in copies only."""
+    return PolicyVersion(policy=UNTUNED)
 
 
 def limits_of(version: PolicyVersion) -> Limits:

@@ -18,7 +18,7 @@ from router.embedding import Embedder
 from router.expected_answers import plan_as_json
 from router.index import VectorStore
 from router.indexing import current_index
-from router.lately import lately
+from router.lately import lately, lately_each
 from router.length import Asked
 from router.models import PolicyVersion, PromptIndex, RoutingDecision
 from router.moving_up import move_up
@@ -29,6 +29,8 @@ from router.steps import Step, charged_sci_gco2e, priced, steps_as_json
 from router.vectors import Neighbour
 from router.weighing import Readable
 from router.wishes import Wish
+
+_NAMES_KEPT_S = 60.0  # of known prompts: nothing that a choice depends on
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ def _asked_by(choice: Choice) -> set[int]:
 
 
 def _prompts(prompt_ids: tuple[int, ...]) -> dict[int, Prompt]:
-    rows = Prompt.objects.select_related("category")
-    return lately(("prompts", prompt_ids), lambda: rows.in_bulk(prompt_ids))
+    """Return known prompts with what is told of them: their names and categories, which hardly ever change."""
+    rows = Prompt.objects.select_related("category").only("external_id", "category")
+    return lately_each("prompt", prompt_ids, rows.in_bulk, lifetime_s=_NAMES_KEPT_S)
 
 
 def record_route(

@@ -1,6 +1,7 @@
 """Choose a deployment for one prompt by a version of a policy, from all that is known, and say why each other lost."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,7 +61,7 @@ def weigh(
         NobodyJudged: no answer of an active model to a prompt of the index has a verdict.
         NoCandidate: the fallback is not active.
     """
-    outgrown = [number for number, one in enumerate(knowledge.columns) if one.deployment_id in adjusting.too_long]
+    outgrown = tuple(number for number, one in enumerate(knowledge.columns) if one.deployment_id in adjusting.too_long)
     if len(outgrown) == len(knowledge.columns):
         raise adjusting.refusal()
     policy = policy_of(version, knowledge, adjusting, readable)
@@ -68,41 +69,78 @@ def weigh(
     if np.isnan(estimator.model_scores).all() and not isinstance(policy, Fixed):
         raise NobodyJudged(_NOBODY_JUDGED)
     estimator = estimator.with_neighbours(policy.shrinkage.neighbour_count)
-    estimates = estimator.estimate(vector[None], [text])
-    costs = _costs(version, knowledge, adjusting, estimates)
-    estimates = adjusted(
-        estimates,
-        factors=np.array([one.factor for one in costs]),
-        added_gco2e=np.array([one.added_gco2e for one in costs]),
-        without=outgrown,
-    )
-    chosen = int(policy.choose(estimator, estimates)[0])
-    plan = policy.plan(estimator, estimates) if isinstance(policy, Cascade) and readable is not Readable.NOT else None
-    if plan is not None and plan.checked:
-        chosen = plan.checked[0].column
-    scale = _Scale(policy, estimator, estimates, knowledge, chosen, plan=plan, readable=readable)
-    candidates = _candidates(scale, knowledge, adjusting, chosen, costs)
-    runs = planned_runs(plan, knowledge) if plan is not None else ()
-    return Choice(scale.evidence(chosen), scale.reason, scale.explanation, candidates, runs)
+    costs = _costs(version, knowledge, adjusting, estimator, vector)
+    weighing = _Weighing(knowledge, policy, costs, tuple(adjusting.too_long.items()), readable)
+    hashed = hashlib.sha256(text.encode(errors="surrogatepass")).digest()  # nobody's words are kept
+    asked = (*weighing.terms, estimator.identity, vector.tobytes(), hashed)
+    choice = knowledge.choices.get(asked)
+    if choice is None:
+        choice = weighing.choose(estimator, outgrown, vector, text)
+        knowledge.choices.keep(asked, choice)
+    return choice
 
 
-def _costs(version: PolicyVersion, knowledge: Knowledge, adjusting: Adjusting, estimates: Estimates) -> list[Adjusted]:
+@dataclass(frozen=True)
+class _Weighing:
+    """All that a choice depends on beside the prompt and what estimates it; `too_long` are pairs as in `Adjusting`."""
+
+    knowledge: Knowledge
+    policy: Policy
+    costs: tuple[Adjusted, ...]
+    too_long: tuple[tuple[int, str], ...]
+    readable: Readable
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """Return what makes one choice by the same knowledge differ from another one for the same prompt."""
+        return (self.policy, self.costs, self.too_long, self.readable)
+
+    def choose(
+        self, estimator: Estimator, outgrown: Sequence[int], vector: npt.NDArray[np.float32], text: str
+    ) -> Choice:
+        """Return the choice for a prompt; the columns that are outgrown cannot be chosen."""
+        policy, knowledge, readable = self.policy, self.knowledge, self.readable
+        estimates = adjusted(
+            estimator.estimate(vector[None], [text]),
+            factors=np.array([one.factor for one in self.costs]),
+            added_gco2e=np.array([one.added_gco2e for one in self.costs]),
+            without=outgrown,
+        )
+        chosen = int(policy.choose(estimator, estimates)[0])
+        is_read = readable is not Readable.NOT
+        plan = policy.plan(estimator, estimates) if isinstance(policy, Cascade) and is_read else None
+        if plan is not None and plan.checked:
+            chosen = plan.checked[0].column
+        scale = _Scale(policy, estimator, estimates, knowledge, chosen, plan=plan, readable=readable)
+        candidates = _candidates(scale, knowledge, dict(self.too_long), chosen, self.costs)
+        runs = planned_runs(plan, knowledge) if plan is not None else ()
+        return Choice(scale.evidence(chosen), scale.reason, scale.explanation, candidates, runs)
+
+
+def _costs(
+    version: PolicyVersion,
+    knowledge: Knowledge,
+    adjusting: Adjusting,
+    estimator: Estimator,
+    vector: npt.NDArray[np.float32],
+) -> tuple[Adjusted, ...]:
     """Return what becomes of the SCI of each column in the request at hand."""
-    costs = adjusting.costs(
-        neighbour_ids=[int(one) for one in knowledge.prompt_ids[estimates.neighbours[0]]],
-        is_intensity_live=version.is_intensity_live,
-        prompts_per_load=version.prompts_per_load,
-    )
-    return [costs.get(one.deployment_id, Adjusted()) for one in knowledge.columns]
+    neighbours: Sequence[int] = ()
+    if adjusting.is_long:
+        rows, _ = estimator.nearest(vector[None], estimator.neighbour_count)
+        neighbours = [int(one) for one in knowledge.prompt_ids[rows[0]]]
+    is_live, per_load = version.is_intensity_live, version.prompts_per_load
+    costs = adjusting.costs(neighbour_ids=neighbours, is_intensity_live=is_live, prompts_per_load=per_load)
+    return tuple(costs.get(one.deployment_id, Adjusted()) for one in knowledge.columns)
 
 
 def _candidates(
-    scale: "_Scale", knowledge: Knowledge, adjusting: Adjusting, chosen: int, costs: Sequence[Adjusted]
+    scale: "_Scale", knowledge: Knowledge, too_long: Mapping[int, str], chosen: int, costs: Sequence[Adjusted]
 ) -> tuple[Candidate, ...]:
     """Return every deployment with why it was chosen or not, the cheapest first."""
     found = []
     for column, info in enumerate(knowledge.columns):
-        reason = adjusting.too_long.get(info.deployment_id)
+        reason = too_long.get(info.deployment_id)
         if reason is None:
             reason = (scale.why if column == chosen else scale.why_not(column)) + costs[column].words
         found.append(Candidate(scale.evidence(column), column == chosen, reason))
@@ -166,9 +204,10 @@ def policy_of(
             )  # fmt: skip
 
 
-def _readable_rates(knowledge: Knowledge, readable: Readable) -> list[Rates]:
+def _readable_rates(knowledge: Knowledge, readable: Readable) -> tuple[Rates, ...]:
     rates = measured_rates(knowledge)
-    return [one for one in rates if one.checker in OF_CONVERSATIONS] if readable is Readable.IN_CONVERSATION else rates
+    is_later = readable is Readable.IN_CONVERSATION
+    return tuple(one for one in rates if one.checker in OF_CONVERSATIONS) if is_later else rates
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.inference.base import ChatMessage, ChatRole, Generation, GenerationParameters
+from benchmarks.inference.base import ChatMessage, ChatRole, Generation, GenerationParameters, ParameterValue
 from benchmarks.inference.demands import TOOL_CHOICE, TOOLS, VISION, Demands, Image
 from router.wires.beyond_text import read_image_part, read_response_format
 from router.wires.fields import (
@@ -49,11 +49,10 @@ _REFUSED_UNLESS: dict[str, tuple[Any, ...]] = {
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}),
-    "presence_penalty": (None, 0),
-    "frequency_penalty": (None, 0),
     "audio": (None,),
     "modalities": (None, ["text"]),
 }
+_PENALTIES = ("frequency_penalty", "presence_penalty")
 _FINISH_REASONS = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 
 
@@ -261,7 +260,14 @@ def read_parameters(record: Mapping[str, Any]) -> GenerationParameters:
         num_predict=_read_limit(record),
         top_p=read_decimal(record.get("top_p"), "top_p", 0.0, 1.0),
         stop=read_stops(record.get("stop")),
+        extras=_penalties(record),
     )
+
+
+def _penalties(record: Mapping[str, Any]) -> dict[str, ParameterValue]:
+    """Read the penalties, which every kind of server knows; one of 0 asks for nothing special."""
+    read = {name: read_decimal(record.get(name), name, -2.0, 2.0) for name in _PENALTIES}
+    return {name: value for name, value in read.items() if value}
 
 
 def chat_completion(

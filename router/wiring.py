@@ -1,6 +1,7 @@
 """Put the router's parts together from the settings; only interfaces use this."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 
 from django.conf import settings
@@ -52,18 +53,38 @@ def own_embedder() -> Deployment:
     return find_embedder(name=settings.EMBEDDER_NAME, base_url=settings.EMBEDDER_HOST)
 
 
-def embedder(*, interruption: Interruption | None = None) -> Embedder:
+def embedder() -> Embedder:
     """Return the embedder that the settings name.
 
     Raises:
         NoEmbedder: it has not been added to the federation.
     """
-    return embedder_on(own_embedder(), interruption=interruption)
+    return embedder_on(own_embedder())
+
+
+def embedder_for(place: DatabasePlace, interruption: Interruption | None = None) -> Embedder:
+    """Return the embedder for a thread that answers: it has no database connection while the server works.
+
+    Raises:
+        NoEmbedder: it has not been added to the federation.
+    """
+    return replace(prompt_embedder_on(own_embedder(), interruption=interruption), waiting=place.given_back)
 
 
 def embedder_on(deployment: Deployment, *, interruption: Interruption | None = None) -> Embedder:
     """Return the embedder of a deployment with its server."""
     return Embedder(deployment.language_model, connect_server(deployment.server, interruption=interruption), _watch)
+
+
+def prompt_embedder_on(deployment: Deployment, *, interruption: Interruption | None = None) -> Embedder:
+    """Return the embedder of a deployment for one prompt that waits for its decision, and so no longer than set."""
+    limit_s = settings.EMBEDDING_TIMEOUT_S
+    client = connect(
+        server=deployment.server,
+        timeouts=Timeouts(min(settings.CONNECT_TIMEOUT_S, limit_s), limit_s, limit_s),
+        interruption=interruption,
+    )
+    return Embedder(deployment.language_model, client, _watch)
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +130,7 @@ def gateway(*, release: Callable[[], None] = keep_connection) -> Gateway:
 def interruptible_gateway(interruption: Interruption, place: DatabasePlace) -> Gateway:
     """Return what answering needs in a thread whose caller may leave before the end."""
     return Gateway(
-        embedder=partial(embedder, interruption=interruption),
+        embedder=partial(embedder_for, place, interruption),
         store=vector_store(),
         connect=partial(connect_server, interruption=interruption),
         clock=timezone.now,

@@ -7,10 +7,12 @@ the members of the format are read, and what a member may hold is bounded before
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
+
+from benchmarks.datasets.base import MAX_NESTING, LineProblem, check_storable
+from benchmarks.zipped import UNREADABLE, ZipDamaged, open_zip
 
 FORMAT = "greenllm-study-bundle"
 FORMAT_VERSION = 1
@@ -23,7 +25,6 @@ _MAX_RATIO = 200  # real bundles pack 5 to 20 times smaller; deflate ends at abo
 _SMALL = 1024 * 1024  # below that a high ratio harms nobody
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # so that the same rows make the same member
 _BLOCK = 256 * 1024
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
 
 
 class BundleError(ValueError):
@@ -154,13 +155,13 @@ def open_bundle(file: IO[bytes], *, member_names: Sequence[str], max_bytes: int)
             member whose hash is not that of the manifest.
     """
     try:
-        archive = zipfile.ZipFile(file)
+        archive = open_zip(file, packings=(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
         entries = _checked_entries(archive, member_names)
         manifest = _read_manifest(archive, entries)
         _check_sizes(manifest, entries, max_bytes)
         for member in manifest.members:
             _verify(archive, member)
-    except _UNREADABLE as error:
+    except (*UNREADABLE, ZipDamaged) as error:
         raise BundleError(
             f"The file is no whole bundle ({error}): it was cut short on its way, or is another file. Copy it again."
         ) from error
@@ -274,20 +275,14 @@ def _parsed(raw: bytes, place: Place) -> Row:
         raise place.error(f"it is no JSON ({error}).") from error
     if not isinstance(row, dict):
         raise place.error("it is no JSON object.")
-    if b"\\u" in raw and not _is_storable(row):
-        raise place.error("it holds a NUL character or half a character, which no database can store.")
+    if b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > MAX_NESTING:
+        try:
+            for field, value in row.items():
+                check_storable(field, value)
+        except LineProblem as problem:
+            raise place.error(f"{problem.field!r}: {problem}.") from problem
     return row
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def _is_storable(value: Any) -> bool:  # Any: whatever JSON holds
-    if isinstance(value, str):
-        return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        return all(_is_storable(key) and _is_storable(part) for key, part in value.items())
-    if isinstance(value, list):
-        return all(_is_storable(part) for part in value)
-    return True

@@ -11,7 +11,7 @@ from typing import Any
 ROLES = ("train", "validation", "unused")
 MAX_SHOWN_ERRORS = 20
 MAX_FILE_BYTES = 512 * 1024 * 1024
-_MAX_NESTING = 20
+MAX_NESTING = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_SPACE = re.compile(r"[ \t\r\n]*")
 _NESTED_TOO_DEEPLY = "it is not JSON that can be read: it is nested too deeply"
@@ -133,8 +133,8 @@ def check_storable(field: str, value: object) -> None:
     rest: list[tuple[object, int]] = [(value, 0)]
     while rest:
         part, depth = rest.pop()
-        if depth > _MAX_NESTING:
-            raise LineProblem(field, f"it is nested more than {_MAX_NESTING} levels deep")
+        if depth > MAX_NESTING:
+            raise LineProblem(field, f"it is nested more than {MAX_NESTING} levels deep")
         if isinstance(part, dict):
             rest.extend((inner, depth + 1) for inner in (*part.keys(), *part.values()))
         elif isinstance(part, list):

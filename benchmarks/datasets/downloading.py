@@ -11,6 +11,7 @@ import httpx
 
 from benchmarks.datasets.base import PromptFileError
 from benchmarks.datasets.published import Download, PublishedDataset, parse_published
+from benchmarks.reach import open_client
 
 _CONNECT_TIMEOUT_S = 10.0
 _SILENCE_TIMEOUT_S = 30.0
@@ -124,7 +125,10 @@ class _Fetch:
         there = self.part.stat().st_size if self.is_resumed and self.part.exists() else 0
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
         timeout = httpx.Timeout(_SILENCE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
-        with httpx.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as response:
+        with (
+            open_client(timeout=timeout, follow_redirects=True) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
             is_unusable_part = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there > 0
             if not is_unusable_part:
                 response.raise_for_status()

@@ -18,6 +18,7 @@ from benchmarks.grid.base import (
     UnknownZone,
     UnusableAnswer,
 )
+from benchmarks.reach import AddressForbidden, open_client
 
 MAX_ANSWER_BYTES = 1024 * 1024
 SIMULATED_SERVER = "greenllm-simulated-grid"
@@ -52,13 +53,15 @@ def ask(
     host = urlsplit(url).netloc
     try:
         with (
-            httpx.Client(timeout=timeout_s, follow_redirects=False) as client,
+            open_client(timeout=httpx.Timeout(timeout_s), follow_redirects=False) as client,
             client.stream("GET", url, params=params, headers={**_HEADERS, **(headers or {})}) as got,
         ):
             content = _content(got, host, deadline, timeout_s)
     except httpx.TimeoutException as error:
         raise ProviderUnreachable(f"{host} did not answer within {timeout_s:g} s.") from error
     except (httpx.TransportError, httpx.InvalidURL) as error:
+        if isinstance(error.__cause__, AddressForbidden):
+            raise ProviderUnreachable(f"It is not asked: {error}") from error
         raise ProviderUnreachable(f"{host or url} cannot be reached ({type(error).__name__}).") from error
     except httpx.DecodingError as error:
         raise UnusableAnswer(f"{host} sent a body that cannot be unpacked.") from error

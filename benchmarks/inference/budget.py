@@ -16,6 +16,7 @@ import httpcore
 import httpx
 
 from benchmarks.inference.interruption import Interruption
+from benchmarks.reach import AddressForbidden, GuardedBackend
 from benchmarks.units import nanoseconds_to_seconds
 
 _SocketOptions = Iterable[httpcore.SOCKET_OPTION]
@@ -42,6 +43,7 @@ class TimeBudget:
         self._started_ns = clock_ns()
         self.time_to_first_token_ns: int | None = None
         self.byte_count = 0  # over the wire, both ways
+        self.forbidden_address = ""  # why the connection was not made, where no server may be there
 
     def note_token(self) -> None:
         """Note that a piece of text arrived; the first one ends the wait for the first token."""
@@ -163,7 +165,7 @@ class _Body(httpx.SyncByteStream):
 class _BudgetedBackend(httpcore.NetworkBackend):
     def __init__(self, budget: TimeBudget) -> None:
         self._budget = budget
-        self._sockets = httpcore.SyncBackend()
+        self._sockets = GuardedBackend()
 
     def connect_tcp(
         self,
@@ -175,7 +177,11 @@ class _BudgetedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         if self._budget.interruption is not None and self._budget.interruption.is_set:
             raise httpcore.ConnectError("the request was interrupted")
-        stream = self._sockets.connect_tcp(host, port, timeout, local_address, socket_options)
+        try:
+            stream = self._sockets.connect_tcp(host, port, timeout, local_address, socket_options)
+        except AddressForbidden as error:
+            self._budget.forbidden_address = str(error)
+            raise httpcore.ConnectError(str(error)) from error
         return _BudgetedStream(stream, self._budget)
 
     def connect_unix_socket(

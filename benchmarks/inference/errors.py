@@ -9,6 +9,11 @@ class InferenceError(Exception):
 
     is_retryable: ClassVar[bool] = False
 
+    @property
+    def log_text(self) -> str:
+        """Return what a log may hold of it: no word of a server, which may quote what it was asked."""
+        return str(self)
+
 
 class ServerUnreachable(InferenceError):
     """Nobody answers at the address, or the connection closed before a single byte of an answer came."""
@@ -20,6 +25,14 @@ class ServerUnreachable(InferenceError):
             f"The inference server at {base_url} does not answer ({reason}). "
             "Start it, or correct the base URL of the inference server."
         )
+        self.base_url = base_url
+
+
+class ServerForbidden(InferenceError):
+    """The server's address is where no server may be; nothing was sent."""
+
+    def __init__(self, base_url: str, reason: str) -> None:
+        super().__init__(f"The inference server at {base_url} is not asked: {reason}")
         self.base_url = base_url
 
 
@@ -40,6 +53,11 @@ class RequestRefused(InferenceError):
     def __init__(self, message: str, *, status: int | None) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def log_text(self) -> str:
+        """Return the status alone."""
+        return f"status {self.status}"
 
 
 class RefusedForNow(RequestRefused):
@@ -157,3 +175,8 @@ class StreamBroken(InferenceError):
             f"The answer broke off: {reason}. Ask again; if that does not help, read the log of the server."
         )
         self.partial_text = partial_text
+
+    @property
+    def log_text(self) -> str:
+        """Return that it broke off."""
+        return "the answer broke off"

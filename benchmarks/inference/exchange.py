@@ -18,6 +18,7 @@ from benchmarks.inference.errors import (
     ModelMissing,
     RefusedForNow,
     RequestRefused,
+    ServerForbidden,
     ServerUnreachable,
     StreamBroken,
     UnsupportedParameter,
@@ -92,6 +93,8 @@ class Exchange(ABC):
 
     def disturbance(self, error: BaseException) -> InferenceError:
         """Tell what an error means that is no refusal: of the connection, the clock or the form of the answer."""
+        if self.budget.forbidden_address:
+            return ServerForbidden(self.base_url, self.budget.forbidden_address)
         if isinstance(error, httpx.ConnectTimeout):
             return ServerUnreachable(self.base_url, "no connection in time")
         if isinstance(error, httpx.TimeoutException):

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from benchmarks.spreadsheets import harmless_row
+
 
 def write_csv(
     *, columns: Sequence[str], rows: Iterable[Sequence[object]], output: Any, path: Path | None
@@ -34,10 +36,10 @@ def write_csv(
 
 
 def _write(columns: Sequence[str], rows: Iterable[Sequence[object]], file: Any) -> int:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)  # lines end as RFC 4180 has it; only then is a lone carriage return quoted
     writer.writerow(columns)
     count = 0
     for row in rows:
-        writer.writerow(row)
+        writer.writerow(harmless_row(row))
         count += 1
     return count

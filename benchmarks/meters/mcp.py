@@ -12,6 +12,7 @@ from benchmarks.meters.mcp_options import BoardSettings, McpOptions, require_kno
 from benchmarks.meters.mcp_port import Port, PortLost, SerialPort, find_board
 from benchmarks.meters.mcp_refresh import RefreshTracker
 from benchmarks.meters.mcp_registers import (
+    MAX_EXPONENT,
     OUTPUTS,
     OUTPUTS_COUNT,
     SIMULATED_VERSION,
@@ -185,8 +186,12 @@ class McpMeter:
         return outputs.line_frequency_hz
 
     def _settle_after(self, former_exponent: int, frequency_hz: float) -> None:
-        """Say when the board will show a window of the new length: it may end one of the former length first."""
-        former_ns, wanted_ns = (window_ns(one, frequency_hz) for one in (former_exponent, self._settings.exponent))
+        """Say when the board will show a window of the new length: it may end one of the former length first.
+
+        No window is longer than `MAX_EXPONENT` makes it, whatever another program left in the register.
+        """
+        exponents = (min(former_exponent, MAX_EXPONENT), self._settings.exponent)
+        former_ns, wanted_ns = (window_ns(one, frequency_hz) for one in exponents)
         self._settled_at_ns = self._clock() + former_ns + wanted_ns + _SETTLING_MARGIN_NS
 
     def _poll(self, deadline_ns: int, attempts: int) -> dict[str, Reading | None]:

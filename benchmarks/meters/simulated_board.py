@@ -27,6 +27,7 @@ from benchmarks.meters.mcp_registers import (
     ENERGY_ON_BITS,
     FREQUENCY_UNIT_HZ,
     IMPORT_ENERGY_1,
+    MAX_EXPONENT,
     OUTLETS,
     POWER_FACTOR_UNIT,
     POWER_UNIT_MW,
@@ -205,7 +206,7 @@ class SimulatedBoard:
 
     @property
     def _window_ns(self) -> int:
-        return window_ns(self.get(ACCUMULATION_INTERVAL, 2), self.mains.line_frequency_hz)
+        return window_ns(min(self.get(ACCUMULATION_INTERVAL, 2), MAX_EXPONENT), self.mains.line_frequency_hz)
 
     def _refresh(self, now_ns: int) -> None:
         """Show the latest complete window, when it was not shown before."""

@@ -1,10 +1,12 @@
 """What is asked (categories, data sets, prompts) and who answers (models, servers, deployments)."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from benchmarks.models.machine import Machine
+from benchmarks.reach import in_force
 
 
 class Category(models.Model):
@@ -155,6 +157,11 @@ class InferenceServer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an address where no server may be."""
+        if self.base_url and (problem := in_force().problem_with(self.base_url)):
+            raise ValidationError({"base_url": problem})
 
 
 class DeploymentQuerySet(models.QuerySet["Deployment"]):

@@ -11,6 +11,7 @@ from benchmarks.grid.base import UnknownZone
 from benchmarks.grid.connecting import ELECTRICITY_MAPS, GREAT_BRITAIN, USUAL_KEY_VARIABLE
 from benchmarks.grid.great_britain import region_of
 from benchmarks.models.machine import CarbonIntensity
+from benchmarks.reach import in_force
 
 _A_WEEK_IN_MINUTES = 7 * 24 * 60
 
@@ -77,7 +78,9 @@ class IntensityFeed(models.Model):
         return self.attempted_at is None or self.attempted_at <= now - timedelta(minutes=self.refresh_minutes)
 
     def clean(self) -> None:
-        """Refuse a zone that the service cannot know."""
+        """Refuse an address where no server may be, and a zone that the service cannot know."""
+        if self.base_url and (problem := in_force().problem_with(self.base_url)):
+            raise ValidationError({"base_url": problem})
         if self.provider == self.Provider.GREAT_BRITAIN:
             try:
                 region_of(self.asked_zone)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from benchmarks.units import SECONDS_PER_DAY
 from greenllm.account.forms import InvitationForm, RolesForm
 from greenllm.account.inviting import NotYours, invite_person, may_touch, password_path, set_roles, switch_person
+from greenllm.acts.noting import note_link
 from greenllm.doors import people_with
 from greenllm.models import User
 from greenllm.roles import CHANGE_PEOPLE, Role
@@ -109,6 +110,7 @@ def link(request: HttpRequest, person_id: int) -> HttpResponse:
 def _link_page(request: HttpRequest, person: User, *, is_new: bool) -> HttpResponse:
     try:
         path = password_path(person=person, by=_admin(request))
+        note_link(request, person)
     except NotYours as error:
         messages.error(request, str(error))
         return redirect("account:person", person.pk)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Self
 
+from benchmarks.zipped import UNREADABLE, ZipDamaged, open_zip
+
 FORMAT = "greenllm-backup"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -23,7 +25,6 @@ BLOCK = 256 * 1024  # bytes
 _PARTS = {DATABASE, SETTINGS, INDEX}
 _MAX_JSON_BYTES = 4 * 1024 * 1024
 _ZIP_BEGINNING = b"PK\x03\x04"
-_UNREADABLE = (zipfile.BadZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError)
 
 
 class BackupError(RuntimeError):
@@ -128,14 +129,14 @@ def open_archive(file: IO[bytes]) -> Archive:
     if beginning != _ZIP_BEGINNING:
         raise BackupError("The file is no backup of GreenLLM. Make one with manage.py backup FILE.")
     try:
-        zipped = zipfile.ZipFile(file)
-    except _UNREADABLE as error:
+        zipped = open_zip(file, packings=(zipfile.ZIP_STORED,))
+    except ZipDamaged as error:
         raise BackupError(f"The backup was cut short or is damaged ({error}). Copy it again.") from error
     try:
         manifest = _manifest(zipped)
         for part in manifest.parts:
             _verify(zipped, part)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BackupError(f"The backup was changed or damaged ({error}). Copy it again.") from error
     return Archive(zipped, manifest)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.intervals import Interval
-from benchmarks.spreadsheets import harmless
+from benchmarks.spreadsheets import harmless_row
 
 Value = str | int | float | None
 
@@ -32,12 +32,8 @@ def as_csv(sheet: Sheet) -> str:
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(sheet.header)
-    writer.writerows([_harmless(value) for value in row] for row in sheet.rows)
+    writer.writerows(map(harmless_row, sheet.rows))
     return written.getvalue()
-
-
-def _harmless(value: Value) -> Value:
-    return harmless(value) if isinstance(value, str) else value
 
 
 def joined(words: Sequence[str]) -> str:

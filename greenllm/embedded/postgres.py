@@ -49,6 +49,8 @@ def postgres_service(layout: EmbeddedLayout) -> Service:
         "listen_addresses=",
         f"unix_socket_directories={socket_dir}",
         "unix_socket_permissions=0700",
+        "log_min_error_statement=panic",  # a refused statement and row would bring people's prompts into its log
+        "log_error_verbosity=terse",
     )
     return Service(
         name="postgres",

@@ -64,7 +64,7 @@ def _write_green_metrics(study: Study, folder: Path, _now: datetime) -> list[Pat
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     with path.open("w", encoding="utf8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # lines end as RFC 4180 has it; only then is a lone carriage return quoted
         writer.writerow(columns)
         writer.writerows(rows)
     return path

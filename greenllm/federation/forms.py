@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django import forms
 
 from benchmarks.models import InferenceServer, Machine
+from benchmarks.reach import in_force
 
 _EXAMPLE = "http://127.0.0.1:11434"
 
@@ -40,6 +41,8 @@ class ServerForm(forms.Form):
             raise forms.ValidationError("Leave the name and password out of the address; they would show on pages.")
         if parts.query or parts.fragment:
             raise forms.ValidationError("Leave everything from ? or # on out of the address.")
+        if problem := in_force().problem_with(address):
+            raise forms.ValidationError(problem)
         return address
 
     def clean(self) -> dict[str, Any]:

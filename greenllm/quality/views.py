@@ -32,7 +32,7 @@ from labeling.models import Verdict
 from labeling.pace import pace
 from labeling.reliability import reliability
 from labeling.tallies import people_who_judged
-from labeling.unchanged import Shelf, unchanged
+from labeling.unchanged import JUDGED, Shelf, unchanged
 
 _FEW = 10  # suspicious labels shown at once; the page of answers has them all
 _PER_PAGE = 25
@@ -144,7 +144,7 @@ def as_json(request: HttpRequest) -> HttpResponse:
         }
         return JsonResponse(tables).content
 
-    text = unchanged(("quality.json", *names.items()), make, shelf=_JSON)
+    text = unchanged(("quality.json", *names.items()), make, studies=[JUDGED], shelf=_JSON)
     return HttpResponse(text, content_type="application/json")
 
 

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from benchmarks import published_study as paper
-from benchmarks.spreadsheets import harmless
+from benchmarks.spreadsheets import harmless_row
 from greenllm.reports.grids import FLAT_HEADER, as_markdown, flat_rows
 from greenllm.reports.reporting import StudyReport
 from greenllm.reports.what_if import what_if_data
@@ -60,7 +60,7 @@ def as_csv(report: StudyReport) -> str:
     writer = csv.writer(file)
     writer.writerow(FLAT_HEADER)
     for row in flat_rows(report.grids):
-        writer.writerow([harmless(value) if isinstance(value, str) else value for value in row])
+        writer.writerow(harmless_row(row))
     return file.getvalue()
 
 

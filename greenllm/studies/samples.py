@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from benchmarks.meters.base import Quantity
 from benchmarks.models import ChannelReading, Measurement, Response
 from benchmarks.sending import announce_file
+from benchmarks.spreadsheets import harmless_row
 from benchmarks.traces import TraceError, unpack
 from greenllm.doors import readers_with
 from greenllm.parquet import PARQUET_TYPE, write_parquet
@@ -93,7 +94,7 @@ def _written_csv(rows: Iterator[_Row]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    writer.writerows(rows)
+    writer.writerows(map(harmless_row, rows))
     return text.getvalue().encode()
 
 

@@ -17,6 +17,7 @@ from benchmarks.sending import announce_file
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, outlier_ids, prompt_spreads
+from benchmarks.spreadsheets import harmless_row
 from greenllm.charts import Chart
 from greenllm.dashboards.counted import finished_count
 from greenllm.doors import readers_with
@@ -105,7 +106,7 @@ def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     columns, rows = spread_table(study=study, per=per)
     writer = csv.writer(answer)
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows(map(harmless_row, rows))
     return answer
 
 

@@ -7,7 +7,7 @@ from typing import IO
 from benchmarks.models import Study
 from labeling.exchanging.entries import FileRefused, Reading
 from labeling.exchanging.label_studio import read_label_studio
-from labeling.exchanging.reading import CARRIED, Read, read_csv, read_doccano, read_jsonl
+from labeling.exchanging.reading import CARRIED, Read, read_csv, read_doccano, read_jsonl, require_utf8_start
 from labeling.exchanging.writing import as_csv, as_doccano, as_jsonl, as_label_studio
 
 
@@ -66,6 +66,7 @@ def format_of(*, file: IO[bytes]) -> Format:
     """
     start = file.read(64 * 1024)
     file.seek(0)
+    require_utf8_start(start)
     text = start.decode("utf-8-sig", errors="replace").lstrip()
     if not text:
         raise FileRefused("The file is empty. Export it again, or choose another one.")

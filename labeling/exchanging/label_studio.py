@@ -45,12 +45,11 @@ def read_label_studio(file: IO[bytes], reading: Reading) -> Read:
         meta = task.get("meta")
         told = meta.get(CARRIED) if isinstance(meta, dict) else None
         rows = told.get("labels") if isinstance(told, dict) else None
-        carried = {str(row.get("id")): row for row in rows or [] if isinstance(row, dict)}
+        carried = {str(row.get("id")): row for row in _objects(rows)}
         for row in carried.values():
             yield made_of(line, row, "label-studio")
-        annotations = task.get("annotations")
-        given = [one for one in annotations if isinstance(one, dict)] if isinstance(annotations, list) else []
-        reading.prediction_count += len(task.get("predictions") or []) if not carried else 0
+        given = _objects(task.get("annotations"))
+        reading.prediction_count += len(_objects(task.get("predictions"))) if not carried else 0
         reading.blank_count += not given and not carried
         for annotation in given:
             made = _annotated(line, task, annotation, carried)
@@ -64,7 +63,7 @@ def _annotated(
     """Return the label of an annotation; None where it is one that was carried, unchanged."""
     if annotation.get("was_cancelled"):
         return Refusal(line, "was_cancelled", "The task was skipped.", "Judge it there, and export again.")
-    results = [one for one in annotation.get("result") or [] if isinstance(one, dict)]
+    results = _objects(annotation.get("result"))
     chosen = [one for one in results if one.get("type") == "choices"]
     verdicts = [word for one in chosen for word in _values(one, "choices")]
     if len(verdicts) != 1:
@@ -90,6 +89,11 @@ def _annotated(
         "active_seconds": annotation.get("lead_time"),
     }
     return made_of(line, row, "label-studio")
+
+
+def _objects(told: Any) -> list[dict[str, Any]]:
+    """Return the objects of what should be a list of them."""
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
 
 def _values(result: Mapping[str, Any], name: str) -> list[str]:

@@ -64,8 +64,7 @@ def read_csv(file: IO[bytes], reading: Reading) -> Read:
     """
     lines = _Lines(file)
     first = next(lines, "")
-    header = next(csv.reader([first], delimiter=_delimiter(first)), [])
-    names = [name.strip() for name in header]
+    names = _header_names(first)
     if "verdict" not in names or not ("response" in names or {"prompt", "model"} <= set(names)):
         raise FileRefused(
             "Line 1: the header of a CSV file of labels has 'verdict', and 'response' or 'prompt' and 'model'. "
@@ -86,6 +85,26 @@ def read_csv(file: IO[bytes], reading: Reading) -> Read:
             yield _made_of_csv(start, names, values)
 
 
+def _header_names(first: str) -> list[str]:
+    """Return the names of the columns.
+
+    Raises:
+        FileRefused: the line is none of CSV.
+    """
+    try:
+        header = next(csv.reader([first], delimiter=_delimiter(first)), [])
+    except csv.Error as error:
+        reason = "it holds a line break of old Macs" if "\r" in first.rstrip("\r\n") else str(error)
+        raise FileRefused(f"Line 1: the header cannot be read: {reason}. Save the file as CSV in UTF-8.") from error
+    return [name.strip() for name in header]
+
+
+def require_utf8_start(start: bytes) -> None:
+    """Refuse a file that says by its first bytes that it is in UTF-16."""
+    if start.startswith(_OTHER_ENCODINGS):
+        raise FileRefused("The file is in UTF-16. Save it as UTF-8.")
+
+
 class _Lines:
     """The lines of a file as text, with the number of the latest; bytes that are no UTF-8 become surrogates."""
 
@@ -102,8 +121,8 @@ class _Lines:
             if self.number == 0:
                 raise FileRefused(_EMPTY)
             raise StopIteration
-        if self.number == 0 and raw.startswith(_OTHER_ENCODINGS):
-            raise FileRefused("The file is in UTF-16. Save it as UTF-8.")
+        if self.number == 0:
+            require_utf8_start(raw)
         self.number += 1
         if len(raw) > LONGEST_LINE:
             raise FileRefused(f"Line {self.number} is longer than 4 MB: this is no file of labels.")

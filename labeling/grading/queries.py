@@ -11,8 +11,12 @@ from pathlib import Path
 
 TIMEOUT_S = 5.0
 ROW_LIMIT = 10_000
-VALUE_LIMIT_BYTES = 100_000
-_INSTRUCTIONS_A_LOOK = 1000
+# instr and replace take the product of two lengths inside one instruction, where no time limit looks: with 100,000
+# bytes a value, one of a second took 27
+VALUE_LIMIT_BYTES = 20_000
+RESULT_LIMIT_BYTES = 16 * 1024 * 1024
+_INSTRUCTIONS_A_LOOK = 100
+_ROWS_A_LOOK = 100
 _FLOAT_TOLERANCE = 1e-9
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 # the first reach outside; printf and format can take seconds inside one instruction, where no time limit looks
@@ -50,7 +54,7 @@ def run_query(database: Path, query: str, *, timeout_s: float = TIMEOUT_S, row_l
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS_A_LOOK)
         try:
             cursor = connection.execute(query)
-            rows = cursor.fetchmany(row_limit + 1)
+            rows = _fetched(cursor, row_limit + 1)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             late = time.monotonic() > deadline
             raise QueryRefused(f"it takes more than {timeout_s:g} s" if late else str(error)) from error
@@ -59,6 +63,18 @@ def run_query(database: Path, query: str, *, timeout_s: float = TIMEOUT_S, row_l
         if len(rows) > row_limit:
             raise QueryRefused(f"it returns more than {row_limit} rows")
         return Table(tuple(column[0] for column in cursor.description), tuple(rows))
+
+
+def _fetched(cursor: sqlite3.Cursor, most: int) -> list[Row]:
+    """Fetch up to so many rows, and no more bytes than one answer may have."""
+    rows: list[Row] = []
+    byte_count = 0
+    while len(rows) < most and (found := cursor.fetchmany(min(_ROWS_A_LOOK, most - len(rows)))):
+        rows += found
+        byte_count += sum(len(cell) for row in found for cell in row if isinstance(cell, str | bytes))
+        if byte_count > RESULT_LIMIT_BYTES:
+            raise QueryRefused(f"it returns more than {RESULT_LIMIT_BYTES // 2**20} MB")
+    return rows
 
 
 def same_rows(first: Table, second: Table, *, is_ordered: bool) -> tuple[int, ...] | None:

@@ -38,7 +38,7 @@ def _explained(request: HttpRequest) -> HttpResponse:
         with admitted(caller, Scope.ROUTE, model=asked.model, characters=len(asked.prompt_text)) as entry:
             explained = explain_sent(
                 sent=_sent(caller, asked.chat),
-                embedder=wiring.embedder(),
+                embedder=wiring.embedder_for(place),
                 store=wiring.vector_store(),
                 now=timezone.now(),
                 sees_results=not caller.judges_blind,

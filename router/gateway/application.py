@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 
 from router.caching import CacheRules
+from router.gateway.bounding import bounded
 from router.gateway.house import House, Wanted
 from router.gateway.http import ClientLeft, Incoming, Message, Receive, Reply, Scope, Send
 from router.gateway.replying import reply_to
@@ -45,10 +46,15 @@ class Application:
             send = sharing.told(send)
         surface = SURFACES.get(scope["path"]) if scope["type"] == "http" else None
         if surface is None:
-            await self._django(scope, receive, send)
+            if scope["type"] == "http":
+                await bounded(self._django, scope, receive, send, pages_mb=settings.UPLOAD_PAGES_MB)
+            else:
+                await self._django(scope, receive, send)
             return
+        house = self._house()
+        await house.pacing.begin()
         with suppress(ClientLeft):
-            await reply_to(Incoming(scope, receive), Reply(send), surface=surface, house=self._house())
+            await reply_to(Incoming(scope, receive), Reply(send), surface=surface, house=house)
 
     def _house(self) -> House:
         """Return what the requests of this event loop share."""

@@ -1,5 +1,6 @@
 """One request from its decision to its record: asks the chosen server, falls back before the first piece."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -198,12 +199,13 @@ class Conductor:
         request.error_code = type(error).__name__ if error else ""
         request.error = storable(error) if error else ""
         request.finished_at = timezone.now()
-        await self._measured.note_in(self._record)
-        if self._decided is not None:
-            self._ended.decision, self._ended.deployment = self._decided.decision, self._decided.deployment
-        observe(self._ended)
-        await self._house.recorder.write(self._record)
-        self._measured.note_later(self._record)
+        storing = asyncio.ensure_future(self._store())
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await asyncio.wait({storing})  # who waits for the figure may leave: the rows are stored all the same
+            storing.exception()  # the recorder has logged it
+            raise
         decided, generation = self._decided, self._generation
         if state != State.ANSWERED or request.background_task:
             return
@@ -212,6 +214,15 @@ class Conductor:
                 self._house, decided, self._asked, generation,
                 look=self._look, is_agreed=self._caller.is_keeping_agreed,
             )  # fmt: skip
+
+    async def _store(self) -> None:
+        """Store the rows of a request that has ended; raises what `Recorder.write` raises."""
+        await self._measured.note_in(self._record)
+        if self._decided is not None:
+            self._ended.decision, self._ended.deployment = self._decided.decision, self._decided.deployment
+        observe(self._ended)
+        await self._house.recorder.write(self._record)
+        self._measured.note_later(self._record)
 
     def _note_booked(self) -> None:
         """Keep what the budget of the key was told, until it is known what the answer cost."""

@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 
@@ -32,7 +31,7 @@ from router.models import GatewayRequest
 from router.policy import Candidate
 from router.routing import decision_of, pinned_decision
 from router.spending import book_decision, hour_of
-from router.vectors import UnusableEmbedding
+from router.vectors import Matrix, UnusableEmbedding
 from router.wire import ChatRequest
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ logger = logging.getLogger(__name__)
 FRESH_S = 0.5  # a model that was retired, or a key that was revoked, is known to every process after that
 AHEAD_S = 0.2  # so long before it is read anew beside, where somebody asks for it
 _QUICK_S = 0.002  # of processor time: a decision in a thread costs the event loop about as much
-_DECISIONS_IN_THREADS = 50  # after one that was not quick, or had to wait
+_WEIGHT = 1 / 8  # of the latest decision in what is usual
 _VECTORS_S = 3600.0
 _MOST_VECTORS = 4096
 _MOST_NAMES = 256
@@ -49,39 +48,37 @@ Vector = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """Stands in for the server of the embedder where the vector is known already."""
+class _Known(Embedder):
+    """The embedder where the vector of the one text is known already; nobody is asked."""
 
-    vector: Vector
+    vector: Vector = field(kw_only=True)
 
-    def embed(self, _name: str, texts: Sequence[str]) -> Embeddings:
-        return Embeddings([self.vector.tolist()] * len(texts), len(self.vector), None, None)
+    def embed(self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None) -> Matrix:  # noqa: ARG002
+        """Return the vector, as the only row."""
+        return self.vector[None]
 
 
 class _Pace:
-    """Whether the event loop itself decides: where the latest decisions were quick, and nothing had to be waited for.
+    """Whether the event loop itself decides: where decisions are usually quick.
 
     A decision in a thread takes turns with the event loop at every step, so that under load each waits for the other.
     """
 
     def __init__(self) -> None:
-        self._left_for_threads = 1
+        self._usual_s = 0.0
 
     @property
     def is_quick(self) -> bool:
-        return self._left_for_threads == 0
+        return self._usual_s < _QUICK_S
 
     def note(self, spent_s: float) -> None:
-        """Note the processor time of a decision; endless where it had to wait."""
-        if spent_s > _QUICK_S:
-            self._left_for_threads = _DECISIONS_IN_THREADS
-        elif self._left_for_threads:
-            self._left_for_threads -= 1
+        """Note the processor time of a decision, endless where it had to wait; a single slow one is not usual yet."""
+        self._usual_s += (min(spent_s, 4 * _QUICK_S) - self._usual_s) * _WEIGHT
 
 
 @dataclass(frozen=True)
 class _Away:
-    """Stands in for the server of an embedder that has just failed, so that it is not asked a second time."""
+    """Stands in for the server of an embedder that must not be asked: it has just failed, or there is no need."""
 
     error: Exception
 
@@ -98,6 +95,7 @@ class Decider:
         self._is_background_apart = is_background_apart
         self._lately = Lately(lifetime_s=FRESH_S, ahead_s=AHEAD_S)
         self._renewing: asyncio.Task[None] | None = None
+        self._readings: Kept[Hashable, object] = Kept(lifetime_s=0.0, most=1)
         self._pace = _Pace()
         self._embedders: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=1)
         self._pinned: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=_MOST_NAMES)
@@ -130,13 +128,14 @@ class Decider:
             )
             if decided is not None:
                 return decided
-        server: _Known | _Away
+        known: Embedder
         try:
             vector, embedding_ms = await self._embedded(embedder, sent.text)
-            server = _Known(vector)
+            nobody = _Away(AssertionError("the vector is known"))
+            known = _Known(embedder.language_model, nobody, vector=vector)  # type: ignore[arg-type]  # it only embeds
         except (InferenceError, UnusableEmbedding) as error:
-            server, embedding_ms = _Away(error), None
-        known = Embedder(embedder.language_model, server)  # type: ignore[arg-type]  # it only embeds
+            known = Embedder(embedder.language_model, _Away(error))  # type: ignore[arg-type]  # likewise
+            embedding_ms = None
         decided = await self._decide(request, sent, known, embedding_ms)
         if self._lately.has_due and self._renewing is None:
             self._renewing = asyncio.ensure_future(self._renew())
@@ -148,6 +147,7 @@ class Decider:
             await asyncio.wait({self._renewing})
         await self._embedders.settle()
         await self._pinned.settle()
+        await self._readings.settle()
 
     async def others(self, decided: Decided, *, but: Collection[int], but_servers: Collection[int]) -> list[Deployment]:
         """Return which other deployments may answer, the likeliest to be right first, then the cheapest.
@@ -180,7 +180,7 @@ class Decider:
     async def _decide(
         self, request: GatewayRequest, sent: Sent, embedder: Embedder, embedding_ms: float | None
     ) -> Decided:
-        """Return the decision; the event loop makes it where nothing has to be waited for, and a thread otherwise."""
+        """Return the decision; the event loop makes it where decisions are quick, and a thread otherwise."""
 
         def decide(*, may_wait: bool) -> tuple[Decided, float]:
             began = time.thread_time()
@@ -189,15 +189,50 @@ class Decider:
             routed = replace(routed, route=replace(routed.route, embedding_ms=embedding_ms))
             return _booked(request, sent, routed), time.thread_time() - began
 
+        in_thread = partial(decide, may_wait=True)
+        found: tuple[Decided, float] | None = None
         if self._pace.is_quick and sent.budget_key_id is None:
-            with suppress(WouldWait, SynchronousOnlyOperation):  # the latter is Django's word for a query here
-                decided, spent_s = decide(may_wait=False)
-                self._pace.note(spent_s)
-                return decided
-            self._pace.note(inf)
-        decided, spent_s = await self._workers.query(partial(decide, may_wait=True))
+            found = await self._without_waiting(partial(decide, may_wait=False), in_thread)
+        if found is None:
+            found = await self._workers.query(in_thread)
+        decided, spent_s = found
         self._pace.note(spent_s)
         return decided
+
+    async def _without_waiting(
+        self, decide: Callable[[], tuple[Decided, float]], in_thread: Callable[[], object]
+    ) -> tuple[Decided, float] | None:
+        """Decide on the event loop; None where that needs a query of its own, or what could not be read.
+
+        What is lacking and kept is read in a thread, once for all that wait for it. What it cannot tell how to read is
+        there once a decision was made in a thread.
+        """
+        read: set[Hashable] = set()
+        while True:
+            try:
+                return decide()
+            except SynchronousOnlyOperation:  # Django's word for a query here
+                return None
+            except WouldWait as lacking:
+                if lacking.key is None:
+                    self._pace.note(inf)
+                if lacking.key is None or lacking.key in read:
+                    return None
+                key, reading = lacking.key, lacking.read or in_thread
+            read.add(key)
+            if not await self._was_read(key, reading):
+                return None
+
+    async def _was_read(self, key: Hashable, read: Callable[[], object]) -> bool:
+        """Return once what decisions lack was read; False where it could not be, which each finds out for itself."""
+        if self._renewing is not None:
+            await asyncio.wait({self._renewing})  # it may be among what is read anew
+        try:
+            await self._readings.get(key, lambda: self._workers.query(read))
+        except Exception as error:  # noqa: BLE001  it may be of another one's request
+            logger.info("what a decision rests on could not be read: %s", error)
+            return False
+        return True
 
     async def _renew(self) -> None:
         try:
@@ -223,7 +258,7 @@ class Decider:
 
         async def make() -> tuple[Vector, float]:
             matrix = await self._workers.interruptible(
-                lambda interruption: wiring.embedder_on(embedder, interruption=interruption).embed([text])
+                lambda interruption: wiring.prompt_embedder_on(embedder, interruption=interruption).embed([text])
             )
             return matrix[0], (timezone.now() - began).total_seconds() * 1000
 

@@ -14,6 +14,7 @@ from router.gateway.caching import AnswerCache
 from router.gateway.deciding import AHEAD_S, FRESH_S, Decider
 from router.gateway.kept import Kept
 from router.gateway.metering import LiveMeter
+from router.gateway.pacing import Pacing
 from router.gateway.presence import Presence
 from router.gateway.recording import Recorder
 from router.gateway.servers import Limits, ServerDesk
@@ -56,6 +57,7 @@ class House:
     meter: LiveMeter = field(init=False)
     session: aiohttp.ClientSession = field(init=False)
     limiter: Limiter = field(init=False)
+    pacing: Pacing = field(default_factory=Pacing)
 
     def __post_init__(self) -> None:
         self.callers = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=_MOST_CALLERS)

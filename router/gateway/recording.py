@@ -18,6 +18,7 @@ __all__ = ["Record", "Recorder", "store_records"]
 logger = logging.getLogger(__name__)
 
 _LARGEST_BATCH = 200
+_TOLD_AT_ONCE = 10
 LOOK_S = 0.5  # a request under way is written once it is that old at least, and twice that at most
 
 
@@ -134,7 +135,9 @@ class Recorder:
             outcomes = await self._workers.query(lambda: self._store(records), is_patient=True)
         except Exception as error:  # noqa: BLE001  each of those who wait gets it
             outcomes = [error] * len(batch)
-        for one, outcome in zip(batch, outcomes, strict=True):
+        for place, (one, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
+            if place % _TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)  # each of those who are told has its answer to end
             if outcome is None:
                 one.written.set_result(None)
             else:

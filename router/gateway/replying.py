@@ -41,10 +41,10 @@ async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house:
         ClientLeft: the client left before its request was whole.
     """
     try:
+        incoming.require_known_host()  # the address that a client is sent to is of this host
         if (url := incoming.secure_url) is not None:
             await reply.whole(301, {"Location": url}, b"")
             return
-        incoming.require_known_host()
         if incoming.method != "POST":
             raise WireError(f"{incoming.method} is not allowed here; use POST.", status=405)
         caller = await _caller(incoming, surface, house)
@@ -168,17 +168,18 @@ async def _stream(reply: Reply, surface: Surface, conductor: Conductor, asked: C
     conductor.has_begun = True
     writer = surface.writer(opening_of(conductor.decided, detail), asked)
     headers = {"Content-Type": surface.stream_type, **_UNBUFFERED, **choice_headers(conductor.decided)}
-    data = writer.first() + _written(writer, pieces or [])
+    first = writer.first()
+    data = first + _written(writer, pieces or [])
     if not _is_last(pieces) and not reply.has_begun:
         await reply.begin(200, headers)
     while not _is_last(pieces):
         await reply.write(data)
-        pieces = await conductor.read(PING_INTERVAL_S)
+        first, pieces = b"", await conductor.read(PING_INTERVAL_S)
         data = writer.ping() if pieces is None else _written(writer, pieces)
     await conductor.end(State.ANSWERED)
     if (measurement := conductor.measurement) is not None:  # it is told at the end, which is written anew
         ending = surface.writer(opening_of(conductor.decided, detail, measurement), asked)
-        data = (b"" if reply.has_begun else writer.first()) + _written(writer, (pieces or [])[:-1])
+        data = first + _written(writer, (pieces or [])[:-1])
         data += _written(ending, (pieces or [])[-1:])
     if not reply.has_begun:
         await reply.begin(200, headers)

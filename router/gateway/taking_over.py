@@ -9,6 +9,7 @@ from benchmarks.inference.base import (
     InferenceError,
     ModelMissing,
     RefusedForNow,
+    ServerForbidden,
     ServerUnreachable,
 )
 from benchmarks.models import Deployment
@@ -19,7 +20,7 @@ from router.models import UpstreamAttempt
 
 logger = logging.getLogger(__name__)
 
-_SERVER_ERRORS = (ServerUnreachable, FirstTokenTimedOut, RefusedForNow)
+_SERVER_ERRORS = (ServerForbidden, ServerUnreachable, FirstTokenTimedOut, RefusedForNow)
 # another server may do better; of a model that is missing, another model too
 _OF_THE_SERVER = (*_SERVER_ERRORS, AccessRefused, ServerNotAvailable)
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,9 +11,12 @@ from typing import Any
 
 import aiohttp
 import httpx
+from aiohttp.helpers import is_ip_address
+from yarl import URL
 
 from benchmarks.inference.base import ChatPiece, InferenceError
 from benchmarks.inference.chatting import ChatWire
+from benchmarks.reach import AddressForbidden, in_force
 
 _LONGEST_REFUSAL = 64 * 1024
 _REST_S = 1.0
@@ -26,7 +30,7 @@ def open_session(*, connect_timeout_s: float) -> aiohttp.ClientSession:
     tracing.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=30, keepalive_timeout=_KEPT_S
+            limit=0, ttl_dns_cache=30, keepalive_timeout=_KEPT_S, resolver=_GuardedResolver()
         ),  # `servers` limits each server
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
         auto_decompress=True,
@@ -34,6 +38,18 @@ def open_session(*, connect_timeout_s: float) -> aiohttp.ClientSession:
         trace_configs=[tracing],
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+class _GuardedResolver(aiohttp.ThreadedResolver):
+    """Looks at the addresses of a host before a connection is made to one of them."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        """Return the addresses; raises `AddressForbidden` where no server may be."""
+        found = await super().resolve(host, port, family)
+        in_force().require(host, port, [one["host"] for one in found])
+        return found
 
 
 @dataclass
@@ -120,10 +136,18 @@ class UpstreamAnswer:
                     raise self._wire.refusal(self._response.status, await self._refusal(self._response))
             async with asyncio.timeout(patience_s):
                 return await self._response.content.readany()
+        except AddressForbidden as error:
+            raise self._forbidden(error) from error
         except (aiohttp.ClientError, ConnectionError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressForbidden):
+                raise self._forbidden(error.os_error) from error
             if left := _left_behind(self._response):
                 return left
             raise self._wire.exchange.disturbance(_as_httpx(error)) from error
+
+    def _forbidden(self, error: AddressForbidden) -> InferenceError:
+        self._wire.exchange.budget.forbidden_address = str(error)
+        return self._wire.exchange.disturbance(error)
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> bytes:
         async with asyncio.timeout(_REST_S + max(self._wire.exchange.budget.remaining_s(), 0.0)):
@@ -140,6 +164,9 @@ class UpstreamAnswer:
                     raise  # each failure takes one connection out of those that are kept, so that a new one comes
 
     async def _send(self, attempt: _Attempt) -> aiohttp.ClientResponse:
+        url = URL(self._wire.url)
+        if is_ip_address(url.host):  # which is not resolved
+            in_force().require(url.host or "", url.port or 0, [url.host or ""])
         body = json.dumps(self._wire.body).encode()
         return await self._session.post(
             self._wire.url,

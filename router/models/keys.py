@@ -206,7 +206,10 @@ class KeyHour(models.Model):
 
 
 class KeyDay(models.Model):
-    """What a key with a carbon budget for the day or the month has spent in one day (UTC), by predicted SCI."""
+    """What a key with a carbon budget for the day or the month has spent in one day (UTC).
+
+    A request counts by its predicted SCI while it is under way, then by what its tokens cost.
+    """
 
     api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="days")
     day = models.DateField()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.inference.demands import AnswerFormat, Image
-from router.wires.fields import WireError, read_text
+from router.wires.fields import WireError, read_text, require_plain
 
 _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]{1,40});base64,", re.IGNORECASE)
 _FORMATS = ("text", "json_object", "json_schema")
@@ -65,6 +65,7 @@ def read_response_format(raw: object) -> AnswerFormat | None:
     if not isinstance(named, Mapping) or not isinstance(named.get("schema"), Mapping):
         param = "response_format.json_schema"
         raise WireError(f"'{param}' must be an object with a 'schema'.", param=param)
+    require_plain(named, "response_format.json_schema")
     return AnswerFormat(named)
 
 
@@ -80,6 +81,7 @@ def read_format(raw: object) -> AnswerFormat | None:
         return AnswerFormat()
     if not isinstance(raw, Mapping):
         raise WireError("'format' must be \"json\" or a JSON schema.", param="format")
+    require_plain(raw, "format")
     return AnswerFormat({"name": "answer", "schema": raw})
 
 

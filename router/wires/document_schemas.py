@@ -42,7 +42,7 @@ _TOOLS: Json = _list(
     )
 )
 _WISH: Json = _object(
-    policy={"enum": ["nearest", "category", "knn", "guarded", "floor"]},
+    policy={"enum": ["nearest", "category", "knn", "guarded", "floor", "cascade"]},
     sci_price={"type": "number", "minimum": 0},
     accuracy_floor={"type": "number", "minimum": 0, "maximum": 1},
     caution={"type": "number", "minimum": 0, "maximum": 10},
@@ -53,6 +53,8 @@ _HOW: Json = {
     "max_tokens": _whole(1, 1_000_000),
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
+    "frequency_penalty": _number(-2, 2),
+    "presence_penalty": _number(-2, 2),
     "seed": _whole(-(2**63), 2**63 - 1),
     "stop": _STOP,
     "stream": _FLAG,

@@ -1,11 +1,13 @@
 """How the fields of a request are read on every surface, and the error that names a wrong one. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100  # levels of lists and objects in a schema; usual ones have some ten
 _COUNTS = {4: "four"}
 
 
@@ -91,6 +93,28 @@ def storable(text: str, param: str) -> str:
     if "\x00" in text:
         raise WireError(f"{param} holds a NUL character.", param=param)
     return text
+
+
+def require_plain(value: object, param: str) -> None:
+    """Refuse what cannot be sent on or stored, anywhere in a value that a model's server gets as it is.
+
+    Raises:
+        WireError: it is nested more than `MAX_DEPTH` levels deep, or holds a number that JSON lacks, a NUL or half a
+            surrogate pair; the error names `param`.
+    """
+    rest: list[tuple[object, int]] = [(value, 0)]
+    while rest:
+        part, depth = rest.pop()
+        if depth > MAX_DEPTH:
+            raise WireError(f"'{param}' is nested more than {MAX_DEPTH} levels deep.", param=param)
+        if isinstance(part, dict):
+            rest.extend((inner, depth + 1) for inner in (*part.keys(), *part.values()))
+        elif isinstance(part, list):
+            rest.extend((inner, depth + 1) for inner in part)
+        elif isinstance(part, str):
+            storable(part, param)
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise WireError(f"'{param}' holds {part}, which is no number of JSON.", param=param)
 
 
 def read_whole(raw: object, param: str, low: int, high: int) -> int | None:

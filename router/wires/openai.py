@@ -30,8 +30,6 @@ _REFUSED_OF_COMPLETIONS: dict[str, tuple[Any, ...]] = {
     "logprobs": (None,),
     "logit_bias": (None, {}),
     "suffix": (None, ""),
-    "presence_penalty": (None, 0),
-    "frequency_penalty": (None, 0),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.inference.base import ChatMessage
 from benchmarks.inference.demands import Demands, ToolCall
-from router.wires.fields import WireError, read_text
+from router.wires.fields import WireError, read_text, require_plain
 
 _CHOICES = ("auto", "none", "required")
 
@@ -27,6 +27,7 @@ def read_tools(raw: object) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
             raise WireError(f"{param} must be an object of the type 'function'.", param=param)
         _named(tool.get("function"), f"{param}.function")
+        require_plain(tool, param)
     return tuple(raw)
 
 
@@ -42,6 +43,7 @@ def read_tool_demands(record: Mapping[str, Any]) -> Demands:
         record.get("parallel_tool_calls"),
     )
     if isinstance(choice, Mapping):
+        require_plain(choice, "tool_choice")
         name = _named(choice.get("function"), "tool_choice.function")
         if name not in {tool["function"]["name"] for tool in tools}:
             raise WireError(f"'tool_choice' names '{name}', which is none of 'tools'.", param="tool_choice")
@@ -69,6 +71,7 @@ def read_ollama_calls(raw: object, param: str) -> tuple[ToolCall, ...]:
         arguments = function.get("arguments", {})
         if not isinstance(arguments, Mapping):
             raise WireError(f"{one}.function.arguments must be an object.", param=f"{one}.function.arguments")
+        require_plain(arguments, f"{one}.function.arguments")
         text = json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
         calls.append(ToolCall(read_text(call.get("id"), f"{one}.id"), _named(function, f"{one}.function"), text))
     return tuple(calls)
@@ -141,4 +144,5 @@ def _arguments(function: Mapping[str, Any], param: str) -> str:
     if not isinstance(arguments, dict):
         name = f"{param}.function.arguments"
         raise WireError(f"{name} must be an object of JSON, as a text.", param=name)
+    require_plain(arguments, f"{param}.function.arguments")
     return text

@@ -93,3 +93,20 @@ def installation(upstream: str) -> Iterator[tuple[dict[str, str], str]]:
         finally:
             connections.close_all()
             teardown_databases(former, verbosity=0)
+
+
+@contextmanager
+def working(given: Mapping[str, str]) -> Iterator[int]:
+    """Run the worker of the machine; give its process id."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "work"], env={**os.environ, **given}, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)

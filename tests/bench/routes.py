@@ -27,8 +27,10 @@ LEFT_OUT = {
     "bundles:download": _FILE,
     "labeling:download-labels": _FILE,
     "reports:file": _FILE,
+    "account:acts-csv": _FILE,
     "account:set-password": "needs the token of a link",
     "account:sign-out": "ends the session of the bench",
+    "admin-sign-in": "leads elsewhere",
     "admin:": _DJANGO,
     "admin:*_add": _DJANGO,
     "admin:*_history": _DJANGO,
@@ -85,15 +87,15 @@ def routes() -> list[Route]:
     """Return every route that has a name, each name once; the admin's unnamed ones only redirect."""
     from django.urls import get_resolver
 
-    return list({one.name: one for one in _leaves(get_resolver(), (), ())}.values())
+    return list({one.name: one for one in leaves(get_resolver(), (), ())}.values())
 
 
-def _leaves(resolver: Any, namespaces: tuple[str, ...], arguments: tuple[str, ...]) -> Iterator[Route]:
+def leaves(resolver: Any, namespaces: tuple[str, ...], arguments: tuple[str, ...]) -> Iterator[Route]:
     for one in resolver.url_patterns:
         here = (*arguments, *one.pattern.regex.groupindex)
         if hasattr(one, "url_patterns"):
             inside = (*namespaces, one.namespace) if one.namespace else namespaces
-            yield from _leaves(one, inside, here)
+            yield from leaves(one, inside, here)
         else:
             yield Route(":".join([*namespaces, one.name or ""]), here, _is_form_only(one.callback))
 

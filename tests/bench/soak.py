@@ -13,13 +13,12 @@ import itertools
 import logging
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import httpx
 import psutil
 
 from tests.bench.gateway_load import Target, session, steady
-from tests.bench.installation import installation, serving
+from tests.bench.installation import installation, serving, working
 from tests.bench.judging import Judge, make_judges, vote_calmly
 from tests.bench.trend import Trend, trend_of
 
@@ -116,7 +115,7 @@ def _run(running: ExitStack, options: argparse.Namespace) -> tuple[Readings, dic
     measured = running.enter_context(ScriptedOllama([ScriptedModel("measured")], answers=_answer_slowly))
     _start_study(measured.base_url, seconds=options.minutes * 60)
     address, web = running.enter_context(serving("greenllm.asgi:application", given))
-    worker = running.enter_context(_worker(given))
+    worker = running.enter_context(working(given))
     target = Target("GreenLLM", address, model="auto", headers={"Authorization": f"Bearer {secret}"})
     return asyncio.run(_soak(target, judges, watcher, probes_of(web, worker, temporary), options))
 
@@ -301,23 +300,6 @@ def _enqueue_periodic() -> None:
     from benchmarks.queueing import enqueue_periodic
 
     enqueue_periodic(names=settings.PERIODIC_JOBS, connection=django_rq.get_connection("default"))
-
-
-@contextmanager
-def _worker(given: Mapping[str, str]) -> Iterator[int]:
-    """Run the worker of the machine; give its process id."""
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "work"], env={**os.environ, **given}, stdout=subprocess.DEVNULL
-    )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,10 @@ def states() -> dict[str, str]:
 
 
 class TestPlanFederation:
+    def test_refuses_an_address_where_no_server_may_be(self, plan: Planning) -> None:
+        with pytest.raises(FederationFileError, match=r"line 1, servers.url: 10\.0\.0\.9 is in a private network"):
+            plan(server_table("http://10.0.0.9:11434"))
+
     def test_writes_nothing(self, plan: Planning, lab: ScriptedOllama) -> None:
         plan(server_table(lab.base_url) + model_table("tiny:1b"))
 

@@ -166,6 +166,26 @@ class TestTakeUpWork:
         assert Worker.count(queue=queue) == 0
         assert len(StartedJobRegistry(queue=queue)) == 0
 
+    def test_leaves_the_worker_and_the_jobs_of_another_machine_alone(
+        self, machine: Machine, server: ScriptedOllama
+    ) -> None:
+        other = make_machine(f"{machine.name}-other")
+        study = make_pending_study(server.base_url, *TEXTS, machine=other, sampling_period_ms=20)
+        queue = queue_of(other)
+        enqueue_study(study=study)
+        crash_worker(queue)  # to whoever looks at it from elsewhere, it is at work
+        before = waiting(queue)
+        try:
+            assert take_up_work(machine=machine, now=LATER) == 0
+
+            assert Worker.count(queue=queue) == 1
+            assert len(StartedJobRegistry(queue=queue)) == 1
+            assert waiting(queue) == before
+            assert len(before) == 2
+        finally:
+            take_up_work(machine=other, now=LATER)
+            queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types
+
     def test_fills_an_emptied_queue(self, study: Study, machine: Machine, queue: Queue) -> None:
         enqueue_study(study=study)
         queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it without types

@@ -15,3 +15,20 @@ def test_a_full_collection_of_the_web_process_looks_at_little() -> None:
 
     assert frozen_count > 100_000
     assert watched_count < frozen_count / 20
+
+
+LOGGERS = """
+import logging, uvicorn
+uvicorn.Config("greenllm.asgi:application", lifespan="off").load()
+loggers = map(logging.getLogger, ("uvicorn", "uvicorn.access"))
+print([type(one.formatter).__name__ for logger in loggers for one in logger.handlers])
+"""
+
+
+@pytest.mark.slow
+def test_errors_of_the_application_are_logged_without_what_they_quote() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOGGERS], capture_output=True, text=True, timeout=120, check=True
+    )
+
+    assert ran.stdout.strip() == "['QuietFormatter', 'QuietFormatter']"

@@ -458,6 +458,8 @@ class TestAdding:
             pytest.param({"address": "http://me:secret@host"}, "Leave the name and password out", id="password"),
             pytest.param({"address": "http://host/?a=1"}, "Leave everything from ? or # on", id="query"),
             pytest.param({"address": "http://127.0.0.1:1", "kind": "ollama"}, "does not answer", id="unreachable"),
+            pytest.param({"address": "http://169.254.169.254/"}, "GREENLLM_SERVER_NETWORKS", id="metadata"),
+            pytest.param({"address": "http://10.0.0.9:11434"}, "in a private network", id="private"),
             pytest.param({"kind": "vax"}, "vax is not one of the available choices", id="kind"),
             pytest.param({"server": "99"}, "not one of the available choices", id="unknown server"),
         ],

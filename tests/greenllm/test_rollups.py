@@ -20,7 +20,7 @@ from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
 from labeling.answer_tally import AnswerFact
 from labeling.models import AnswerTally
 from labeling.ruling import switch_graders_in
-from labeling.unchanged import unchanged
+from labeling.unchanged import JUDGED, unchanged
 from labeling.verdicts import verdicts_of
 from router.models import (
     AlternativeHour,
@@ -255,6 +255,24 @@ SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (
 """
 
 
+_JUDGED = """
+SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (
+    SELECT concat_ws(',', label::text, grade::text, category_id) AS line
+    FROM benchmarks_response AS response
+    JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+    LEFT JOIN labeling_label AS label ON label.response_id = response.id
+    LEFT JOIN labeling_grade AS grade ON grade.response_id = response.id
+    WHERE label.id IS NOT NULL OR grade.id IS NOT NULL
+) AS lines
+"""
+
+
+def read_judged() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(_JUDGED)
+        return str(cursor.fetchone()[0])
+
+
 def read(which: str = "true") -> str:
     with connection.cursor() as cursor:
         cursor.execute(_READ.format(which=which))
@@ -275,6 +293,7 @@ class TestUnchanged:
             if chance.random() < 0.1:
                 fold_rollups()
             assert unchanged("test.all", read) == read()
+            assert unchanged("test.judged", read_judged, studies=[JUDGED]) == read_judged()
             for pk in (first, second):
                 which = f"response.study_id = {pk}"
                 found = unchanged(("test.study", pk), lambda which=which: read(which), studies=[pk])

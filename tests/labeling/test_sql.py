@@ -81,6 +81,20 @@ class TestRunQuery:
             ("CREATE TEMP TABLE x (y)", "not authorized"),
             ("VACUUM INTO 'copy.sqlite'", "authorization denied"),
             ("SELECT 1; DROP TABLE club", "one statement"),
+            ("PRAGMA query_only = 0", "not authorized"),
+            ("DETACH main", "not authorized"),
+            ("REINDEX club", "not authorized|unable to identify|no query"),
+            ("ANALYZE", "not authorized"),
+            ("SAVEPOINT a", "not authorized"),
+            ("BEGIN", "not authorized"),
+            ("CREATE VIRTUAL TABLE x USING fts5(y)", "not authorized"),
+            ("SELECT readfile('/etc/passwd')", "readfile|no such function"),
+            ("SELECT writefile('/tmp/x', 'y')", "writefile|no such function"),
+            ("SELECT edit('x')", "edit|no such function"),
+            ("SELECT format('%900000d', 1)", "format"),
+            ("SELECT * FROM dbstat", "dbstat|not authorized"),
+            ("WITH x AS (DELETE FROM club RETURNING *) SELECT * FROM x", "syntax error"),
+            ("REPLACE INTO club SELECT * FROM club", "not authorized"),
             ("SELECT printf('%.*c', 900000000, 'x')", "printf"),
             ("SELECT zeroblob(1000000000)", "too big"),
             ("selct 1", "syntax error"),
@@ -104,6 +118,35 @@ class TestRunQuery:
         with pytest.raises(QueryRefused, match=r"more than 0\.2 s"):
             run_query(database, query, timeout_s=0.2)
         assert time.monotonic() - started < 30  # without its guard it would take years
+
+    @pytest.mark.parametrize("function", ["instr({0}, {1} || '1')", "length(replace({0}, {1} || '1', ''))"])
+    def test_ends_a_query_whose_functions_take_long(self, database: Path, function: str) -> None:
+        """Each call takes the product of two lengths inside one instruction, where the clock is not looked at."""
+        wide = function.format("hex(zeroblob(9900 + x % 2))", "hex(zeroblob(4900))")
+        query = f"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum({wide}) FROM c"
+        started = time.process_time()
+
+        with pytest.raises(QueryRefused, match=r"more than 0\.2 s"):
+            run_query(database, query, timeout_s=0.2)
+        assert time.process_time() - started < 10  # with values of 100,000 bytes it took minutes
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "SELECT hex(zeroblob(100000))",
+            "SELECT group_concat(hex(zeroblob(9000))) FROM club",
+            "SELECT replace(hex(zeroblob(9000)), '0', hex(zeroblob(9000)))",
+        ],
+    )
+    def test_refuses_large_values(self, database: Path, query: str) -> None:
+        with pytest.raises(QueryRefused, match="too big"):
+            run_query(database, query)
+
+    def test_refuses_many_large_rows(self, database: Path) -> None:
+        query = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT hex(zeroblob(9000)) FROM c"
+
+        with pytest.raises(QueryRefused, match="more than 16 MB"):
+            run_query(database, query, timeout_s=60)
 
     def test_refuses_too_many_rows(self, database: Path) -> None:
         query = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"

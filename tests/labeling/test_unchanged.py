@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from benchmarks.models import Category, LanguageModel, Measurement, Prompt, Response
 from labeling.models import Flag, GoldAnswer, Grade, JudgementRule, Label
-from labeling.unchanged import Shelf, state_of, unchanged
+from labeling.unchanged import JUDGED, Shelf, state_of, unchanged
 from tests import factories as make
 
 
@@ -53,6 +53,37 @@ class TestState:
         change(response)
         assert state_of() != before[0]
         assert state_of(studies) != before[1]
+
+    def test_of_judged_answers_stays_while_others_come(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        make.make_label(response)
+        for is_folded in (False, True):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT labeling_fold_answers()")
+            before = state_of([JUDGED])
+            other = make.make_response(response.prompt, response.deployment)
+            Response.objects.filter(pk=other.pk).update(output_token_count=5)
+            if is_folded:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT labeling_fold_answers()")
+            assert state_of([JUDGED]) == before
+
+    @pytest.mark.parametrize(
+        "change",
+        [make.make_label, _grade, lambda _: Label.objects.update(verdict="incorrect"),
+         lambda _: Label.objects.all().delete(), lambda response: response.grades.all().delete()],
+        ids=["a label", "a grade", "another verdict", "labels that are gone", "grades that are gone"],
+    )  # fmt: skip
+    @pytest.mark.parametrize("is_folded", [False, True])
+    def test_of_judged_answers_is_another_after(self, change: Callable[[Response], object], *, is_folded: bool) -> None:
+        response, other = (make.make_response(make.make_prompt(), make.make_deployment(name)) for name in ("a", "b"))
+        make.make_label(other, "unsure")
+        other.grades.create(grader="g", grader_version=1, verdict="correct", reason="x", duration_ms=1)
+        before = state_of([JUDGED])
+        change(other if change not in (make.make_label, _grade) else response)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT labeling_fold_answers()" if is_folded else "SELECT 1")
+        assert state_of([JUDGED]) != before
 
     def test_stays_while_nothing_changes(self) -> None:
         make.make_label(make.make_response(make.make_prompt(), make.make_deployment()))

@@ -9,7 +9,9 @@ from django.db import IntegrityError
 from benchmarks.models import Deployment
 from router.allowances import count_month_anew
 from router.key_terms import WantedTerms, set_terms
+from router.key_use import days_of_use, spent_by_key
 from router.keys import create_key
+from router.looking_up import use_of_key
 from router.models import ApiKey, GatewayRequest, KeyDay, RoutingDecision
 from router.spans import BudgetClosed
 from router.spending import book, hour_of, settle_hour
@@ -107,6 +109,18 @@ class TestCountMonthAnew:
         count_month_anew(key=key, now=NOW)
         rows = KeyDay.objects.order_by("day").values_list("day", "spent_gco2e", "request_count")
         assert list(rows) == [((NOW - timedelta(days=3)).date(), 4.0, 2), (NOW.date(), 3.0, 2)]
+
+    def test_counts_the_runs_that_a_cascade_discarded(self) -> None:
+        key = make_key()
+        make_request(key, make.make_deployment(), days_ago=0, gco2e=1.0)
+        RoutingDecision.objects.update(discarded_sci_gco2e=0.5)
+        count_month_anew(key=key, now=NOW)
+        assert KeyDay.objects.get().spent_gco2e == 1.5
+        [day] = days_of_use(key=key, since=NOW - timedelta(days=1))
+        assert (day.gco2e, day.asked_gco2e, day.background_gco2e) == (1.5, 1.5, None)
+        assert spent_by_key(keys=[key], since=NOW - timedelta(days=1)) == {key.pk: 1.5}
+        asked, _, _ = use_of_key(key=key, since=NOW - timedelta(days=1))
+        assert asked.predicted_gco2e == 1.5
 
     def test_happens_when_a_key_gets_its_first_budget_and_not_again(self) -> None:
         key = make_key()

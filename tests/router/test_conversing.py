@@ -5,10 +5,11 @@ from django.db import IntegrityError, transaction
 
 from benchmarks.federating import retire
 from benchmarks.inference.base import StreamBroken, TextChunk
-from router.conversing import Speaker, converse, settled_id
+from router.conversing import Speaker, converse, delete_conversation, settled_id
 from router.exchanging import Begun, ConversationEvent, ConversationGone, Kept
+from router.keeping import kept_prompts
 from router.manner import Manner
-from router.models import Conversation, GatewayRequest, Message
+from router.models import Conversation, GatewayRequest, Message, UpstreamAttempt
 from tests import factories as make
 from tests.router.test_answering import FIVE, QUESTION, Desk, OpenDesk, open_desk
 
@@ -175,6 +176,24 @@ class TestEarlyEnd:
         with pytest.raises(ConversationGone):
             list(events)
         assert not Message.objects.exists()
+
+    @pytest.mark.parametrize("is_stopped", [False, True], ids=["to the end", "stopped"])
+    def test_by_deletion_meanwhile_leaves_no_text(self, open_desk: OpenDesk, is_stopped: bool) -> None:
+        desk = open_desk(is_prompt_text_kept=True, keeps_with_consent=True)
+        events = converse(
+            gateway=desk.gateway, speaker=VISITOR, conversation=None, prompt=QUESTION, picked_model="auto",
+            is_keeping_allowed=True,
+        )  # fmt: skip
+        next(events), next(events)
+        delete_conversation(conversation=Conversation.objects.get())
+        if is_stopped:
+            events.close()
+        else:
+            with pytest.raises(ConversationGone):
+                list(events)
+        assert [one.prompt_text for one in GatewayRequest.objects.all()] == [""]
+        assert [one.answer_text for one in UpstreamAttempt.objects.all()] == [""]
+        assert not kept_prompts().exists()
 
 
 @pytest.mark.django_db

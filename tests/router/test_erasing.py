@@ -1,13 +1,15 @@
 """Texts of requests, whose time is over."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 from pytest_django.fixtures import Settings
 
-from router.erasing import erase_old_texts
+from router.erasing import erase_old_texts, erase_traces
 from router.erasing_jobs import erase_texts_of_requests
-from router.models import GatewayRequest, UpstreamAttempt
+from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
+from router.steps import Step, steps_as_json, steps_from_json
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -40,3 +42,18 @@ class TestEraseOldTexts:
         assert erase_texts_of_requests() == "2 texts erased."
         assert texts() == [("", "")]
         assert "router.erasing_jobs.erase_texts_of_requests" in settings.PERIODIC_JOBS
+
+
+class TestEraseTraces:
+    def test_erases_what_checkers_quote_of_an_answer(self) -> None:
+        request = make_kept()
+        small = request.attempts.get().deployment
+        known = {"reason": "cascade", "policy": "cascade", "chosen": small}
+        step = Step(request.public_id, 1, small.pk, "small", "agreement", "One answer ends on 4.", 0.5, "estimated")
+        quoted = {"plan": [{"checker": "agreement"}], "steps": steps_as_json([step]), "explanation": "Of 4: no."}
+        make.make_decision(request=request, **quoted, **known)
+        make.make_decision(request=make.make_gateway_request(), **known)
+        erase_traces(requests=GatewayRequest.objects.all())
+        quoting, plain = RoutingDecision.objects.order_by("pk")
+        assert (quoting.explanation, plain.explanation) == ("(deleted)", "It was right.")
+        assert steps_from_json(quoting.steps) == (dataclasses.replace(step, reason="(deleted)"),)

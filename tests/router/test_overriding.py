@@ -5,7 +5,8 @@ from django.core.exceptions import ValidationError
 
 from router.keys import create_key
 from router.models import ApiKey, PolicyVersion
-from router.overriding import policy_in_force, settle, wish_of_key
+from router.overriding import limits_of, policy_in_force, settle, wish_of_key
+from router.wires.document import openapi_document
 from router.wishes import DIALS, Wish, WishRefused
 from tests import factories as make
 
@@ -101,3 +102,8 @@ class TestKey:
         with pytest.raises(ValidationError) as told:
             key.full_clean()
         assert list(told.value.message_dict) == [wrong]
+
+
+def test_the_document_of_the_endpoint_names_every_policy_that_a_request_may_choose() -> None:
+    asked = openapi_document()["components"]["schemas"]["ChatRequest"]["properties"]["greenllm"]
+    assert tuple(asked["properties"]["policy"]["enum"]) == limits_of(PolicyVersion()).policies

@@ -37,6 +37,25 @@ def refusal(raw: bytes) -> WireError:
     return caught.value
 
 
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
+
+def tool(**schema: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "count", "parameters": schema}}
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"items": value}
+    return value
+
+
+def calling(arguments: str) -> dict[str, Any]:
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
 class TestChatRequest:
     def test_of_the_fewest_fields_leaves_the_choices_to_the_server(self) -> None:
         asked = parsed()
@@ -47,6 +66,11 @@ class TestChatRequest:
     def test_of_every_supported_field(self) -> None:
         sent = parsed(seed=7, temperature=0, max_tokens=5, top_p=0.5, stop=["a", "b"]).parameters
         assert (sent.seed, sent.temperature, sent.num_predict, sent.top_p, sent.stop) == (7, 0.0, 5, 0.5, ("a", "b"))
+
+    def test_carries_penalties_but_for_those_that_ask_for_nothing(self) -> None:
+        sent = parsed(presence_penalty=0.5, frequency_penalty=-1).parameters
+        assert sent.extras == {"presence_penalty": 0.5, "frequency_penalty": -1.0}
+        assert parsed(presence_penalty=0, frequency_penalty=None).parameters == parsed().parameters
 
     @pytest.mark.parametrize(
         ("fields", "limit"),
@@ -193,6 +217,8 @@ class TestRefusal:
             pytest.param(body(temperature=False), "temperature", id="temperature is a truth"),
             pytest.param(body(top_p=1.01), "top_p", id="top_p above"),
             pytest.param(body(top_p=[]), "top_p", id="top_p is a list"),
+            pytest.param(body(presence_penalty=2.5), "presence_penalty", id="penalty above"),
+            pytest.param(body(frequency_penalty="much"), "frequency_penalty", id="penalty is text"),
             pytest.param(body(max_tokens=0), "max_tokens", id="no tokens"),
             pytest.param(body(max_tokens=1e3), "max_tokens", id="tokens are a fraction"),
             pytest.param(body(max_completion_tokens=-1), "max_completion_tokens", id="tokens below, new name"),
@@ -207,6 +233,28 @@ class TestRefusal:
             pytest.param(body(stop=[None]), "stop", id="stop is null"),
             pytest.param(body(stop=["\ud800"]), "stop", id="stop is half a surrogate"),
             pytest.param(body(stop="\x00"), "stop", id="stop is NUL"),
+            pytest.param(body(tools=[tool(enum="\ud800")]), "tools[0]", id="half a surrogate in a tool"),
+            pytest.param(body(tools=[TOOL, tool(enum="\x00")]), "tools[1]", id="NUL in a tool"),
+            pytest.param(body(tools=[tool(maximum=float("nan"))]), "tools[0]", id="NaN in a tool"),
+            pytest.param(body(tools=[tool(items=nested(101))]), "tools[0]", id="a deep tool"),
+            pytest.param(
+                body(tools=[TOOL], tool_choice={**TOOL, "strict": float("inf")}), "tool_choice", id="infinite choice"
+            ),
+            pytest.param(
+                body(response_format={"type": "json_schema", "json_schema": {"schema": {"maximum": float("inf")}}}),
+                "response_format.json_schema",
+                id="infinity in a schema",
+            ),
+            pytest.param(
+                body(messages=[USER, calling('{"a": 1e999}')]),
+                "messages[1].tool_calls[0].function.arguments",
+                id="infinity in arguments",
+            ),
+            pytest.param(
+                body(messages=[USER, calling('{"a": "\\ud800"}')]),
+                "messages[1].tool_calls[0].function.arguments",
+                id="half a surrogate in arguments",
+            ),
         ],
     )
     def test_names_the_field(self, raw: bytes, param: str | None) -> None:
@@ -222,8 +270,6 @@ class TestRefusal:
             ("logprobs", True),
             ("top_logprobs", 3),
             ("logit_bias", {"50256": -100}),
-            ("presence_penalty", 0.5),
-            ("frequency_penalty", -0.5),
             ("audio", {"voice": "alloy"}),
             ("modalities", ["text", "audio"]),
         ],

@@ -1,6 +1,7 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,12 +23,14 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.registry import StartedJobRegistry
 
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import release_recorder
 from benchmarks.management.telling import TellingCommand
 from benchmarks.models import Machine
 from benchmarks.queueing import enqueue_periodic, queue_of, take_up_forgotten, take_up_work
+from benchmarks.quiet_logs import is_wordy, traceback_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,15 @@ class MachineWorker(SimpleWorker):
             self.heartbeat()
             time.sleep(_POSTGRES_PAUSE_S)
         super().execute_job(job, queue)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
+    ) -> None:
+        """Keep where a job failed, as RQ does, but nothing that the error quotes: Valkey holds no text of people."""
+        error = sys.exception()
+        if error is not None and not is_wordy():
+            exc_string = traceback_of(error)
+        super().handle_job_failure(job, queue, started_job_registry, exc_string)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None

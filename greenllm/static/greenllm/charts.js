@@ -80,7 +80,7 @@
         rows.push([trace.name, trace.x?.[i], trace.y?.[i], ...ends(trace.error_x, i), ...ends(trace.error_y, i)]);
       }
     }
-    return rows.map((row) => row.map((cell) => `"${String(cell ?? "").replaceAll('"', '""')}"`).join(",")).join("\r\n") + "\r\n";
+    return rows.map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
   };
 
   const offer = (chart) => {

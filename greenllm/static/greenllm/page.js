@@ -1,6 +1,13 @@
 // Small conveniences of every page, which all work without them: sending by Ctrl + Enter, and messages that go by themselves.
 "use strict";
 
+// a cell of CSV, for the tables and charts of every page; what a spreadsheet would run gets an apostrophe (benchmarks/spreadsheets.py)
+const csvCell = (value) => {
+  const text = String(value ?? "");
+  const isRun = /^'*[=+\-@\t\r\n＝＋－＠]/.test(text) && Number.isNaN(Number(text));
+  return `"${(isRun ? `'${text}` : text).replaceAll('"', '""')}"`;
+};
+
 document.addEventListener("keydown", (event) => {
   const field = event.target;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field instanceof HTMLTextAreaElement && field.form) {

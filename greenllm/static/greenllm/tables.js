@@ -23,10 +23,6 @@
     return Number.isNaN(first) || Number.isNaN(second) ? collator.compare(a, b) : first - second;
   };
 
-  const csvCell = (text) => {
-    const isFormula = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)); // a spreadsheet would run it
-    return `"${(isFormula ? `'${text}` : text).replaceAll('"', '""')}"`;
-  };
   const asCsv = (heads, rows) => {
     const isValued = heads.map((_, column) => rows.some((row) => row.cells[column]?.dataset.value !== undefined));
     const lines = [heads.flatMap((head, column) => (isValued[column] ? [head, `${head}, as shown`] : [head]))];

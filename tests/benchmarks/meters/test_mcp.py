@@ -124,6 +124,17 @@ class TestOpening:
 
         assert {reading.value for reading in bench.run(1)} == {260_000}
 
+    @pytest.mark.parametrize("left", [9, 40, 1100, 65535])
+    def test_bears_an_interval_that_no_board_can_have(self, left: int) -> None:
+        bench = Bench(FLAT)
+        bench.board.put(ACCUMULATION_INTERVAL, 2, left)
+        begun_at_ns = bench.clock()
+
+        bench.meter.open()
+
+        assert bench.clock() - begun_at_ns < 6 * SECOND
+        assert {reading.value for reading in bench.run(1)} == {184_370}
+
     def test_gives_the_former_interval_back_at_the_end(self) -> None:
         bench = opened()
 

@@ -1,10 +1,11 @@
 """A web process of its own over the test's database, which a test can kill."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -35,19 +36,35 @@ def own_process(*, socket_dir: str = "", pool: int = 0) -> Iterator[WebServer]:
     `socket_dir` is another way to the folder of Postgres' socket, which a test can close; `pool` is
     how many connections requests share.
     """
-    place = connection.settings_dict
     port = free_port()
-    database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
-    command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, "DATABASE_URL": database, "GREENLLM_DATABASE_POOL": str(pool)}
-    process = subprocess.Popen([*command, "--log-level", "error", "--ws", "none"], cwd=ROOT, env=env)
-    server = WebServer(f"http://127.0.0.1:{port}", process)
-    try:
+    with _process("--host", "127.0.0.1", "--port", str(port), socket_dir=socket_dir) as process:
+        server = WebServer(f"http://127.0.0.1:{port}", process)
         _wait(server)
         yield server
+
+
+@contextmanager
+def process_on(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+    """Serve the application likewise, but on a socket that others may accept on, too; it may not be ready yet."""
+    with _process("--fd", str(listener.fileno()), fds=(listener.fileno(),)) as process:
+        yield process
+
+
+@contextmanager
+def _process(*where: str, socket_dir: str = "", fds: Sequence[int] = ()) -> Iterator["subprocess.Popen[bytes]"]:
+    place = connection.settings_dict
+    database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
+    command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", *where]
+    process = subprocess.Popen(
+        [*command, "--log-level", "error", "--ws", "none"],
+        cwd=ROOT, env={**os.environ, "DATABASE_URL": database}, pass_fds=fds,
+    )  # fmt: skip
+    try:
+        yield process
     finally:
         if process.poll() is None:
-            server.kill()
+            process.kill()
+            process.wait(10)
 
 
 def _wait(server: WebServer) -> None:

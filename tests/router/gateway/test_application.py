@@ -152,6 +152,8 @@ class TestHttp:
         assert (plain.status_code, plain["Location"]) == (301, f"https://127.0.0.1{CHAT}")
         secure = endpoint.send("POST", CHAT, raw=b"{}", headers={"X-Forwarded-Proto": "https"})
         assert secure.status_code == 400
+        elsewhere = endpoint.send("POST", CHAT, raw=b"{}", headers={"Host": "elsewhere.example"})
+        assert (elsewhere.status_code, "Location" in elsewhere) == (400, False)
 
     def test_leaves_every_other_address_to_django(self, endpoint: Endpoint) -> None:
         assert endpoint.send("GET", "/health").status_code == 200

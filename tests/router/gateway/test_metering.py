@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from typing import Any
 
 import httpx
@@ -10,12 +11,13 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+import router.metering
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer
 from benchmarks.locking import machine_lock
 from benchmarks.models import Machine, Measurement, Study
 from benchmarks.recording import recorder_for
 from greenllm.demo_reply import live_reply
-from router.models import KeyHour, UpstreamAttempt
+from router.models import GatewayRequest, KeyHour, UpstreamAttempt
 from tests import factories as make
 from tests.benchmarks.inference.asking import eventually
 from tests.browsing import served
@@ -141,6 +143,30 @@ class TestACallerWhoAsks:
             assert ask(address, endpoint, PLEASE).headers["X-GreenLLM-Measured-Quality"] == "simulated"
         finally:
             of_worker.stop()
+
+
+class TestACallerWhoLeaves:
+    def test_while_the_figure_is_made_loses_no_row(
+        self, endpoint: Endpoint, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        is_made, is_wanted = threading.Event(), threading.Event()
+
+        def late(**known: Any) -> Measurement:
+            is_wanted.set()
+            is_made.wait(20)
+            return router.metering.measured(**known)
+
+        monkeypatch.setattr("router.gateway.metering.measured", late)
+        monkeypatch.setattr("router.gateway.measured.PATIENCE_S", 1.0)
+        body = {"model": "auto", "messages": [{"role": "user", "content": LIKE_MATH}], "stream": True}
+        headers = {"Authorization": f"Bearer {endpoint.secret}", **PLEASE}
+        with httpx.stream("POST", address + CHAT, json=body, headers=headers, timeout=20) as response:
+            lines = response.iter_lines()  # as long as it is held the client stays
+            assert any("five" in line for line in lines)
+            assert is_wanted.wait(20)
+        assert eventually(GatewayRequest.objects.filter(state="answered").exists, within_s=10.0)
+        is_made.set()
+        assert eventually(UpstreamAttempt.objects.filter(measurement__isnull=False).exists, within_s=10.0)
 
 
 class TestAnyRequest:

@@ -8,14 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
+from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer, ScriptedModel, ScriptedOllama
-from benchmarks.models import Deployment
+from benchmarks.models import Deployment, Study
 from router.checking import Check, Checked, Finding
 from router.models import CheckerMeasurement, GatewayRequest, KeyHour, PolicyVersion, RoutingDecision, UpstreamAttempt
 from tests import factories as make
 from tests.benchmarks.inference.asking import eventually
-from tests.router.endpoint import COMMITTED, Endpoint, OpenEndpoint
+from tests.browsing import served
+from tests.router.endpoint import CHAT, COMMITTED, Endpoint, OpenEndpoint
 from tests.router.judged import trust
 from tests.router.standins import SCRIPTED_MODELS, judge_more
 from tests.router.test_cascading import add_middle
@@ -83,6 +85,25 @@ class TestWhileItIsNotSettled:
         assert response.headers["x-greenllm-policy"] == "cascade"
         assert response.headers["x-greenllm-request-id"] == GatewayRequest.objects.get().public_id
         assert "x-greenllm-model" not in response.headers
+
+    def test_a_stream_that_is_measured_begins_with_the_role(
+        self, open_cascade: OpenCascade, settings: Settings, gate: threading.Event
+    ) -> None:
+        settings.MEASURE_EVERY, settings.MACHINE_NAME = 1, "test"
+        meter = {"kind": "replay", "options": {"steps": [[3600, 40.0]]}, "period_ms": 20}
+        make.make_machine("test", meters=[meter])
+        endpoint = open_cascade(small=ScriptedAnswer("It is 5.", gate=gate))
+        Study.objects.update(state=Study.State.FINISHED)
+        body = {"model": "auto", "messages": [{"role": "user", "content": ASKED}], "stream": True}
+        headers = {"Authorization": f"Bearer {endpoint.secret}", "X-GreenLLM-Measure": "yes"}
+        with served() as address, httpx.stream("POST", address + CHAT, json=body, headers=headers) as response:
+            lines = response.iter_lines()
+            assert next(lines) == ": ping"
+            gate.set()
+            events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        assert events[-1]["greenllm"]["quality"] == "simulated"
+        assert events[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        assert text_of(events) == "It is 5."
 
     def test_a_stream_of_lines_waits(self, open_cascade: OpenCascade, address: str, gate: threading.Event) -> None:
         endpoint = open_cascade(small=ScriptedAnswer("It is 5.", gate=gate))

@@ -15,6 +15,7 @@ from benchmarks.inference.base import (
     GenerationRequest,
     GenerationTimedOut,
     RefusedForNow,
+    ServerForbidden,
     ServerUnreachable,
     StreamBroken,
     StreamPiece,
@@ -25,6 +26,7 @@ from benchmarks.inference.connecting import client_for
 from benchmarks.inference.openai_parameters import Flavour
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer, ScriptedModel, ScriptedOllama
 from benchmarks.inference.scripted_openai import ScriptedOpenAI
+from benchmarks.reach import Reach, using
 from router.gateway.upstream import UpstreamAnswer, open_session
 from tests.benchmarks.inference.asking import eventually
 
@@ -91,6 +93,16 @@ class TestAnswer:
             wanted = GenerationRequest("small", (ChatMessage("user", "two"),), GenerationParameters(seed=1))
             client_for(kind, server.base_url).generate(wanted)
             assert (sent.path, sent.body) == (server.requests[-1].path, server.requests[-1].body)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    async def test_is_not_asked_for_where_no_server_may_be(self, ask: Ask, kind: str, host: str) -> None:
+        with scripted(kind) as server:
+            url = server.base_url.replace("127.0.0.1", host)
+            answer = ask(kind, url)
+            asked_before = len(server.requests)
+            with using(Reach(networks=())), pytest.raises(ServerForbidden, match="GREENLLM_SERVER_NETWORKS"):
+                await pieces_of(answer, [])
+            assert len(server.requests) == asked_before
 
     @pytest.mark.parametrize("fault", [FaultKind.CUT, FaultKind.GARBAGE, FaultKind.ERROR_LINE, FaultKind.NO_FINAL_LINE])
     async def test_that_breaks_gives_what_came_before(self, ask: Ask, kind: str, fault: FaultKind) -> None:

@@ -64,6 +64,8 @@ class TestChatRequest:
             pytest.param({"tools": [{"type": "function"}]}, "tools[0].function", None, id="tools"),
             pytest.param({"tools": {}}, "tools", None, id="no list of tools"),
             pytest.param({"format": "xml"}, "format", None, id="format"),
+            pytest.param({"format": {"pattern": "\ud800"}}, "format", None, id="half a surrogate in a schema"),
+            pytest.param({"format": {"maximum": float("inf")}}, "format", None, id="infinity in a schema"),
             pytest.param({"think": "high"}, "think", "unsupported_parameter", id="level of thought"),
             pytest.param({"logprobs": True}, "logprobs", "unsupported_parameter", id="logprobs"),
             pytest.param({"messages": [{**QUESTION, "images": ["aGk="]}]}, "messages[0].images[0]", None, id="image"),

@@ -1,0 +1,90 @@
+"""The page that shows what admins did, and the same as CSV."""
+
+import json
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from benchmarks.sending import announce_file
+from greenllm.acts.forms import ActsForm
+from greenllm.acts.watched import name_of
+from greenllm.dashboards.sheets import Sheet, as_csv
+from greenllm.doors import people_with
+from greenllm.models import AdminAct
+from greenllm.roles import CHANGE_PEOPLE
+
+_ON_A_PAGE = 50
+MOST_IN_A_FILE = 100_000
+_HEADER = ("when (UTC)", "who", "person", "from address", "what", "of what", "id", "before", "after")
+
+
+@require_safe
+@never_cache
+@people_with(CHANGE_PEOPLE)
+def acts(request: HttpRequest) -> HttpResponse:
+    """List what admins did, the latest first."""
+    form = ActsForm(request.GET)
+    page = Paginator(_asked(form), _ON_A_PAGE).get_page(request.GET.get("page"))
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "form": form,
+        "page": page,
+        "rows": [(act, name_of(act.table), _changes(act)) for act in page.object_list],
+        "query": query.urlencode(),
+        "is_narrowed": any(query.values()),
+    }
+    return render(request, "account/acts.html", context, status=200 if form.is_valid() else 400)
+
+
+@require_safe
+@never_cache
+@people_with(CHANGE_PEOPLE)
+def acts_csv(request: HttpRequest) -> HttpResponse:
+    """Return the listed acts as CSV, at most so many of the latest."""
+    response = announce_file(name="acts-of-admins.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "GET":
+        rows = tuple(_row(act) for act in _asked(ActsForm(request.GET))[:MOST_IN_A_FILE])
+        response.content = as_csv(Sheet(_HEADER, rows))
+    return response
+
+
+def _asked(form: ActsForm) -> QuerySet[AdminAct]:
+    found = AdminAct.objects.select_related("person").order_by("-happened_at", "-pk")
+    if not form.is_valid():
+        return found.none()
+    asked = form.cleaned_data
+    if asked["name"]:
+        found = found.filter(person__username__icontains=asked["name"])
+    if asked["table"]:
+        found = found.filter(table=asked["table"])
+    return found.filter(happened_at__date__gte=asked["since"]) if asked["since"] else found
+
+
+def _changes(act: AdminAct) -> list[tuple[str, str, str]]:
+    """Return for each column its name, what it was and what it is."""
+    return [(name, _shown(act.before, name), _shown(act.after, name)) for name in sorted({*act.before, *act.after})]
+
+
+def _shown(values: dict[str, Any], name: str) -> str:
+    value = values.get(name)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _row(act: AdminAct) -> tuple[str | int | None, ...]:
+    return (
+        f"{act.happened_at:%Y-%m-%d %H:%M:%S}",
+        act.person.username if act.person else "",
+        act.person_id,
+        act.address or "",
+        act.kind,
+        name_of(act.table),
+        act.object_id,
+        json.dumps(act.before, sort_keys=True),
+        json.dumps(act.after, sort_keys=True),
+    )

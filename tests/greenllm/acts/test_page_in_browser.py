@@ -1,0 +1,27 @@
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection
+from django.test import Client
+
+from greenllm.models import User
+from tests import factories as make
+from tests.browsing import BROWSING, Site, check_page
+
+pytestmark = BROWSING
+
+
+def act(admin: User) -> None:
+    """Do something as an admin; in a thread of its own, because Playwright runs an event loop in the test's."""
+    client = Client(REMOTE_ADDR="203.0.113.7")
+    client.force_login(admin)
+    client.post("/account/people/add/", {"username": "new"})
+    client.post("/account/keys/give/", {"username": "new", "name": "a key for the build", "requests_per_minute": 5})
+    connection.close()
+
+
+class TestPageInBrowser:
+    def test_reads_light_dark_wide_and_on_a_phone(self, site: Site) -> None:
+        admin = make.make_user("ada", is_staff=True, is_superuser=True)
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(act, admin).result()
+        check_page(site, "/account/acts/", user=admin)
