@@ -43,6 +43,8 @@ def furnish(place: Place) -> Furnished:
     Machine.objects.filter(name=MACHINE).update(meters=[meter])
     make_many_answers(ANSWERS)
     Study.objects.filter(name="many").update(state=Study.State.FINISHED)
+    elsewhere = Deployment.objects.active().exclude(server__machine__name=MACHINE)
+    elsewhere.update(state=Deployment.State.RETIRED)  # of those answers; no server is there that could be asked
     study = create_study(
         name=_STUDY,
         machine=Machine.objects.get(name=MACHINE),
