@@ -6,6 +6,7 @@ from django.test import Client
 from playwright.sync_api import expect
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from greenllm.embedded.supervisor import Supervisor
 from router.models import Conversation, GatewayRequest
 from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.slow
 
 PAGE = "/account/forget/"
 _JOB = "router.erasing_jobs.drop_forgotten_vectors"
+
+
+@pytest.fixture(autouse=True)
+def no_job_waits(services: Supervisor) -> None:
+    """Begin with an empty queue: Valkey keeps what other tests of the same process put there."""
+    django_rq.get_queue("default").empty()
 
 
 def waiting_jobs() -> list[str]:

@@ -411,7 +411,7 @@ class TestFilter:
         assert '<option value="full">' in page
         assert '<option value="empty">' not in page
 
-    @pytest.mark.parametrize("query", ["study=nope", "category=nope", "study=a%00b"])
+    @pytest.mark.parametrize("query", ["study=nope", "category=nope"])
     def test_says_what_does_not_exist_and_shows_all(self, client: Client, ada: User, query: str) -> None:
         make_answers(1)
         page = page_of(client.get(f"/label/?{query}"))
