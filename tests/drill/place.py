@@ -47,7 +47,8 @@ class Place:
         self.env |= {
             "GREENLLM_MACHINE": MACHINE,
             "GREENLLM_DATABASE_POOL": "20",
-            "GREENLLM_FIRST_TOKEN_TIMEOUT_S": "10",  # a server that hangs is given up soon
+            "GREENLLM_FIRST_TOKEN_TIMEOUT_S": "10",  # a server that hangs is given up soon,
+            "GREENLLM_GENERATION_TIMEOUT_S": "20",  # also while a study has it load a model
             "GREENLLM_MEASURE_EVERY": "0",
             "OLLAMA_HOST": f"http://127.0.0.1:{self.llm_port}",
             "PYTHONWARNINGS": "ignore",
