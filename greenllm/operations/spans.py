@@ -11,6 +11,8 @@ _LENGTHS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelt
 _LONGEST = timedelta(days=400)
 _BY_HOUR = timedelta(hours=49)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_YEARS = range(1971, 9999)  # the time before, and the day after, are times too
+_MOST_DIGITS = 18  # of the number of a model; Postgres knows none with more
 
 
 class UnusableSpan(ValueError):
@@ -74,7 +76,7 @@ def asked_in(query: Mapping[str, str], *, now: datetime) -> Asked:
     group, baseline = query.get("group", "model"), query.get("baseline", STRONG)
     if group not in GROUPS:
         raise UnusableSpan(f"Group by one of {', '.join(GROUPS)}.")
-    if baseline not in {STRONG, LARGEST} and not baseline.isdecimal():
+    if baseline not in {STRONG, LARGEST} and not (baseline.isdecimal() and len(baseline) <= _MOST_DIGITS):
         raise UnusableSpan("Choose a baseline from the list.")
     begins, ends = query.get("from", "").strip(), query.get("to", "").strip()
     usual = usual_span(query.get("span", "7d"), now=now)
@@ -99,6 +101,9 @@ def usual_span(name: str, *, now: datetime) -> Span:
 
 def _day(field: str, text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
         raise UnusableSpan(f"{field}: write a day as year-month-day, such as 2026-01-31.") from error
+    if day.year not in _YEARS:
+        raise UnusableSpan(f"{field}: choose a year from {_YEARS[0]} to {_YEARS[-1]}.")
+    return day

@@ -33,6 +33,9 @@ class TestAskedIn:
             ({"span": "3y"}, "Choose a time"),
             ({"group": "key"}, "Group by one of"),
             ({"baseline": "1; drop"}, "baseline from the list"),
+            ({"baseline": "9" * 4301}, "baseline from the list"),
+            ({"from": "9999-12-01", "to": "9999-12-31"}, "From: choose a year from 1971 to 9998"),
+            ({"from": "0001-01-01", "to": "0001-01-02", "compare": "before"}, "From: choose a year"),
         ],
     )
     def test_names_what_is_wrong(self, query: dict[str, str], told: str) -> None:
