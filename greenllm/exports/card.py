@@ -36,7 +36,7 @@ def dataset_card(facts: CardFacts, tables: Sequence[CardTable]) -> str:
     size = next((word for limit, word in _SIZES if tables[0].row_count < limit), _LARGEST)
     lines = [
         "---",
-        f"pretty_name: {json.dumps(facts.title or facts.study)}",
+        f"pretty_name: {json.dumps(facts.title or facts.study, ensure_ascii=False)}",
         "license: other",
         "license_name: see-below",
         "task_categories:",

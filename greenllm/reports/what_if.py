@@ -56,14 +56,15 @@ class Field:
 def asked_for(given: Mapping[str, str], stored: Assumptions) -> tuple[Assumptions, list[Field]]:
     """Return the assumptions that a reader asked for, those of the study where nothing is asked or it is no number."""
     fields, values = [], {}
-    for name, (least, most, step) in BOUNDS.items():
+    for name, (low, high, step) in BOUNDS.items():
         before = float(getattr(stored, name))
+        least, most = min(low, before), max(high, before)  # what the study itself has may be asked for
         text = given.get(name, "").strip()
         found = _number(text) if text else before
         is_right = found is not None and least <= found <= most if text else True
         error = "" if is_right else f"{_NAMES[name]}: {text!r} is no number from {least:g} to {most:g}."
         values[name] = found if is_right and found is not None else before
-        fields.append(Field(name, _NAMES[name], text or f"{before:g}", least, max(most, before), step, error))
+        fields.append(Field(name, _NAMES[name], text or f"{before:g}", least, most, step, error))
     return Assumptions(**values), fields
 
 

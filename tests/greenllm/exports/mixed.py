@@ -13,7 +13,7 @@ def make_mixed_study(name: str = "mixed", *, quality: str = "measured", answer_c
     study = make.make_study(
         name,
         state="finished",
-        title='Mixed: "quotes"\nand lines',
+        title='Mixed: "quotes"\nand lines 🌱',
         machine_snapshot={
             "zone": "DE", "cpu_model": "EPYC", "cpu_count": 2, "memory_bytes": 32 * 1024**3, "resource_share": 1.0,
         },

@@ -75,7 +75,7 @@ class TestDataset:
     def test_has_a_card_that_the_hub_can_read(self, study: Study, tmp_path: Path) -> None:
         written(study, "huggingface", tmp_path / "out")
         _, head, body = (tmp_path / "out" / "README.md").read_text(encoding="utf8").split("---\n", 2)
-        assert f"pretty_name: {json.dumps(study.title)}" in head
+        assert f"pretty_name: {json.dumps(study.title, ensure_ascii=False)}" in head
         paths = [line.split(": ", 1)[1] for line in head.splitlines() if "data_files" in line]
         assert [json.loads(path) for path in paths] == [
             "data/responses.parquet", "data/prompts.parquet", "data/labels.parquet", "data/energy.parquet",
