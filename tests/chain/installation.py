@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.environment import ROOT, test_environment, use_prepared_models
+from tests.processes import processes_of
 
 
 @dataclass
@@ -79,15 +80,7 @@ class Installation:
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that belongs to this installation, found by its environment."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                is_ours = process.environ().get("GREENLLM_VAR") == str(self.var_dir)
-                if is_ours and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-                continue
-        return found
+        return processes_of(self.var_dir)
 
     def process_with(self, *words: str) -> psutil.Process:
         """Return the one process whose command line has all the words."""

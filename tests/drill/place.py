@@ -18,6 +18,7 @@ from greenllm.embedded.addresses import EmbeddedLayout
 from greenllm.embedded.service import ServiceState
 from greenllm.embedded.state import ServiceRecord, read_state
 from tests.environment import ROOT, free_port, test_environment
+from tests.processes import processes_of
 
 MACHINE = "drill"
 TMPFS_BYTES = 3 << 30  # what may be used at most, and the services want 2 GiB free; in fact it holds a few hundred MB
@@ -173,15 +174,7 @@ class Place:
 
     def leftovers(self) -> list[psutil.Process]:
         """Return every living process of this installation, found by its environment."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                is_ours = process.environ().get("GREENLLM_VAR") == str(self.var_dir)
-                if is_ours and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return processes_of(self.var_dir)
 
     def _is_ready(self, name: str) -> bool:
         up = self.running.get("up")
