@@ -205,12 +205,17 @@ def robust_coefficients(columns: Floats, target: Floats) -> Floats:
 
 
 def load_duration_s(waits_s: Sequence[float]) -> float | None:
-    """Return how long a model takes to load (s): the median of the waits that were loads, None where none was.
+    """Return how long a model takes to load (s): the median of the waits that were loads, None where none was."""
+    loads = load_waits_s(waits_s)
+    return median(loads) if loads else None
+
+
+def load_waits_s(waits_s: Sequence[float]) -> list[float]:
+    """Return the waits (s) that were loads.
 
     A server answers within milliseconds that a model is in memory already, and a study waits before each response.
     """
-    loads = [wait for wait in waits_s if wait >= LEAST_LOAD_S]
-    return median(loads) if loads else None
+    return [wait for wait in waits_s if wait >= LEAST_LOAD_S]
 
 
 def mean_power_w(powers: Sequence[tuple[float, float]]) -> float | None:

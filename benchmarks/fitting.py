@@ -9,7 +9,15 @@ from django.db.models import F
 from django.db.models.functions import Length
 
 from benchmarks.energy import integrate
-from benchmarks.energy_fit import Answered, LengthFit, TooFewAnswers, fit_lengths, load_duration_s, mean_power_w
+from benchmarks.energy_fit import (
+    Answered,
+    LengthFit,
+    TooFewAnswers,
+    fit_lengths,
+    load_duration_s,
+    load_waits_s,
+    mean_power_w,
+)
 from benchmarks.models import (
     ChannelReading,
     Deployment,
@@ -72,7 +80,7 @@ def fit_energy(*, deployment: Deployment, now: datetime) -> EnergyFit:
         deployment=deployment,
         fitted_at=now,
         quality=answers[0].quality,
-        load_count=sum(wait >= (load_s or 0.0) for wait in waits) if load_s else 0,
+        load_count=len(load_waits_s(waits)),
         load_duration_s=load_s,
         load_energy_j=load_s * power_w if load_s and power_w else None,
         **_columns(found),

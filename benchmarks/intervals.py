@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.spread import t_quantile_975
+
 _Z_95 = 1.959963984540054  # 0.975 quantile of the standard normal distribution
 _RESAMPLES = 2000
 LARGEST_BOOTSTRAP = 5000  # values; 2000 resamples of more would take hundreds of megabytes
@@ -42,8 +44,8 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
     """Return a mean with its percentile bootstrap interval; None where there is no value.
 
     The resampling is seeded, so the same values always give the same interval. With a single value the
-    interval is that value: no spread is known, which `n` tells. Of more than 5,000 values the interval is the
-    normal one, mean and 1.96 standard errors, which the bootstrap of so many comes to.
+    interval is that value: no spread is known, which `n` tells. Of more than 5,000 values the interval is
+    Student's, mean and 1.96 standard errors, which the bootstrap of so many comes to.
     """
     if not values:
         return None
@@ -51,7 +53,7 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
     if data.size == 1:
         return Interval(float(data[0]), float(data[0]), float(data[0]), 1)
     if data.size > LARGEST_BOOTSTRAP:
-        return _normal(float(data.mean()), float(data.var(ddof=1)), int(data.size))
+        return _student(float(data.mean()), float(data.var(ddof=1)), int(data.size))
     picks = np.random.default_rng(seed).integers(0, data.size, size=(_RESAMPLES, data.size))
     means = data[picks].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -59,7 +61,7 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
 
 
 def mean_interval_of_sums(n: int, total: float, squared_deviations: float) -> Interval | None:
-    """Return a mean with its normal interval from sums: for so many values that nobody wants to read them all.
+    """Return a mean with Student's interval from sums: for so many values that nobody wants to read them all.
 
     Args:
         squared_deviations: the sum of the squared distances from the mean.
@@ -68,9 +70,9 @@ def mean_interval_of_sums(n: int, total: float, squared_deviations: float) -> In
         return None
     if n == 1:
         return Interval(total, total, total, 1)
-    return _normal(total / n, squared_deviations / (n - 1), n)
+    return _student(total / n, squared_deviations / (n - 1), n)
 
 
-def _normal(mean: float, variance: float, n: int) -> Interval:
-    half = _Z_95 * math.sqrt(variance / n)
+def _student(mean: float, variance: float, n: int) -> Interval:
+    half = t_quantile_975(n - 1) * math.sqrt(variance / n)
     return Interval(mean, mean - half, mean + half, n)

@@ -51,7 +51,7 @@ class Masses:
 
     @cached_property
     def mean(self) -> Interval | None:
-        """Return their mean with its interval: bootstrap of values, normal of sums."""
+        """Return their mean with its interval: bootstrap of values, Student's of sums."""
         if self.values is not None:
             return mean_interval(self.values)
         if not self.n:

@@ -132,7 +132,7 @@ def studies_to_show() -> list[Study]:
 def study_tables(study: Study) -> StudyTables:
     """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries.
 
-    Those of more than 5,000 answers are made of what is counted of them, with normal intervals of means.
+    Those of more than 5,000 answers are made of what is counted of them, with Student's intervals of means.
     """
     if finished_count(_training_tallies(study)) > LARGEST_BOOTSTRAP:
         return _tables(study, counted_cells(study))

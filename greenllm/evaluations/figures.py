@@ -48,7 +48,7 @@ def pareto_chart(
     return Chart(
         id="evaluation-pareto",
         title=f"Accuracy (%) against cost ({unit} per prompt), with 95 % intervals",
-        description=f"Up and to the left is better. {listed}.",
+        description=f"Up and to the left is better. {listed}.{_costless(points)}",
         figure={
             "data": traces,
             "layout": {
@@ -132,12 +132,18 @@ def steadiness_chart(found: Mapping[str, Mapping[str, float]]) -> Chart:
 
 def _ticks(costs: Sequence[float]) -> dict[str, Any]:
     """Return marks at 1, 2 and 5 times the powers of ten, closer where costs are; the axis itself writes 2 for 20."""
-    if not costs:
+    drawn = [cost for cost in costs if cost > 0]  # the axis has no place for others; the table has them
+    if not drawn:
         return {}
-    first, latest = floor(log10(min(costs))), ceil(log10(max(costs)))
-    steps = (1, 2, 5) if max(costs) > _WIDE * min(costs) else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    first, latest = floor(log10(min(drawn))), ceil(log10(max(drawn)))
+    steps = (1, 2, 5) if max(drawn) > _WIDE * min(drawn) else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     values = [step * 10.0**power for power in range(first, latest + 1) for step in steps]
     return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
+
+
+def _costless(points: Sequence[Point]) -> str:
+    names = ", ".join(one.title for one in points if one.cost <= 0)
+    return f" A logarithmic axis has no place for what costs nothing: {names}." if names else ""
 
 
 def _colour(number: int) -> str:

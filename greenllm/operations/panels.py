@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenllm.charts import Chart
-from greenllm.dashboards.sheets import Sheet, Value
+from greenllm.dashboards.sheets import Sheet, Value, joined
 from greenllm.operations import figures
 from greenllm.operations.calibration import by_step, calibrations, carbon_calibrations
 from greenllm.operations.reading import (
@@ -113,13 +113,17 @@ def carbon(look: Look) -> Panel:
     )
     rows = tuple(
         (_time(one.at, look.span),
-         _mass(sum(one.gco2e.values()), sum(one.counts.values())),
-         *(_mass(one.gco2e.get(name), one.counts.get(name, 0)) for name in groups))
+         _mass(sum(one.gco2e.values()), sum(one.counts.values()), one.all_qualities),
+         *(_mass(one.mass_g(name), one.counts.get(name, 0), _qualities(one, name)) for name in groups))
         for one in points
     )  # fmt: skip
     sheet = Sheet(
-        ("begins_at", GROUPS[look.asked.group].lower(), "predicted_gco2e", "n"),
-        tuple((_iso(one.at), name, one.gco2e[name], one.counts[name]) for one in points for name in sorted(one.gco2e)),
+        ("begins_at", GROUPS[look.asked.group].lower(), "predicted_gco2e", "n", "quality"),
+        tuple(
+            (_iso(one.at), name, one.mass_g(name), one.counts[name], joined(_qualities(one, name)))
+            for one in points
+            for name in sorted(one.gco2e)
+        ),
     )
     chart = Chart("carbon", "Predicted carbon over time, mgCO2e", f"Stacked bars of {len(points)} steps.", drawn)
     return Panel(
@@ -140,7 +144,7 @@ def saved(look: Look) -> Panel:
         [one.saving.baseline_gco2e for one in points],
     )
     sheet = Sheet(
-        ("begins_at", "n", "chosen_gco2e", "baseline_gco2e", "saved_gco2e", "saved_share"),
+        ("begins_at", "n", "chosen_gco2e", "baseline_gco2e", "saved_gco2e", "saved_share", "quality"),
         tuple(_saving_values(one) for one in points),
     )
     chart = Chart("saving", "Chosen models beside the baseline, mgCO2e", f"Two lines over {len(points)} steps.", drawn)
@@ -173,9 +177,9 @@ def latency(look: Look) -> Panel:
     chart = Chart("latency", "How long each part takes", "Two bars for each part; see the table.", drawn)
     return Panel(
         "latency", "Latency",
-        "Measured by the endpoint itself; percentiles come from logarithmic buckets and are within "
-        "a tenth. What the whole request takes beyond deciding and the server is waiting for the server's turn and the "
-        "endpoint's own work.", chart if found else None,
+        "Measured by the endpoint itself; percentiles come from logarithmic buckets and are off by "
+        "less than a tenth. What the whole request takes beyond deciding and the server is waiting for the server's "
+        "turn and the endpoint's own work.", chart if found else None,
         ("Part", "Mean (ms)", "Median (ms)", "95th percentile (ms)"), rows, sheet,
         "No request of this time was answered.",
     )  # fmt: skip
@@ -269,9 +273,16 @@ def _largest_first(points: Sequence[CarbonPoint]) -> list[str]:
     return sorted(found, key=lambda name: (-sum(one.gco2e.get(name, 0.0) for one in points), name))
 
 
+def _qualities(point: CarbonPoint, name: str) -> tuple[str, ...]:
+    return tuple(sorted(point.qualities.get(name, ()))) or ("missing",)
+
+
 def _saving_values(one: SavingPoint) -> tuple[Value, ...]:
     saving = one.saving
-    return (_iso(one.at), saving.n, saving.chosen_gco2e, saving.baseline_gco2e, saving.saved_gco2e, saving.share)
+    return (
+        _iso(one.at), saving.n, saving.chosen_gco2e, saving.baseline_gco2e, saving.saved_gco2e, saving.share,
+        joined(saving.qualities),
+    )  # fmt: skip
 
 
 def _saving_row(one: SavingPoint, span: Span) -> tuple[Shown, ...]:
@@ -280,7 +291,7 @@ def _saving_row(one: SavingPoint, span: Span) -> tuple[Shown, ...]:
         _time(one.at, span, f"n = {saving.n:,}"),
         Shown(milligrams(saving.chosen_gco2e), value=saving.chosen_gco2e),
         Shown(milligrams(saving.baseline_gco2e), value=saving.baseline_gco2e),
-        Shown(milligrams(saving.saved_gco2e), value=saving.saved_gco2e),
+        Shown(milligrams(saving.saved_gco2e), value=saving.saved_gco2e, qualities=saving.qualities),
         Shown(percent(saving.share), value=saving.share),
     )
 
@@ -292,8 +303,10 @@ def _share(count: int, total: int) -> Shown:
     return Shown(percent(count / total), f"{count:,}", heat, count / total)
 
 
-def _mass(mass_g: float | None, n: int) -> Shown:
-    return Shown(milligrams(mass_g), f"n = {n:,}", value=mass_g) if n and mass_g is not None else Shown(NONE, "n = 0")
+def _mass(mass_g: float | None, n: int, qualities: tuple[str, ...]) -> Shown:
+    if not n or mass_g is None:
+        return Shown(NONE, "n = 0")
+    return Shown(milligrams(mass_g), f"n = {n:,}", value=mass_g, qualities=qualities)
 
 
 def _ms(duration_ms: float | None) -> str:

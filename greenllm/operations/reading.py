@@ -1,7 +1,7 @@
 """What the operations page reads: sums over the rollups of hours, and nothing of the requests themselves."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.db.models import DateTimeField, F, Func, Q, QuerySet, Sum, Value
 
 from benchmarks.models import Category, Deployment
-from greenllm.operations.latencies import Latency, latency_of
+from greenllm.operations.latencies import Bucket, Latency, latency_of
 from greenllm.operations.spans import LARGEST, STRONG, Asked, Span
 from router.models import (
     AlternativeHour,
@@ -25,6 +25,7 @@ from router.models.hours import Hour
 
 Row = TypeVar("Row", bound=Hour)
 _NOT_ROUTED = (RoutingDecision.Reason.PINNED.value,)
+_NO_DURATION = Bucket(0, 0.0)
 UNKNOWN_CATEGORY = "no category"
 
 
@@ -55,6 +56,7 @@ class Traffic:
     replaced_count: int
     output_token_count: int
     output_counted: int
+    cache_saved_count: int
     cache_saved_gco2e: float
     predicted_gco2e: float
     carbon_count: int
@@ -73,6 +75,7 @@ class Saving:
     n: int
     chosen_gco2e: float
     baseline_gco2e: float
+    qualities: tuple[str, ...] = ()
 
     @property
     def saved_gco2e(self) -> float:
@@ -87,11 +90,21 @@ class Saving:
 
 @dataclass
 class CarbonPoint:
-    """One step of time: n and predicted gCO2e of each group."""
+    """One step of time: n, predicted gCO2e and how that came about of each group, whose n is 0 where it is missing."""
 
     at: datetime
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     gco2e: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    qualities: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def mass_g(self, name: str) -> float | None:
+        """Return the predicted gCO2e of a group; None where none of its decisions had one."""
+        return self.gco2e[name] if self.counts.get(name) else None
+
+    @property
+    def all_qualities(self) -> tuple[str, ...]:
+        """Return how the energies of all groups came about."""
+        return tuple(sorted(set().union(*self.qualities.values())))
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,7 @@ def traffic(span: Span) -> Traffic:
         cached=_sum("request_count", ~Q(cache_hit="")),
         background=_sum("request_count", is_background=True),
         replaced=_sum("request_count", is_replacement=True),
+        cache_saved_count=_sum("cache_saved_count"),
         cache_saved=_sum("cache_saved_gco2e"),
     )
     tokens = _within(AttemptHour.objects.all(), span).aggregate(
@@ -137,6 +151,7 @@ def traffic(span: Span) -> Traffic:
         replaced_count=requests["replaced"] or 0,
         output_token_count=tokens["output"] or 0,
         output_counted=tokens["counted"] or 0,
+        cache_saved_count=requests["cache_saved_count"] or 0,
         cache_saved_gco2e=float(requests["cache_saved"] or 0),
         predicted_gco2e=float(sum(row[2] for row in rows)),
         carbon_count=sum(row[1] for row in rows),
@@ -157,44 +172,51 @@ def routed_shares(span: Span, known: Names) -> dict[tuple[str, str], int]:
 def carbon_over_time(asked: Asked, span: Span, known: Names) -> list[CarbonPoint]:
     """Return the predicted gCO2e of what was chosen, step by step, parted as asked for."""
     column = {"model": "chosen_id", "category": "category_id"}.get(asked.group, asked.group)
-    rows = _stepped(_live(span), span).values_list("step", column)
+    rows = _stepped(_live(span), span).values_list("step", column, "quality")
     points: dict[datetime, CarbonPoint] = {}
-    for at, value, n, gco2e in rows.annotate(n=Sum("predicted_count"), g=Sum("predicted_gco2e")).order_by("step"):
+    sums = rows.annotate(n=Sum("predicted_count"), g=Sum("predicted_gco2e"))
+    for at, value, quality, n, gco2e in sums.order_by("step"):
         name = _group_name(asked.group, value, known)
         point = points.setdefault(at, CarbonPoint(at))
         point.counts[name] += n
         point.gco2e[name] += float(gco2e)
+        if n:
+            point.qualities[name].add(quality)
     return [points[at] for at in sorted(points)]
 
 
 def saving_over_time(baseline: str, span: Span) -> list[SavingPoint]:
     """Return what was saved against a baseline, step by step."""
-    found = _stepped(_against(baseline, span), span).values_list("step")
+    found = _stepped(_against(baseline, span), span).values_list("step", "quality")
     sums = found.annotate(n=Sum("decision_count"), chosen=Sum("chosen_gco2e"), other=Sum("alternative_gco2e"))
-    return [
-        SavingPoint(at, Saving(n, float(chosen), float(other))) for at, n, chosen, other in sums.order_by("step") if n
-    ]
+    steps: dict[datetime, list[Saving]] = defaultdict(list)
+    for at, quality, n, chosen, other in sums.order_by("step", "quality"):
+        if n:
+            steps[at].append(Saving(n, float(chosen), float(other), (quality,)))
+    return [SavingPoint(at, _together(savings)) for at, savings in steps.items()]
 
 
 def total_saving(points: list[SavingPoint]) -> Saving:
     """Return what was saved in all."""
-    savings = [one.saving for one in points]
+    return _together([one.saving for one in points])
+
+
+def _together(savings: Sequence[Saving]) -> Saving:
     return Saving(
         sum(one.n for one in savings),
         sum(one.chosen_gco2e for one in savings),
         sum(one.baseline_gco2e for one in savings),
+        tuple(sorted({quality for one in savings for quality in one.qualities})),
     )
 
 
 def latencies(span: Span) -> list[Latency]:
     """Return how long each part of answering took, in the order in which they come; at most two queries."""
-    counts: dict[str, Counter[int]] = defaultdict(Counter)
-    totals: dict[str, Decimal] = defaultdict(Decimal)
+    found: dict[str, dict[int, Bucket]] = defaultdict(dict)
     for part, bucket, n, total in _latency_sums(span):
-        counts[part][bucket] += n
-        totals[part] += total
+        found[part][bucket] = found[part].get(bucket, _NO_DURATION) + Bucket(n, float(total))
     parts = ("decision", "first_token", "upstream", "total")
-    return [latency_of(part, counts[part], float(totals[part])) for part in parts]
+    return [latency_of(part, found[part]) for part in parts]
 
 
 def _latency_sums(span: Span) -> Iterator[tuple[str, int, int, Decimal]]:

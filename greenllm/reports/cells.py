@@ -38,6 +38,7 @@ class ReportCell:
     qualities: tuple[str, ...]
     sources: tuple[str, ...]
     products: Mapping[str, Products]
+    untimed_count: int = 0  # answers with an energy whose time nobody told: nothing is known of their embodied part
 
     @cached_property
     def accuracy(self) -> Interval | None:
@@ -83,6 +84,7 @@ def pooled(category: str, model: str, cells: Iterable[ReportCell]) -> ReportCell
             name: reduce(add, (one.products[name] for one in found), empty(names))
             for name, names in POPULATIONS.items()
         },
+        untimed_count=sum(one.untimed_count for one in found),
     )
 
 

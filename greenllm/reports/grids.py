@@ -95,7 +95,7 @@ def _flat(cell: Cell) -> FlatRow:
         return (cell.text or None, None, None, None, None, None, None, None)
     return (
         found.value, found.low, found.high, found.unit.value, found.n, found.of, " ".join(found.qualities),
-        found.why or None,
+        (found.why or None) if found.value is None else None,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ _FIGURES = {
     "sci": "measurement.sci_gco2e",
     "energy": "measurement.energy_j",
     "net": "measurement.net_energy_j",
+    # energies without a time count as such; what a what-if makes of them `ReportCell.untimed_count` tells
     "time": "coalesce(measurement.time_reserved_s, 0) * coalesce(measurement.resource_share, 1)",
     "tokens": "nullif(response.output_token_count, 0)::float8",
     "right": "decided.is_correct::int",
@@ -59,6 +60,7 @@ _BASIS = (
 )  # fmt: skip
 _COUNTS = """
 count(*), count(decided.is_correct), count(*) FILTER (WHERE decided.is_correct),
+count(*) FILTER (WHERE measurement.energy_j IS NOT NULL AND measurement.time_reserved_s IS NULL),
 array_agg(DISTINCT coalesce(measurement.quality, 'missing')),
 coalesce(array_agg(DISTINCT decided.source) FILTER (WHERE decided.is_correct IS NOT NULL), '{}')
 """
@@ -134,13 +136,13 @@ def _report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
     selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING}"
     rows = _rows(f"{selected} GROUP BY 1, 2 ORDER BY 1, 2", study)
     found = {}
-    for category, model, answers, judged, right, qualities, sources, *values in rows:
+    for category, model, answers, judged, right, untimed, qualities, sources, *values in rows:
         products: dict[str, Products] = {}
         rest: Sequence[Any] = values
         for name in names:
             products[name], rest = _taken(rest, len(POPULATIONS[name]))
         found[category, model] = ReportCell(
-            category, model, answers, judged, right, tuple(qualities), tuple(sources), products
+            category, model, answers, judged, right, tuple(qualities), tuple(sources), products, untimed
         )
     return found
 

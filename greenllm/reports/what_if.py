@@ -20,6 +20,8 @@ from greenllm.reports.tables import ALL, NO_ENERGY, NO_RIGHT, NO_TOKENS, StudyCe
 BOUNDS: dict[str, tuple[float, float, float]] = {
     "intensity": (0.0, 1500.0, 1.0), "lifespan": (0.5, 15.0, 0.5), "embodied": (0.0, 5000.0, 0.1),
 }  # fmt: skip
+NO_EMISSIONS = "no emissions under these assumptions"
+NO_TIME = "answers have an energy and no time"
 _NAMES = {
     "intensity": "Carbon intensity (gCO2e/kWh)", "lifespan": "Lifespan (years)", "embodied": "Embodied total (kgCO2e)",
 }  # fmt: skip
@@ -102,17 +104,18 @@ def what_if_data(cells: StudyCells, assumed: Assumptions) -> dict[str, Any]:
     rows = [*cells.totals.values(), *([cells.total] if len(cells.totals) > 1 else [])]
     for row, cell in enumerate(rows):
         for column, (how, population, per) in enumerate(_COLUMNS):
-            figures[f"what-if-{row}-{column}"] = _data(how, cell.products[population], per)
+            figures[f"what-if-{row}-{column}"] = _data(how, _timed(cell, population), per)
     for row, category in enumerate(cells.categories):
         for column, model in enumerate(cells.answered):
             if (found := cells.cells.get((category, model))) is not None:
-                figures[f"what-if-table-3-{row}-{column}"] = _data("mean", found.products["energy_of_right"], 1.0)
+                figures[f"what-if-table-3-{row}-{column}"] = _data("mean", _timed(found, "energy_of_right"), 1.0)
     joule, second = Assumptions(1.0, 1.0, 1.0).weights
     return {
         "figures": figures,
         "milligrams": MILLIGRAMS_PER_GRAM,
         "perJoule": joule,  # of one gCO2e/kWh
         "perSecond": second,  # of one kgCO2e over one year
+        "noEmissions": NO_EMISSIONS,
         "assumed": {name: getattr(assumed, name) for name in BOUNDS},
     }
 
@@ -125,35 +128,42 @@ _COLUMNS: tuple[tuple[str, str, float], ...] = (
 
 def _row(cell: ReportCell, assumed: Assumptions) -> tuple[Cell, ...]:
     joule, second = assumed.weights
-    energy, tokens, judged = (cell.products[name] for name in ("energy", "energy_tokens", "energy_judged"))
+    energy, tokens, judged = (_timed(cell, name) for name in ("energy", "energy_tokens", "energy_judged"))
     total, embodied = energy.total((joule, second)), energy.total((0.0, second))
     share = None if total is None or embodied is None or not total else embodied / total
 
     of_tokens = tokens.ratio((joule, second, 0.0), (0.0, 0.0, 1.0), per=float(TOKENS))
     of_right = judged.ratio((joule, second, 0.0), (0.0, 0.0, 1.0))
+    lacking = NO_TIME if cell.untimed_count else NO_ENERGY
     return (
-        _interval(cell, energy.mean((joule, second)), NO_ENERGY),
-        _plain(cell, share, Unit.SHARE),
-        _interval(cell, of_tokens, NO_TOKENS if energy.n else NO_ENERGY),
-        _interval(cell, of_right, NO_RIGHT if energy.n else NO_ENERGY),
-        _plain(cell, total, Unit.SCI),
+        _interval(cell, energy.mean((joule, second)), lacking),
+        _plain(cell, energy.n, share, Unit.SHARE, NO_EMISSIONS if energy.n else lacking),
+        _interval(cell, of_tokens, NO_TOKENS if energy.n else lacking),
+        _interval(cell, of_right, NO_RIGHT if energy.n else lacking),
+        _plain(cell, energy.n, total, Unit.SCI, lacking),
     )
+
+
+def _timed(cell: ReportCell, population: str) -> Products:
+    """Return what answers add up to, of none where an energy has no time: its embodied emissions are not known."""
+    found = cell.products[population]
+    return Products.of([], width=len(found.sums)) if cell.untimed_count else found
 
 
 def _interval(cell: ReportCell, made: Interval | None, why: str) -> Cell:
     return Cell(Figure.of_interval(made, Unit.SCI, of=cell.answer_count, qualities=cell.qualities, why=why))
 
 
-def _plain(cell: ReportCell, value: float | None, unit: Unit) -> Cell:
-    n = cell.products["energy"].n
-    return Cell(Figure(value, unit, n, cell.answer_count, qualities=cell.qualities, why=NO_ENERGY))
+def _plain(cell: ReportCell, n: int, value: float | None, unit: Unit, why: str) -> Cell:
+    return Cell(Figure(value, unit, n, cell.answer_count, qualities=cell.qualities, why=why))
 
 
 def _of_right(cell: ReportCell | None, assumed: Assumptions) -> Cell:
     if cell is None:
         return Cell()
-    interval = cell.products["energy_of_right"].mean(assumed.weights)
-    return Cell(Figure.of_interval(interval, Unit.SCI, of=cell.correct_count, qualities=cell.qualities, why=NO_RIGHT))
+    interval = _timed(cell, "energy_of_right").mean(assumed.weights)
+    why = NO_TIME if cell.untimed_count else NO_RIGHT
+    return Cell(Figure.of_interval(interval, Unit.SCI, of=cell.correct_count, qualities=cell.qualities, why=why))
 
 
 def _data(how: str, found: Products, per: float) -> dict[str, Any]:

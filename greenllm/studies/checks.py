@@ -64,7 +64,9 @@ def _company(measurement: Measurement) -> Check:
 
 def _repeats(response: Response, measurement: Measurement, *, is_outlier: bool) -> Iterator[Check]:
     repeats = response.study.repeats
-    if repeats < MIN_COUNT_FOR_OUTLIERS:
+    if measurement.energy_j is None:
+        yield Check("Like its repeats", None, "its energy is missing, so there is nothing to hold against the others")
+    elif repeats < MIN_COUNT_FOR_OUTLIERS:
         told = f"{repeats} repeat{'' if repeats == 1 else 's'}; from {MIN_COUNT_FOR_OUTLIERS} on outliers can be told"
         yield Check("Like its repeats", None, told)
     else:

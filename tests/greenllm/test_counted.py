@@ -12,11 +12,16 @@ from tests import factories as make
 
 
 class TestMeanIntervalOfSums:
-    def test_is_mean_and_two_standard_errors(self) -> None:
+    def test_is_mean_and_students_interval(self) -> None:
         found = mean_interval_of_sums(4, 10.0, 5.0)  # 1, 2, 3, 4
         assert found is not None
         assert (found.value, found.n) == (2.5, 4)
-        assert found.high - found.value == pytest.approx(1.959964 * (5 / 3 / 4) ** 0.5)
+        assert found.high - found.value == pytest.approx(3.1824 * (5 / 3 / 4) ** 0.5)
+
+    def test_of_two_is_as_wide_as_so_few_ask(self) -> None:
+        found = mean_interval_of_sums(2, 4.0, 2.0)  # 1, 3: a standard error of 1, a t of 12.7 for one degree of freedom
+        assert found is not None
+        assert found.high == pytest.approx(2.0 + 12.7062)
 
     def test_knows_no_spread_of_one_and_nothing_of_none(self) -> None:
         assert mean_interval_of_sums(0, 0.0, 0.0) is None

@@ -366,6 +366,9 @@ class TestPareto:
         assert chart.figure["layout"]["xaxis"]["ticktext"] == ["1", "2", "5", "10", "20", "50", "100", "200", "500"]
         near = pareto_chart([points[0], Point("c", "c", 50.0, 40.0, 60.0, 3.0)], {}, [], "J")
         assert {"2", "2.5", "3"} <= set(near.figure["layout"]["xaxis"]["ticktext"])
+        free = pareto_chart([*points, Point("free", "free", 50.0, 40.0, 60.0, 0.0)], {}, [], "J")
+        assert free.figure["layout"]["xaxis"]["ticktext"] == chart.figure["layout"]["xaxis"]["ticktext"]
+        assert free.description.endswith("no place for what costs nothing: free.")
         mix, dial, *marks = chart.figure["data"]
         assert (mix["x"][0], mix["x"][-1]) == (2.0, 30.0)
         assert np.interp(16.0, mix["x"], mix["y"]) == pytest.approx(50.0)

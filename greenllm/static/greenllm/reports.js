@@ -115,6 +115,19 @@
     for (const svg of document.querySelectorAll("#what-if-section svg[data-axis]")) drawMarks(svg, found);
   };
 
+  // a share of nothing is no share: the cell says why, as the server's does
+  const showNone = (cell) => {
+    cell.dataset.value = "";
+    cell.querySelector("b").textContent = "\u2013";
+    cell.querySelector("b").classList.add("none");
+    cell.querySelector(".interval").textContent = "";
+    if (cell.querySelector(".why")) return;
+    const why = document.createElement("small");
+    why.className = "why";
+    why.textContent = data.noEmissions;
+    cell.append(why);
+  };
+
   const show = () => {
     const asked = {};
     for (const field of fields) {
@@ -134,7 +147,13 @@
       const cell = document.getElementById(id);
       const found = worked(one, joule, second);
       figures[id] = found;
-      if (!cell || !found) continue;
+      if (!cell || one.n === 0) continue; // without energies a cell stays as it is
+      if (!found) {
+        if (one.how === "share") showNone(cell);
+        continue;
+      }
+      cell.querySelector("b").classList.remove("none");
+      cell.querySelector(".why")?.remove();
       cell.dataset.value = found.value;
       const isShare = one.how === "share";
       const milligrams = (value) => written(value * data.milligrams);

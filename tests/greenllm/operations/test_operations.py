@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import random
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +16,10 @@ from pytest_django.fixtures import Settings
 from greenllm.models import User
 from greenllm.operations import views
 from greenllm.operations.calibration import calibrations
-from greenllm.operations.latencies import latency_of
+from greenllm.operations.latencies import Bucket, latency_of
+from greenllm.operations.panels import panel_sheet
 from greenllm.operations.reading import latencies, names, routed_shares, saving_over_time, total_saving, traffic
-from greenllm.operations.spans import STRONG, Span, usual_span
+from greenllm.operations.spans import STRONG, Asked, Span, usual_span
 from greenllm.operations.standing import budgets
 from greenllm.roles import Role, grant_role
 from greenllm.rollups import check_rollups, fold_rollups
@@ -108,8 +108,11 @@ class TestFigures:
         if is_folded:
             fold_rollups()
         [total] = [one for one in latencies(span) if one.part == "total"]
-        buckets = Counter(math.floor(4 * math.log2(ms)) for ms in took)
-        assert total == latency_of("total", buckets, sum(took))
+        buckets: dict[int, Bucket] = {}
+        for ms in took:
+            place = math.floor(4 * math.log2(ms))
+            buckets[place] = buckets.get(place, Bucket(0, 0.0)) + Bucket(1, ms)
+        assert total == latency_of("total", buckets)
         assert not [one for one in check_rollups() if one.wrong_count]
 
     def test_of_calibration_are_those_of_kept_answers_too(self) -> None:
@@ -129,6 +132,21 @@ class TestFigures:
             [found] = calibrations(usual_span("7d", now=now))
             assert (found.n, found.right_count, found.supposed) == (2, 1, pytest.approx(0.8))
             fold_rollups()
+
+    def test_of_carbon_are_missing_where_no_decision_had_any_and_tell_how_they_came_about(self) -> None:
+        now, small, large = timezone.now(), make.make_deployment("small"), make.make_deployment("large")
+        for chosen, sci, quality in ((small, 0.001, "measured"), (small, 0.002, "simulated"), (large, None, "")):
+            make.make_decision(
+                request=make.make_gateway_request(), chosen=chosen, predicted_sci_gco2e=sci, predicted_quality=quality,
+                baseline=small if sci else None, decided_at=now, reason="dial",
+                candidates=[{"deployment_id": small.pk, "sci_gco2e": sci, "quality": quality}] if sci else [],
+            )  # fmt: skip
+        asked = Asked(usual_span("7d", now=now))
+        carbon = {row[1]: row[2:] for row in panel_sheet("carbon", asked).rows}
+        assert carbon["small"] == (pytest.approx(0.003), 2, "measured simulated")
+        assert carbon["large"] == (None, 0, "missing")
+        [saving] = panel_sheet("saving", asked).rows
+        assert (saving[1], saving[-1]) == (2, "measured simulated")
 
     def test_tell_what_is_left_of_a_budget(self) -> None:
         make_traffic()

@@ -1,8 +1,9 @@
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from greenllm.operations.latencies import latency_of, percentile_ms
+from greenllm.operations.latencies import Bucket, Latency, latency_of, percentile_ms
 from greenllm.operations.spans import Span, UnusableSpan, asked_in
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -61,21 +62,31 @@ class TestWholeDays:
         assert found == (days and Span(*(datetime(2026, 3, one, tzinfo=UTC) for one in days)))
 
 
-class TestLatencyOf:
-    def test_is_within_a_tenth_of_the_true_percentiles(self) -> None:
-        import math
+def of_durations(durations: list[float]) -> Latency:
+    """Return the figures of durations (ms) as the rollups hold them."""
+    buckets: dict[int, Bucket] = {}
+    for ms in durations:
+        bucket = math.floor(4 * math.log2(ms))
+        buckets[bucket] = buckets.get(bucket, Bucket(0, 0.0)) + Bucket(1, ms)
+    return latency_of("total", buckets)
 
-        durations = [1.07**k for k in range(1, 101)]
-        counts: dict[int, int] = {}
-        for ms in durations:
-            bucket = math.floor(4 * math.log2(ms))
-            counts[bucket] = counts.get(bucket, 0) + 1
-        found = latency_of("total", counts, sum(durations))
-        assert found.n == 100
-        assert found.mean_ms == pytest.approx(sum(durations) / 100)
-        assert found.median_ms == pytest.approx(durations[49], rel=0.1)
-        assert found.p95_ms == pytest.approx(durations[94], rel=0.1)
+
+class TestLatencyOf:
+    def test_is_within_a_tenth_of_the_true_percentiles_wherever_they_lie_in_their_bucket(self) -> None:
+        low, high = 2**2.5, 2**2.75 * 0.999
+        spreads = [[1.07**k for k in range(1, 101)], [low] * 99 + [high], [low] + [high] * 99, [low, high] * 50, [high]]
+        for durations in spreads:
+            found, ordered = of_durations(durations), sorted(durations)
+            assert (found.n, found.mean_ms) == (len(ordered), pytest.approx(sum(ordered) / len(ordered)))
+            assert found.median_ms == pytest.approx(ordered[(len(ordered) - 1) // 2], rel=2**0.125 - 1)
+            assert found.p95_ms == pytest.approx(ordered[math.ceil(0.95 * len(ordered)) - 1], rel=2**0.125 - 1)
+
+    def test_of_a_single_duration_is_that(self) -> None:
+        assert of_durations([3.21]).p95_ms == pytest.approx(3.21)
+
+    def test_of_no_duration_at_all_is_next_to_nothing(self) -> None:
+        assert latency_of("total", {-40: Bucket(3, 0.0)}).p95_ms == pytest.approx(2**-10)
 
     def test_knows_nothing_of_nothing(self) -> None:
-        assert latency_of("total", {}, 0.0).median_ms is None
+        assert latency_of("total", {}).median_ms is None
         assert percentile_ms({}, 0.5) is None

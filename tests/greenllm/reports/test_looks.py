@@ -65,6 +65,11 @@ class TestPage:
         assert [len(one["boxes"]) > 8 for one in moved] == [True, True]
         for one, other in zip(moved, expected, strict=True):
             assert one["boxes"] == pytest.approx(other["boxes"], abs=1.0)  # pixels
+        for name in ("intensity", "embodied"):
+            page.locator(f"#what-if-{name}").fill("0")
+        expect(page.locator("#what-if-0-1")).to_contain_text("no emissions")
+        asked = site.open(f"{PAGE}?intensity=0&lifespan=8&embodied=0", user=user, java_script_enabled=False)
+        assert shown(page) == shown(asked)
         page.locator("#what-if-lifespan").fill("0")
         expect(page.locator("#what-if-status")).to_contain_text("from 0.5 to 15")
 

@@ -60,6 +60,11 @@ class TestChecks:
         assert found_in(response)["Like its repeats"] is True
         assert found_in(response, is_outlier=True)["Like its repeats"] is False
 
+    def test_hold_no_missing_energy_against_repeats(self, response: Response) -> None:
+        assert response.measurement is not None
+        response.study.repeats, response.measurement.energy_j = 5, None
+        assert found_in(response)["Like its repeats"] is None
+
     @pytest.mark.parametrize(("reason", "is_fine"), [("length", False), ("", None)])
     def test_tell_how_it_ended(self, response: Response, reason: str, is_fine: bool | None) -> None:
         response.done_reason = reason
