@@ -1,7 +1,7 @@
 """Fit how the energy of each deployment's answers grows with their lengths, from what studies measured."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from benchmarks.energy_fit import (
     load_waits_s,
     mean_power_w,
 )
+from benchmarks.meters.configuration import readings_period_ns
 from benchmarks.models import (
     ChannelReading,
     Deployment,
@@ -140,10 +141,10 @@ def _phases(answers: Sequence[MeasuredAnswer]) -> dict[int, tuple[float | None, 
     traces: dict[int, dict[str, PackedTrace]] = defaultdict(dict)
     for trace in EnergyTrace.objects.filter(measurement__in=placed).order_by("pk"):
         traces[trace.measurement_id][trace.channel] = trace.packed()
-    counted: dict[int, list[str]] = defaultdict(list)
+    counted: dict[int, dict[str, str]] = defaultdict(dict)
     readings = ChannelReading.objects.filter(measurement__in=placed, is_in_boundary=True)
-    for measurement_id, channel in readings.values_list("measurement_id", "channel").order_by("pk"):
-        counted[measurement_id].append(channel)
+    for measurement_id, channel, meter in readings.values_list("measurement_id", "channel", "meter").order_by("pk"):
+        counted[measurement_id][channel] = meter
     return {
         measurement_id: (
             _energy_between(traces[measurement_id], counted[measurement_id], began, turned),
@@ -165,15 +166,21 @@ def _marks(one: MeasuredAnswer) -> tuple[int, int, int] | None:
 
 
 def _energy_between(
-    traces: dict[str, PackedTrace], channels: Iterable[str], start_ns: int, stop_ns: int
+    traces: dict[str, PackedTrace], channels: Mapping[str, str], start_ns: int, stop_ns: int
 ) -> float | None:
-    """Return the energy (J) of the channels of the boundary between two moments, None where they do not show it."""
-    energies = [_channel_energy(traces[name], start_ns, stop_ns) if name in traces else None for name in channels]
+    """Return the energy (J) of the channels of the boundary between two moments, None where they do not show it.
+
+    `channels` have their meters.
+    """
+    energies = [
+        _channel_energy(traces[name], meter, start_ns, stop_ns) if name in traces else None
+        for name, meter in channels.items()
+    ]
     known = [energy for energy in energies if energy is not None]
     return sum(known) if known and len(known) == len(energies) else None
 
 
-def _channel_energy(trace: PackedTrace, start_ns: int, stop_ns: int) -> float | None:
+def _channel_energy(trace: PackedTrace, meter: str, start_ns: int, stop_ns: int) -> float | None:
     try:
         readings = unpack(trace)
     except TraceError:
@@ -181,7 +188,7 @@ def _channel_energy(trace: PackedTrace, start_ns: int, stop_ns: int) -> float | 
     inside = sum(start_ns <= one.begins_at_ns and one.at_ns <= stop_ns for one in readings)
     if inside < LEAST_PHASE_SAMPLES:
         return None
-    period_ns = max(trace.period_ns, trace.window_ns)
+    period_ns = readings_period_ns(meter, period_ns=trace.period_ns, window_ns=trace.window_ns)
     return integrate(readings, start_ns, stop_ns, period_ns, quantity=trace.quantity).energy_j
 
 

@@ -51,7 +51,7 @@ class KeyedPage:
 
 def place_in(query: Mapping[str, str]) -> Place:
     """Read where a page begins from an address; no number is none, and a page without a key is the first."""
-    after, before, number = (_number(query.get(name, "")) for name in ("after", "before", "page"))
+    after, before, number = (number_in(query.get(name, "")) for name in ("after", "before", "page"))
     if after is None and before is None:
         return Place()
     return Place(after, None if after is not None else before, max(1, number or 1))
@@ -80,5 +80,6 @@ def keyed_page(rows: QuerySet[Any], *, key: str, place: Place, size: int, count:
     )
 
 
-def _number(text: str) -> int | None:
+def number_in(text: str) -> int | None:
+    """Return the key or the number that a part of an address is; None where it is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_KEY else None

@@ -8,7 +8,7 @@ from datetime import datetime
 from benchmarks.boundary import BoundedEnergy, IntegratedChannel
 from benchmarks.energy import Integration, integrate
 from benchmarks.meters.base import Fact
-from benchmarks.meters.configuration import RENEWAL_MS
+from benchmarks.meters.configuration import readings_period_ns
 from benchmarks.models import ChannelReading, EnergyTrace, Machine, Measurement
 from benchmarks.recording import ChannelRecord, EnergyRecorder, SamplesMissing
 from benchmarks.traces import PackedTrace, pack
@@ -63,7 +63,7 @@ def integrate_observed(seen: Observation) -> list[IntegratedChannel]:
 
 def integrate_channel(record: ChannelRecord, *, start_ns: int, stop_ns: int) -> IntegratedChannel:
     """Return one channel's energy between two marks on the monotonic clock."""
-    renewal_ns = RENEWAL_MS.get(record.meter, 0) * NANOSECONDS_PER_MILLISECOND
+    period_ns = readings_period_ns(record.meter, period_ns=record.period_ns, window_ns=record.channel.window_ns)
     return IntegratedChannel(
         name=record.channel.name,
         meter=record.meter,
@@ -73,8 +73,7 @@ def integrate_channel(record: ChannelRecord, *, start_ns: int, stop_ns: int) -> 
             record.readings,
             start_ns=start_ns,
             stop_ns=stop_ns,
-            # Readings cannot come more often than their windows or the device's renewals, however often it is asked.
-            period_ns=max(record.period_ns, record.channel.window_ns, renewal_ns),
+            period_ns=period_ns,
             quantity=record.channel.quantity,
         ),
         is_shared=record.channel.is_shared,

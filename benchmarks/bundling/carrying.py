@@ -1,19 +1,19 @@
 """Carry a study out of one installation and into another, whole or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from benchmarks.bundling.answers import ACCOMPANYING, ANSWERS, STUDY
 from benchmarks.bundling.archive import Bundle, BundleError, Manifest, Origin, open_bundle, write_bundle
 from benchmarks.bundling.catalogue import CATALOGUE_BEFORE_STUDY, CATALOGUE_OF_STUDY
 from benchmarks.bundling.members import Incoming, Member, Outgoing
 from benchmarks.models import Study
+from benchmarks.one_moment import one_moment
 from benchmarks.study_plan import StudyError, check_name
 
 STUDY_MEMBERS: tuple[Member, ...] = (*CATALOGUE_BEFORE_STUDY, *STUDY, *CATALOGUE_OF_STUDY, *ANSWERS)
@@ -43,7 +43,7 @@ def export_study(
     Raises:
         BundleError: the study runs.
     """
-    with _one_moment():
+    with one_moment():
         study = Study.objects.select_related("machine").get(pk=study.pk)
         if study.state == Study.State.RUNNING:
             raise BundleError(f"The study {study} is running; pause it or wait for its end before exporting it.")
@@ -61,17 +61,6 @@ def export_study(
             members=((member.name, member.write(outgoing)) for member in members),
             on_row=on_row,
         )
-
-
-@contextmanager
-def _one_moment() -> Iterator[None]:
-    """Read everything as it was at one moment, so that no label points to a grade that came later."""
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
 
 
 def _outgoing(study: Study) -> Outgoing:

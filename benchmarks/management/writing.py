@@ -1,9 +1,6 @@
 """Commands that write CSV: to their output, or to a file that is there whole or not at all."""
 
 import csv
-import os
-import signal
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +17,9 @@ def write_csv(
 
     Raises:
         CommandError: the file cannot be written, or a person stopped it.
-        SystemExit: whoever reads the output, such as `head`, has closed it; the status is a shell's for that.
     """
     if path is None:
-        try:
-            _write(columns, rows, output)
-            output.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again as it ends
-            raise SystemExit(128 + signal.SIGPIPE) from None
+        _write(columns, rows, output)
         return None
     unfinished = path.with_name(f"{path.name}.part")
     try:

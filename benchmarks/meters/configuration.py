@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.meters.ring_directory import default_directory
+from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 
 DEFAULT_PERIOD_MS = 99  # not 100: sampling must not run in step with what happens every 10 or 100 ms
 MIN_PERIOD_MS = 10
@@ -15,6 +16,11 @@ USUAL_PERIODS_MS = {"mcp": 30, "rapl": 49, "nvml": 11, "simulated_nvml": 11}
 
 # Read more often than its device renews its values, a channel gives one reading for each renewal.
 RENEWAL_MS = {"nvml": 20, "simulated_nvml": 20}
+
+
+def readings_period_ns(meter: str, *, period_ns: int, window_ns: int) -> int:
+    """Return how often readings can come (ns): not more often than their windows or the device's renewals."""
+    return max(period_ns, window_ns, RENEWAL_MS.get(meter, 0) * NANOSECONDS_PER_MILLISECOND)
 
 
 class ConfigurationError(Exception):

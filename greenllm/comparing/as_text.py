@@ -88,9 +88,15 @@ def own_lines(own: OwnCarbon) -> list[str]:
     if own.lost_attempt_count:
         lines.append(f"{own.lost_attempt_count} failed or lost attempts were not measured: they are not in it.")
     lines.append("Loading the models was not measured: it is not in it.")
-    for what, carbon in (("Idle time", own.idle_gco2e), ("Building the index", own.index_gco2e)):
-        told = "was not measured" if carbon is None else f"emitted {_milligrams(carbon)}, which is counted"
-        lines.append(f"{what} {told}.")
+    for what, n, carbon, qualities in (
+        ("Idle time", own.idle_count, own.idle_gco2e, own.idle_qualities),
+        ("Building the index", 1, own.index_gco2e, own.index_qualities),
+    ):
+        if carbon is None:
+            lines.append(f"{what} was not measured.")
+            continue
+        told = "counted" if own.is_like_answers(qualities) else "not counted: that of the answers is of another quality"
+        lines.append(f"{what} emitted {_milligrams(carbon)} (n = {n}, {', '.join(qualities)}), which is {told}.")
     return lines
 
 

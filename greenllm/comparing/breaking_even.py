@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from benchmarks.intervals import Interval
 from benchmarks.models import Measurement, Response, ResponseAttempt, Study
@@ -23,7 +23,10 @@ class NoBaseline(ValueError):
 
 @dataclass(frozen=True)
 class OwnCarbon:
-    """What a study emitted itself, in gCO2e: its scored answers, and idle and index building where measured."""
+    """What a study emitted itself, in gCO2e: its scored answers, and idle and index building where measured.
+
+    Idle and index building count where their energies are of the same quality as those of the answers.
+    """
 
     answers_gco2e: float
     scored_count: int
@@ -32,11 +35,20 @@ class OwnCarbon:
     qualities: tuple[str, ...]
     idle_gco2e: float | None
     index_gco2e: float | None
+    idle_count: int = 0
+    idle_qualities: tuple[str, ...] = ()
+    index_qualities: tuple[str, ...] = ()
 
     @property
     def total_gco2e(self) -> float:
-        """Return all that is known of it."""
-        return self.answers_gco2e + (self.idle_gco2e or 0.0) + (self.index_gco2e or 0.0)
+        """Return all of it that is known and of one quality."""
+        idle = self.idle_gco2e if self.is_like_answers(self.idle_qualities) else None
+        index = self.index_gco2e if self.is_like_answers(self.index_qualities) else None
+        return self.answers_gco2e + (idle or 0.0) + (index or 0.0)
+
+    def is_like_answers(self, qualities: tuple[str, ...]) -> bool:
+        """Tell whether energies of these qualities may be added to those of the answers."""
+        return qualities == self.qualities
 
 
 @dataclass(frozen=True)
@@ -68,27 +80,32 @@ def own_carbon(*, study: Study) -> OwnCarbon:
     scored = counted.values_list("quality").annotate(n=Sum("sci_count")).filter(n__gt=0).order_by("quality")
     lost = ResponseAttempt.objects.filter(response__study=study, outcome__in=ResponseAttempt.NOT_MEASURED)
     index = PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).select_related("measurement").first()
+    building = index.measurement if index is not None else None
+    idle = _idle(study)
     return OwnCarbon(
         answers_gco2e=float(summed["sci"] or 0),
         scored_count=summed["n"] or 0,
         unscored_count=(tried["n"] or 0) - (tried["scored"] or 0),
         lost_attempt_count=lost.exclude(response__state=Response.State.PENDING).count(),
         qualities=tuple(quality for quality, _ in scored),
-        idle_gco2e=_idle(study),
-        index_gco2e=index.measurement.sci_gco2e if index is not None and index.measurement is not None else None,
+        idle_gco2e=sum(sci for _, _, sci in idle) if idle else None,
+        index_gco2e=building.sci_gco2e if building is not None else None,
+        idle_count=sum(n for _, n, _ in idle),
+        idle_qualities=tuple(quality for quality, _, _ in idle),
+        index_qualities=(building.quality,) if building is not None and building.sci_gco2e is not None else (),
     )
 
 
-def _idle(study: Study) -> float | None:
+def _idle(study: Study) -> list[tuple[str, int, float]]:
+    """Return quality, n and gCO2e of the idle baselines of a study's machine while it ran."""
     if study.started_at is None or study.machine is None:
-        return None
+        return []
     measured = Measurement.objects.scored().filter(
         purpose=Measurement.Purpose.IDLE_BASELINE, machine=study.machine, started_at__gte=study.started_at
     )
     if study.finished_at is not None:
         measured = measured.filter(started_at__lte=study.finished_at)
-    summed: float | None = measured.aggregate(sci=Sum("sci_gco2e"))["sci"]
-    return summed
+    return list(measured.values_list("quality").annotate(n=Count("pk"), sci=Sum("sci_gco2e")).order_by("quality"))
 
 
 def break_even(
@@ -128,7 +145,7 @@ def reckon(
     judged = [(a, r) for a, r in both if a.is_correct is not None and r.is_correct is not None]
     pairs = [(a.sci_gco2e or 0.0, r.sci_gco2e or 0.0) for a, r in measured] if len(qualities) == 1 else []
     saving = difference_interval(pairs)
-    prompts, reason = _repaid(own.total_gco2e, saving, qualities, own.scored_count)
+    prompts, reason = _repaid(own, saving, qualities)
     return BreakEven(
         study=study,
         own=own,
@@ -145,15 +162,20 @@ def reckon(
     )
 
 
-def _repaid(
-    own_gco2e: float, saving: Interval | None, qualities: set[str], scored_count: int
-) -> tuple[Interval | None, str]:
-    if scored_count == 0:
+def _repaid(own: OwnCarbon, saving: Interval | None, qualities: set[str]) -> tuple[Interval | None, str]:
+    if own.scored_count == 0:
         return None, "The study has no answer with a score, so that its own carbon is unknown."
+    if len(own.qualities) > 1:
+        return None, f"The study's own energies are {' and '.join(own.qualities)}: they are not added up."
     if len(qualities) > 1:
         return None, f"The energies are {' and '.join(sorted(qualities))}: they are not compared."
     if saving is None:
         return None, "No validation prompt has a score of both the router's choice and the model alone."
+    if qualities != set(own.qualities):
+        return None, (
+            f"The study's own energy is {own.qualities[0]}, that behind the saving {qualities.pop()}: they are not "
+            "compared."
+        )
     if saving.n < 2:
         return None, "One prompt alone shows no saving."
     if saving.low <= 0:
@@ -161,7 +183,8 @@ def _repaid(
             "Never, as far as these prompts show: the router is not shown to save anything (the interval of the "
             "saving includes 0 or lies below it)."
         )
-    return Interval(own_gco2e / saving.value, own_gco2e / saving.high, own_gco2e / saving.low, saving.n), ""
+    total = own.total_gco2e
+    return Interval(total / saving.value, total / saving.high, total / saving.low, saving.n), ""
 
 
 def _baseline(study: Study, outcomes: list[AnswerOutcome], name: str | None) -> dict[int, AnswerOutcome]:

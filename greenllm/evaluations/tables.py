@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from greenllm.dashboards.sheets import Sheet, Value
+from benchmarks.datasets.outcome_table import QUALITIES
+from greenllm.dashboards.sheets import Sheet, Value, joined
 
 Stored = Mapping[str, Any]
 _ENDS = ("value", "low", "high")
@@ -12,16 +13,16 @@ _ENDS = ("value", "low", "high")
 def _approaches(report: Stored) -> Sheet:
     unit = report["unit"]
     header = [
-        "approach", "kind", "dial_of", "split_count", *_named("accuracy"), *_named(f"cost_{unit}"),
+        "approach", "kind", "dial_of", "split_count", "n", *_named("accuracy"), *_named(f"cost_{unit}"), "cost_quality",
         *_named("accuracy_change"), *_named("saving"), "worst_accuracy_change", f"own_cost_{unit}", "own_cost_quality",
         "mix_accuracy_at_cost", "mix_at_cost", *_named("accuracy_gain_at_cost"), f"mix_cost_{unit}_at_accuracy",
         "mix_at_accuracy", *_named("saving_at_accuracy"),
     ]  # fmt: skip
-    own = report["own_cost"]["quality"]
+    own, n, quality = report["own_cost"]["quality"], report["prompt_count"], _quality(report)
     rows: list[tuple[Value, ...]] = [
         (
-            row["title"], row["kind"], row["dial_of"], report["split_count"], *_ends(row["accuracy"]),
-            *_ends(row["cost"]), *_ends(row["accuracy_change"]), *_ends(row["saving"]), row["worst_change"],
+            row["title"], row["kind"], row["dial_of"], report["split_count"], n, *_ends(row["accuracy"]),
+            *_ends(row["cost"]), quality, *_ends(row["accuracy_change"]), *_ends(row["saving"]), row["worst_change"],
             row["own_cost"], own if row["is_routed"] else None, row["mixture"], row["mixture_of"], *_ends(row["gain"]),
             row["mixture_cost"], row["mixture_cost_of"], *_ends(row["equal_saving"]),
         )
@@ -48,8 +49,12 @@ def _steadiness(report: Stored) -> Sheet:
 
 def _choices(report: Stored) -> Sheet:
     return Sheet(
-        ("approach", "model", "share"),
-        tuple((row["title"], model, share) for row in report["rows"] for model, share in row["chosen"].items()),
+        ("approach", "model", "share", "n"),
+        tuple(
+            (row["title"], model, share, report["prompt_count"])
+            for row in report["rows"]
+            for model, share in row["chosen"].items()
+        ),
     )
 
 
@@ -59,6 +64,11 @@ SHEETS: Mapping[str, Callable[[Stored], Sheet]] = {
     "steadiness": _steadiness,
     "choices": _choices,
 }
+
+
+def _quality(report: Stored) -> str:
+    """Return how the costs of answers came about, in the order of their worth."""
+    return joined([name for name in QUALITIES if report["qualities"].get(name)]) or "missing"
 
 
 def _named(name: str) -> tuple[str, str, str]:

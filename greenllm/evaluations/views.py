@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from benchmarks.sending import announce_file
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may, readers_with
 from greenllm.evaluations.forms import EvaluationForm, TuningForm, comparing_studies
@@ -87,14 +88,19 @@ def progress(request: HttpRequest, evaluation_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @readers_with(VIEW_RESULTS)
-def as_json(request: HttpRequest, evaluation_id: int) -> JsonResponse:
+def as_json(request: HttpRequest, evaluation_id: int) -> HttpResponse:
     """Return the whole stored report, with what it is of."""
     found = _finished(evaluation_id)
+    response = announce_file(name=f"evaluation-{found.pk}.json", content_type="application/json")
+    if request.method == "GET":
+        response.content = _as_stored(found)
+    return response
+
+
+def _as_stored(found: Evaluation) -> bytes:
     facts = {"evaluation": found.pk, "kind": found.kind, "outcomes": found.outcomes, "plan": found.plan}
     made = {"finished_at": found.finished_at.isoformat() if found.finished_at else None}
-    response = JsonResponse({**facts, **made, "report": found.report}, json_dumps_params={"indent": 1})
-    response["Content-Disposition"] = f'attachment; filename="evaluation-{found.pk}.json"'
-    return response
+    return JsonResponse({**facts, **made, "report": found.report}, json_dumps_params={"indent": 1}).content
 
 
 @require_safe
@@ -104,9 +110,10 @@ def as_csv_file(request: HttpRequest, evaluation_id: int, table: str) -> HttpRes
     """Return one table as a CSV file."""
     if table not in SHEETS:
         raise Http404("no table has this name")
-    sheet = SHEETS[table](_finished(evaluation_id).report or {})
-    response = HttpResponse(as_csv(sheet), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="evaluation-{evaluation_id}-{table}.csv"'
+    found = _finished(evaluation_id)
+    response = announce_file(name=f"evaluation-{evaluation_id}-{table}.csv", content_type="text/csv; charset=utf-8")
+    if request.method == "GET":
+        response.content = as_csv(SHEETS[table](found.report or {}))
     return response
 
 

@@ -1,6 +1,7 @@
 """A study as BoAmps reports: one JSON report for each model, as Boavizta's schema wants it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -10,7 +11,7 @@ from uuid import uuid5
 import iso3166
 from django.db.models import Avg, Count, Min, Q, Sum
 
-from benchmarks.models import Deployment, InferenceServer, Response, Study
+from benchmarks.models import ChannelReading, Deployment, InferenceServer, Response, Study
 from benchmarks.models.energy import Quality
 from benchmarks.units import joules_to_kilowatt_hours
 from greenllm import VERSION
@@ -27,7 +28,8 @@ _Report = dict[str, Any]  # Any: JSON
 def boamps_reports(*, study: Study, now: datetime) -> Iterator[tuple[Deployment, _Report]]:
     """Yield the report of each model whose energy is known; the schema has no report without one.
 
-    Sums are those of the answers with an energy; how many have none is told in words. The schema has no place for the
+    Energy and time are sums over the answers with an energy, tokens their mean for one request, as the schema has it;
+    how many answers have none is told in words. The schema has no place for the
     quality of an energy but `measurementMethod`, so each quality is a measure of its own. Its own field `quality` is an
     error in percent, which is not known, and is left out.
     """
@@ -45,8 +47,8 @@ def _report(
     totals = answers.aggregate(
         count=Count("pk"),
         known=Count("pk", filter=Q(measurement__energy_j__isnull=False)),
-        input=Sum("prompt_token_count", filter=Q(measurement__energy_j__isnull=False)),
-        output=Sum("output_token_count", filter=Q(measurement__energy_j__isnull=False)),
+        input=Avg("prompt_token_count", filter=Q(measurement__energy_j__isnull=False)),
+        output=Avg("output_token_count", filter=Q(measurement__energy_j__isnull=False)),
         intensity=Avg("measurement__carbon_intensity_gco2e_per_kwh"),
     )
     categories = answers.values_list("prompt__category__name", flat=True).distinct().order_by("prompt__category__name")
@@ -69,7 +71,7 @@ def _report(
             "taskDescription": _description(study, totals["count"], totals["known"], measures),
         },
         "measures": list(measures),
-        "infrastructure": {"infraType": "other", "components": _components(study)},
+        "infrastructure": {"infraType": "other", "components": _components(study, _gpus(answers))},
         **_environment(study, totals["intensity"]),
     }
 
@@ -81,6 +83,7 @@ def _measures(study: Study, answers: Any) -> list[_Report]:  # Any: the queryset
         .annotate(
             energy_j=Sum("measurement__energy_j"),
             duration_s=Sum("measurement__time_reserved_s"),
+            untimed=Count("pk", filter=Q(measurement__time_reserved_s__isnull=True)),
             first_at=Min("measurement__started_at"),
         )
         .order_by("measurement__quality", "measurement__boundary")
@@ -96,7 +99,7 @@ def _measure(study: Study, row: Mapping[str, Any]) -> _Report:  # Any: columns o
         "measurementMethod": f"GreenLLM, {quality.label.lower()}" + (f": {boundary}" if boundary else ""),
         "version": VERSION,
         "powerConsumption": joules_to_kilowatt_hours(row["energy_j"]),
-        **({} if row["duration_s"] is None else {"measurementDuration": row["duration_s"]}),
+        **({} if row["untimed"] else {"measurementDuration": row["duration_s"]}),
         **({} if first_at is None else {"measurementDateTime": first_at.strftime(_MOMENT)}),
     }
 
@@ -119,7 +122,7 @@ def _billions(size: str) -> float | None:
     return None if found is None else float(found[1]) * _BILLIONS[found[2]]
 
 
-def _tokens(usage: str, count: int | None) -> _Report:
+def _tokens(usage: str, count: float | None) -> _Report:
     return {"dataUsage": usage, "dataType": "token", **({} if count is None else {"dataQuantity": count})}
 
 
@@ -141,7 +144,14 @@ def _description(study: Study, count: int, known: int, measures: Sequence[_Repor
     return " ".join(said)
 
 
-def _components(study: Study) -> list[_Report]:
+def _gpus(answers: Any) -> Counter[str]:  # Any: the queryset of the answers
+    """Return how many GPUs of each name were measured with the answers."""
+    seen = ChannelReading.objects.filter(measurement__response__in=answers, channel__startswith="gpu-")
+    cards = seen.order_by("channel", "-pk").distinct("channel").values_list("channel", "meter_facts")
+    return Counter(str(facts.get(channel, "")).rpartition(", ")[0] for channel, facts in cards)
+
+
+def _components(study: Study, gpus: Mapping[str, int]) -> list[_Report]:
     facts: Mapping[str, Any] = study.machine_snapshot  # Any: as it was stored when the study began
     share = {"share": facts["resource_share"]} if facts.get("resource_share") else {}
     model = {"componentName": facts["cpu_model"]} if facts.get("cpu_model") else {}
@@ -149,6 +159,9 @@ def _components(study: Study) -> list[_Report]:
     if memory_bytes := facts.get("memory_bytes"):
         size = round(memory_bytes / _BYTES_PER_GIGABYTE)
         found.append({"componentType": "ram", "nbComponent": 1, "memorySize": size, **share})
+    for name, count in sorted(gpus.items()):
+        known = {"componentName": name} if name else {}
+        found.append({"componentType": "gpu", "nbComponent": count, **known, **share})
     return found
 
 

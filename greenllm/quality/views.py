@@ -134,6 +134,8 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
 @people_with(VIEW_QUALITY)
 def as_json(request: HttpRequest) -> HttpResponse:
     """Return every table: a list of objects each, with the columns of the CSV files."""
+    if request.method == "HEAD":
+        return HttpResponse(content_type="application/json")
     found = reliability()
     names = _names(request, [one.person_id for one in found.people])
 

@@ -11,6 +11,8 @@ from greenllm.reports.cells import ReportCell
 from greenllm.reports.grids import Cell, Figure, Grid, Unit
 from greenllm.reports.tables import StudyCells
 
+_NO_MODEL_EVERYWHERE = "no model has it in every category"
+
 
 class UnknownPair(ValueError):
     """A pair names a model that the study or the paper does not have; the message says which there are."""
@@ -84,14 +86,17 @@ def _agreement(cells: StudyCells, pairs: Mapping[str, str]) -> Grid:
     for table in _TABLES:
         matched = _matched(table, cells, pairs)
         of_cells = _tau([(ours, theirs) for _, _, ours, theirs, _ in matched], "no model is one of the paper's")
-        of_categories = _tau(_by_category(table, cells), "fewer than two of the paper's categories")
+        ordered = _by_category(table, cells)
+        lacking = "fewer than two of the paper's categories" if ordered is not None else _NO_MODEL_EVERYWHERE
+        of_categories = _tau(ordered or [], lacking)
         rows.append((table.title, (Cell(of_cells), Cell(of_categories))))
     return Grid(
         "agreement", "Kendall's tau",
         "How far this study and the paper order the same things alike: 1 the same, -1 the reverse",
         "Figure", ("Cells of paired models", "Categories, by the mean over models"), tuple(rows),
         hints=(f"n is how many things are ordered; the interval (Fieller's) needs {LEAST_FOR_INTERVAL} of them and an "
-               "order that is not just the same. The order of categories needs no model of the paper.",),
+               "order that is not just the same. The order of categories needs no model of the paper; the mean is that "
+               "of the models which have the figure in every one of them.",),
     )  # fmt: skip
 
 
@@ -131,15 +136,25 @@ def _matched(table: _Table, cells: StudyCells, pairs: Mapping[str, str]) -> list
     return found
 
 
-def _by_category(table: _Table, cells: StudyCells) -> list[tuple[float, float]]:
-    found = []
-    for category in cells.categories:
-        ours = [table.ours(one) for (name, _), one in sorted(cells.cells.items()) if name == category]
-        known = [one for one in ours if one is not None]
-        theirs = [table.printed(one) for (name, _), one in paper.CELLS.items() if name == category]
-        if known and theirs:
-            found.append((fmean(known), fmean(theirs)))
-    return found
+def _by_category(table: _Table, cells: StudyCells) -> list[tuple[float, float]] | None:
+    """Return our mean and the paper's of each category, over the same models in each; None where there is no such."""
+    known: dict[str, dict[str, float]] = {}
+    for (category, model), cell in sorted(cells.cells.items()):
+        ours = table.ours(cell)
+        if ours is not None and category in paper.CATEGORIES:
+            known.setdefault(category, {})[model] = ours
+    if not known:
+        return []
+    shared = set.intersection(*(set(models) for models in known.values()))
+    if not shared:
+        return None
+    return [
+        (
+            fmean(models[model] for model in sorted(shared)),
+            fmean(table.printed(one) for (name, _), one in paper.CELLS.items() if name == category),
+        )
+        for category, models in known.items()
+    ]
 
 
 def _tau(values: list[tuple[float, float]], why: str) -> Figure:

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from benchmarks.models import Study
 from greenllm.reports.cells import ReportCell
+from greenllm.reports.queries import PromptCell
 from router.evaluating import ComparisonRow
 
 
@@ -23,9 +24,12 @@ class Links:
         query = urlencode({name: value for name, value in asked.items() if value})
         return self._on(f"{reverse('studies:detail', args=[self.study.name])}?{query}#responses-title")
 
-    def to_answer(self, response_id: int) -> str:
-        """Return the page of one answer, with its power curve."""
-        return self._on(reverse("studies:response", args=[response_id]))
+    def to_prompt(self, cell: PromptCell) -> str:
+        """Return the page of a model's only answer to a prompt, with its power curve, or the list of its several."""
+        if cell.answer_count == 1:
+            return self._on(reverse("studies:response", args=[cell.response_id]))
+        query = urlencode({"model": cell.model, "prompt": cell.prompt_id})
+        return self._on(f"{reverse('studies:detail', args=[self.study.name])}?{query}#responses-title")
 
     def to_approach(self, row: ComparisonRow, measured: Study | None) -> str:
         """Return the answers behind a row of Figure 2.

@@ -75,7 +75,8 @@ WITH asked AS (
 )
 SELECT prompt.id, prompt.external_id, category.name, left(prompt.item_text, 80), model.name, min(response.id),
        count(*), count(decided.is_correct), count(*) FILTER (WHERE decided.is_correct),
-       min(coalesce(measurement.quality, 'missing')), {_products_sql("sci_of_right")}
+       coalesce(array_agg(DISTINCT coalesce(measurement.quality, 'missing')) FILTER (WHERE decided.is_correct), '{{}}'),
+       {_products_sql("sci_of_right")}
 {_FROM} AND prompt.id IN (SELECT id FROM asked)
 GROUP BY prompt.id, category.name, model.name ORDER BY category.name, prompt.position, prompt.id, model.name
 """  # noqa: S608 - put together of constants
@@ -101,14 +102,18 @@ class Basis:
 
 @dataclass(frozen=True)
 class PromptCell:
-    """One model on one validation prompt: its answers, how many are judged and right, and the right ones' SCI."""
+    """One model on one validation prompt: its answers, how many are judged and right, and the right ones' SCI.
 
+    `response_id` is that of its first answer, `qualities` are those of the right ones' energies.
+    """
+
+    prompt_id: int
     model: str
     response_id: int
     answer_count: int
     judged_count: int
     correct_count: int
-    quality: str
+    qualities: tuple[str, ...]
     sci_of_right: Products
 
 
@@ -182,7 +187,7 @@ def validation_prompts(study: Study, *, most: int | None = MOST_PROMPTS) -> list
         own = cells.setdefault(pk, {})
         found.setdefault(pk, ValidationPrompt(name, category, text, own))
         sci, _ = _taken(rest[5:], 1)
-        columns: list[Any] = [model, *rest[:5], sci]
+        columns: list[Any] = [pk, model, *rest[:4], tuple(rest[4]), sci]
         own[model] = PromptCell(*columns)
     return list(found.values())
 

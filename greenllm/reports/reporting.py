@@ -93,14 +93,14 @@ def study_report(
     prompts = queries.validation_prompts(study, most=most_prompts)
     comparison = _comparison(study)
     assumed, fields = asked_for(asked or {}, _stored(study, made_with))
-    supposed = what_if_grids(cells, assumed)
+    supposed = what_if_grids(cells, assumed, links.to_answers)
     approach_url = _approach_urls(links, comparison)
     of_prompts = [model for model in cells.models if any(model in one.cells for one in prompts)]
     return StudyReport(
         study=study,
         cells=cells,
         models=tables.table_1(listed, cells),
-        validation=tables.table_2(prompts, of_prompts, links.to_answer) if prompts else None,
+        validation=tables.table_2(prompts, of_prompts, links.to_prompt) if prompts else None,
         validation_count=queries.validation_prompt_count(study) if prompts else 0,
         figure_2=charting.figure_2(comparison, cells.answered, approach_url) if comparison else None,
         approaches=_approaches(comparison, approach_url) if comparison else None,

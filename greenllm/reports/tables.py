@@ -12,7 +12,7 @@ from greenllm.reports.queries import Basis, PromptCell, ValidationPrompt
 
 ALL = "all"
 LinkTo = Callable[[ReportCell, str], str]  # to the answers of a cell, with one verdict or with any
-LinkToAnswer = Callable[[int], str]
+LinkToPrompt = Callable[[PromptCell], str]  # to the answers of a model to a prompt
 NO_RIGHT = "no right answer with an SCI"
 NOT_JUDGED = "not judged yet"
 NO_ENERGY = "no answer has an energy"
@@ -70,7 +70,7 @@ def table_1(models: Sequence[LanguageModel], cells: StudyCells) -> Grid:
     )  # fmt: skip
 
 
-def table_2(prompts: Sequence[ValidationPrompt], models: Sequence[str], link: LinkToAnswer) -> Grid:
+def table_2(prompts: Sequence[ValidationPrompt], models: Sequence[str], link: LinkToPrompt) -> Grid:
     """Return the validation prompts by model: the SCI where the answer was right."""
     rows = [
         (f"{one.category}, {one.name}", tuple(_answer(one.cells.get(model), link) for model in models))
@@ -182,16 +182,18 @@ def _by_category(  # noqa: PLR0917 - words at the end
     return Grid(name, title, caption, "Category", models, rows, total)
 
 
-def _answer(cell: PromptCell | None, link: LinkToAnswer) -> Cell:
+def _answer(cell: PromptCell | None, link: LinkToPrompt) -> Cell:
     if cell is None:
         return Cell()
-    url = link(cell.response_id)
+    url = link(cell)
     if cell.judged_count == 0:
         return Cell(text=NOT_JUDGED, url=url)
     if cell.correct_count == 0:
-        return Cell(text="wrong", url=url)
+        some = f" ({cell.judged_count} of {cell.answer_count} judged)" if cell.judged_count < cell.answer_count else ""
+        return Cell(text=f"wrong{some}", url=url)
     sci = cell.sci_of_right.mean((1,))
-    return Cell(Figure.of_interval(sci, Unit.SCI, of=cell.answer_count, qualities=(cell.quality,)), url=url)
+    figure = Figure.of_interval(sci, Unit.SCI, of=cell.answer_count, qualities=cell.qualities, why=NO_RIGHT)
+    return Cell(figure, url=url)
 
 
 def _units(cell: ReportCell, link: LinkTo) -> tuple[Cell, ...]:

@@ -14,7 +14,7 @@ from benchmarks.spread import t_quantile_975
 from benchmarks.units import JOULES_PER_KILOWATT_HOUR, MILLIGRAMS_PER_GRAM, SECONDS_PER_YEAR
 from greenllm.reports.cells import TOKENS, ReportCell
 from greenllm.reports.grids import Cell, Figure, Grid, Unit
-from greenllm.reports.tables import ALL, NO_ENERGY, NO_RIGHT, NO_TOKENS, StudyCells
+from greenllm.reports.tables import ALL, NO_ENERGY, NO_RIGHT, NO_TOKENS, LinkTo, StudyCells
 
 # what may be asked for: the least, the most and the step of a slider
 BOUNDS: dict[str, tuple[float, float, float]] = {
@@ -25,6 +25,10 @@ NO_TIME = "answers have an energy and no time"
 _NAMES = {
     "intensity": "Carbon intensity (gCO2e/kWh)", "lifespan": "Lifespan (years)", "embodied": "Embodied total (kgCO2e)",
 }  # fmt: skip
+
+
+def _no_answers(_: ReportCell, __: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ def asked_for(given: Mapping[str, str], stored: Assumptions) -> tuple[Assumption
     return Assumptions(**values), fields
 
 
-def what_if_grids(cells: StudyCells, assumed: Assumptions) -> tuple[Grid, Grid]:
-    """Return the models under other assumptions, and Table 3 under them."""
+def what_if_grids(cells: StudyCells, assumed: Assumptions, link: LinkTo = _no_answers) -> tuple[Grid, Grid]:
+    """Return the models under other assumptions, and Table 3 under them; `link` leads to the answers of a cell."""
     columns = (
         "Per prompt",
         "Of it embodied",
@@ -81,11 +85,11 @@ def what_if_grids(cells: StudyCells, assumed: Assumptions) -> tuple[Grid, Grid]:
     )
     models = Grid(
         "what-if", "What if: each model", "SCI under these assumptions, mgCO2e", "Model", columns,
-        tuple((model, _row(cell, assumed)) for model, cell in cells.totals.items()),
-        (ALL, _row(cells.total, assumed)) if len(cells.totals) > 1 else None,
+        tuple((model, _row(cell, assumed, link)) for model, cell in cells.totals.items()),
+        (ALL, _row(cells.total, assumed, link)) if len(cells.totals) > 1 else None,
     )  # fmt: skip
     rows = tuple(
-        (category, tuple(_of_right(cells.cells.get((category, model)), assumed) for model in cells.answered))
+        (category, tuple(_of_right(cells.cells.get((category, model)), assumed, link) for model in cells.answered))
         for category in cells.categories
     )
     table_3 = Grid(
@@ -126,7 +130,7 @@ _COLUMNS: tuple[tuple[str, str, float], ...] = (
 )  # fmt: skip
 
 
-def _row(cell: ReportCell, assumed: Assumptions) -> tuple[Cell, ...]:
+def _row(cell: ReportCell, assumed: Assumptions, link: LinkTo) -> tuple[Cell, ...]:
     joule, second = assumed.weights
     energy, tokens, judged = (_timed(cell, name) for name in ("energy", "energy_tokens", "energy_judged"))
     total, embodied = energy.total((joule, second)), energy.total((0.0, second))
@@ -135,13 +139,14 @@ def _row(cell: ReportCell, assumed: Assumptions) -> tuple[Cell, ...]:
     of_tokens = tokens.ratio((joule, second, 0.0), (0.0, 0.0, 1.0), per=float(TOKENS))
     of_right = judged.ratio((joule, second, 0.0), (0.0, 0.0, 1.0))
     lacking = NO_TIME if cell.untimed_count else NO_ENERGY
-    return (
+    figures = (
         _interval(cell, energy.mean((joule, second)), lacking),
         _plain(cell, energy.n, share, Unit.SHARE, NO_EMISSIONS if energy.n else lacking),
         _interval(cell, of_tokens, NO_TOKENS if energy.n else lacking),
         _interval(cell, of_right, NO_RIGHT if energy.n else lacking),
         _plain(cell, energy.n, total, Unit.SCI, lacking),
     )
+    return tuple(Cell(figure, url=link(cell, "")) for figure in figures)
 
 
 def _timed(cell: ReportCell, population: str) -> Products:
@@ -150,20 +155,21 @@ def _timed(cell: ReportCell, population: str) -> Products:
     return Products.of([], width=len(found.sums)) if cell.untimed_count else found
 
 
-def _interval(cell: ReportCell, made: Interval | None, why: str) -> Cell:
-    return Cell(Figure.of_interval(made, Unit.SCI, of=cell.answer_count, qualities=cell.qualities, why=why))
+def _interval(cell: ReportCell, made: Interval | None, why: str) -> Figure:
+    return Figure.of_interval(made, Unit.SCI, of=cell.answer_count, qualities=cell.qualities, why=why)
 
 
-def _plain(cell: ReportCell, n: int, value: float | None, unit: Unit, why: str) -> Cell:
-    return Cell(Figure(value, unit, n, cell.answer_count, qualities=cell.qualities, why=why))
+def _plain(cell: ReportCell, n: int, value: float | None, unit: Unit, why: str) -> Figure:
+    return Figure(value, unit, n, cell.answer_count, qualities=cell.qualities, why=why)
 
 
-def _of_right(cell: ReportCell | None, assumed: Assumptions) -> Cell:
+def _of_right(cell: ReportCell | None, assumed: Assumptions, link: LinkTo) -> Cell:
     if cell is None:
         return Cell()
     interval = _timed(cell, "energy_of_right").mean(assumed.weights)
     why = NO_TIME if cell.untimed_count else NO_RIGHT
-    return Cell(Figure.of_interval(interval, Unit.SCI, of=cell.correct_count, qualities=cell.qualities, why=why))
+    figure = Figure.of_interval(interval, Unit.SCI, of=cell.correct_count, qualities=cell.qualities, why=why)
+    return Cell(figure, url=link(cell, "correct"))
 
 
 def _data(how: str, found: Products, per: float) -> dict[str, Any]:

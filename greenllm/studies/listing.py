@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.db.models import QuerySet, Sum
 
 from benchmarks.models import Category, Deployment, Prompt, Response, Study
-from benchmarks.paging import KeyedPage, Place, keyed_page
+from benchmarks.paging import KeyedPage, Place, keyed_page, number_in
 from greenllm.studies.queries import ResponseRow, response_rows
 from labeling.models import AnswerTally, CurrentAnswer
 
@@ -30,12 +30,14 @@ class Asked:
     state: str = ""
     verdict: str = ""
     prompts: str = ""
+    prompt: str = ""  # the number of one
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Asked":
         """Read an address."""
         offered = {"state": Response.State.values, "verdict": VERDICTS, "prompts": PROMPTS}
         given = {name: query.get(name, "") for name in cls.__dataclass_fields__}
+        given["prompt"] = given["prompt"] if number_in(given["prompt"]) is not None else ""
         return cls(**{name: word if word in offered.get(name, (word,)) else "" for name, word in given.items()})
 
 
@@ -50,8 +52,13 @@ class ResponsePage:
 def response_page(study: Study, *, asked: Asked, place: Place) -> ResponsePage:
     """Return a page of the responses of a study. Four queries, and one for each name that is asked for."""
     wanted = _conditions(study, asked)
-    count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
-    facts = _asked_for(CurrentAnswer.objects.all() if count else CurrentAnswer.objects.none(), asked, wanted)
+    if asked.prompt:
+        of_prompt = Response.objects.filter(study=study, prompt=int(asked.prompt)).values_list("pk", flat=True)
+        facts = _asked_for(CurrentAnswer.objects.filter(response_id__in=list(of_prompt)), asked, wanted)
+        count = facts.count()
+    else:
+        count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
+        facts = _asked_for(CurrentAnswer.objects.all() if count else CurrentAnswer.objects.none(), asked, wanted)
     page = keyed_page(facts, key="response_id", place=place, size=ROWS_PER_PAGE, count=count)
     related = ("prompt__category", "deployment__language_model", "measurement", "parameter_set")
     found = Response.objects.filter(pk__in=page.keys).select_related(*related).order_by("pk")

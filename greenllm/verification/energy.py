@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from itertools import islice
 
 from benchmarks.energy import integrate
-from benchmarks.meters.configuration import RENEWAL_MS
+from benchmarks.meters.configuration import readings_period_ns
 from benchmarks.models import ChannelReading, EnergyTrace
 from benchmarks.traces import TraceError, unpack
-from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 from greenllm.verification.tally import Tally
 
 _CHUNK = 50  # traces in memory at once
@@ -112,8 +111,7 @@ def _wrong_in(trace: EnergyTrace, reading: ChannelReading | None) -> str:
     start_ns, stop_ns = trace.measurement.started_monotonic_ns, trace.measurement.finished_monotonic_ns
     if start_ns is None or stop_ns is None:
         return "its measurement has no marks"
-    renewal_ns = RENEWAL_MS.get(reading.meter, 0) * NANOSECONDS_PER_MILLISECOND
-    period_ns = max(trace.period_ns, trace.window_ns, renewal_ns)
+    period_ns = readings_period_ns(reading.meter, period_ns=trace.period_ns, window_ns=trace.window_ns)
     try:
         made = integrate(samples, start_ns, stop_ns, period_ns, quantity=packed.quantity)
     except ValueError as error:

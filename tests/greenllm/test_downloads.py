@@ -64,3 +64,8 @@ class TestHead:
     def test_of_what_is_not_there_is_not_found(self, admin: Client, pk: int, address: str) -> None:
         assert pk
         assert admin.head(address).status_code == 404
+
+    def test_of_the_quality_of_labels_counts_nothing(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("greenllm.quality.views.reliability", lambda: pytest.fail("labels were counted"))
+        response = admin.head("/label/quality.json")
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")

@@ -349,6 +349,9 @@ class TestDownloads:
         assert float(rows["nearest"]["accuracy"]) == nearest["accuracy"]["value"]
         assert float(rows["nearest"]["own_cost_gCO2e"]) == 0.0002
         assert rows["oracle"]["own_cost_gCO2e"] == ""
+        assert {(row["n"], row["cost_quality"]) for row in rows.values()} == {
+            (str(stored["prompt_count"]), "estimated")
+        }
         assert set(rows) == {row["title"] for row in stored["rows"]}
 
     @pytest.mark.parametrize("table", ["calibration", "steadiness", "choices"])
@@ -357,6 +360,17 @@ class TestDownloads:
         response = client_of(Role.RESEARCHER).get(f"/routing/evaluations/{made.pk}/{table}.csv")
         assert len(response.content.decode().splitlines()) > 2
         assert client_of(Role.RESEARCHER).get(f"/routing/evaluations/{made.pk}/other.csv").status_code == 404
+
+    @pytest.mark.parametrize(("file", "maker"), [("report.json", "_as_stored"), ("approaches.csv", "as_csv")])
+    def test_are_announced_without_being_made(
+        self, stored: dict[str, object], monkeypatch: pytest.MonkeyPatch, file: str, maker: str
+    ) -> None:
+        made, client = evaluation(stored), client_of(Role.RESEARCHER)
+        told = client.get(f"/routing/evaluations/{made.pk}/{file}")
+        monkeypatch.setattr(f"greenllm.evaluations.views.{maker}", lambda *_: pytest.fail(f"{maker} was called"))
+        announced = client.head(f"/routing/evaluations/{made.pk}/{file}")
+        for header in ("Content-Type", "Content-Disposition"):
+            assert announced[header] == told[header]
 
 
 class TestPareto:

@@ -320,7 +320,7 @@ class TestModelPage:
         with django_assert_num_queries(20):  # three of them of the fit
             page = page_of(client.get(f"/federation/models/{deployment.pk}/"))
         assert "0.0200 J/token, from the whole energy of the answers" in page
-        assert "n = 12 answers, energy estimated" in page
+        assert 'n = 12 answers, energy <span class="badge estimated">estimated</span>' in page
         assert 'id="energy-fit-figure"' in page
         assert page.count('<th scope="row"><a href="/responses/') == 12
 

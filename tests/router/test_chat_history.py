@@ -47,6 +47,20 @@ def branched(person: User) -> Conversation:
     return conversation
 
 
+class TestHead:
+    @pytest.mark.parametrize(
+        ("ending", "maker"), [("json", "conversation_as_json"), ("md", "conversation_as_markdown")]
+    )
+    def test_of_an_export_makes_none(
+        self, client: Client, branched: Conversation, monkeypatch: pytest.MonkeyPatch, ending: str, maker: str
+    ) -> None:
+        told = client.get(f"/chat/{branched.public_id}/export.{ending}")
+        monkeypatch.setattr(f"router.chat.history.{maker}", lambda *_: pytest.fail(f"{maker} was called"))
+        announced = client.head(f"/chat/{branched.public_id}/export.{ending}")
+        for header in ("Content-Type", "Content-Disposition"):
+            assert announced[header] == told[header]
+
+
 class TestSearch:
     def test_finds_titles_and_turns_in_whatever_case(
         self, client: Client, branched: Conversation, person: User

@@ -115,10 +115,17 @@
     for (const svg of document.querySelectorAll("#what-if-section svg[data-axis]")) drawMarks(svg, found);
   };
 
+  // a link reads out its figure too
+  const writeFigure = (cell, text) => {
+    cell.querySelector("b").textContent = text;
+    const link = cell.querySelector("a[aria-label]");
+    if (link) link.setAttribute("aria-label", link.getAttribute("aria-label").replace(/^.*?, n = /, `${text}, n = `));
+  };
+
   // a share of nothing is no share: the cell says why, as the server's does
   const showNone = (cell) => {
     cell.dataset.value = "";
-    cell.querySelector("b").textContent = "\u2013";
+    writeFigure(cell, "\u2013");
     cell.querySelector("b").classList.add("none");
     cell.querySelector(".interval").textContent = "";
     if (cell.querySelector(".why")) return;
@@ -157,7 +164,7 @@
       cell.dataset.value = found.value;
       const isShare = one.how === "share";
       const milligrams = (value) => written(value * data.milligrams);
-      cell.querySelector("b").textContent = isShare ? `${Math.round(100 * found.value)}\u00a0%` : milligrams(found.value);
+      writeFigure(cell, isShare ? `${Math.round(100 * found.value)}\u00a0%` : milligrams(found.value));
       cell.querySelector(".interval").textContent =
         found.half === null ? "" : `${milligrams(found.value - found.half)} to ${milligrams(found.value + found.half)}`;
     }

@@ -1,9 +1,25 @@
 import pytest
 
-from benchmarks.meters.configuration import ConfigurationError, MeterConfiguration, SamplerConfiguration
+from benchmarks.meters.configuration import (
+    ConfigurationError,
+    MeterConfiguration,
+    SamplerConfiguration,
+    readings_period_ns,
+)
 
 ESTIMATE = MeterConfiguration("estimate", {"tdp_w": 95, "idle_power_w": 30})
 SLOW = MeterConfiguration("replay", {"steps": [[1, 10]]}, period_ms=250)
+
+
+@pytest.mark.parametrize(
+    ("meter", "period_ms", "window_ms", "wanted_ms"),
+    [("rapl", 49, 49, 49), ("mcp", 30, 40, 40), ("nvml", 11, 0, 20), ("nvml", 99, 0, 99)],
+)
+def test_readings_come_no_more_often_than_windows_and_renewals(
+    meter: str, period_ms: int, window_ms: int, wanted_ms: int
+) -> None:
+    found = readings_period_ns(meter, period_ns=period_ms * 10**6, window_ns=window_ms * 10**6)
+    assert found == wanted_ms * 10**6
 
 
 class TestSamplerConfiguration:

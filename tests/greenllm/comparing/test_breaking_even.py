@@ -1,9 +1,10 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.models import Measurement, Study
-from greenllm.comparing.as_text import break_even_as_json, break_even_lines
+from greenllm.comparing.as_text import break_even_as_json, break_even_lines, own_lines
 from greenllm.comparing.breaking_even import NoBaseline, OwnCarbon, break_even, own_carbon, reckon
 from router.expected_answers import AnswerOutcome
 from router.models import PromptIndex, RoutingDecision
@@ -66,6 +67,23 @@ class TestReckon:
         assert (found.prompts, found.saving_gco2e) == (None, None)
         assert found.reason == "The energies are estimated and measured: they are not compared."
 
+    @pytest.mark.parametrize(
+        ("qualities", "reason"),
+        [
+            (("measured",), "own energy is measured, that behind the saving estimated"),
+            (("estimated", "measured"), "own energies are estimated and measured: they are not added up"),
+        ],
+    )
+    def test_does_not_set_a_saving_against_unlike_energies_of_the_study(
+        self, qualities: tuple[str, ...], reason: str
+    ) -> None:
+        found = reckon(
+            study=self.study, own=replace(OWN, qualities=qualities), alone=outcomes("big", [0.03] * 8),
+            routed=outcomes("small", [0.01] * 8),
+        )  # fmt: skip
+        assert found.prompts is None
+        assert reason in found.reason
+
     def test_says_where_the_study_is_not_scored(self) -> None:
         nothing = OwnCarbon(0.0, 0, 5, 0, (), None, None)
         found = reckon(
@@ -125,6 +143,18 @@ class TestBreakEven:
         said = break_even_as_json(found)
         assert said["own"]["total_gco2e"] == found.own.answers_gco2e
         assert said["baseline"] == "large"
+
+
+class TestOwnLines:
+    def test_leave_out_parts_of_another_quality_by_name(self) -> None:
+        own = replace(
+            OWN, idle_gco2e=0.5, idle_count=2, idle_qualities=("estimated",), index_gco2e=0.25,
+            index_qualities=("simulated",),
+        )  # fmt: skip
+        assert own.total_gco2e == 1.5
+        idle, index = own_lines(own)[-2:]
+        assert idle == "Idle time emitted 500 mgCO2e (n = 2, estimated), which is counted."
+        assert index.startswith("Building the index emitted 250 mgCO2e (n = 1, simulated), which is not counted: ")
 
 
 @pytest.mark.django_db

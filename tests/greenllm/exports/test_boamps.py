@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from benchmarks.models import LanguageModel, Study
+from benchmarks.models import LanguageModel, Measurement, Study
 from greenllm.exports.boamps import boamps_reports
 from tests import factories as make
 from tests.greenllm.exports.mixed import make_mixed_study
@@ -89,7 +89,7 @@ class TestReports:
     def test_count_only_answers_with_an_energy(self) -> None:
         tiny, other = reports_of(make_mixed_study())
         assert (tiny["task"]["nbRequest"], other["task"]["nbRequest"]) == (2, 3)
-        assert [part["dataQuantity"] for part in tiny["task"]["dataset"]] == [20, 10]
+        assert [part["dataQuantity"] for part in tiny["task"]["dataset"]] == [10, 5]  # of one request
         assert "2 of 3 answers" in tiny["task"]["taskDescription"]
 
     def test_tell_accuracy_from_verdicts_that_are_decided(self) -> None:
@@ -105,6 +105,30 @@ class TestReports:
         Draft4Validator(SCHEMA).validate(report)
         assert "environment" not in report
         assert "dataQuantity" not in report["task"]["dataset"][1]
+
+    def test_name_the_gpus_that_were_measured(self) -> None:
+        study = make_mixed_study()
+        facts = {"gpu-GPU-1": "NVIDIA L4, power_mw", "gpu-GPU-2": "NVIDIA L4, power_mw"}
+        for measurement in Measurement.objects.filter(response__study=study, energy_j__isnull=False):
+            for channel in facts:
+                measurement.readings.create(
+                    channel=channel, meter="nvml", is_in_boundary=True, energy_j=1.0, quality="component",
+                    sample_count=9, coverage=1.0, meter_facts=facts,
+                )  # fmt: skip
+        components = reports_of(study)[0]["infrastructure"]["components"]
+        assert components[-1] == {
+            "componentType": "gpu", "nbComponent": 2, "componentName": "NVIDIA L4", "share": 1.0,
+        }  # fmt: skip
+
+    def test_leave_out_a_duration_that_is_not_known_of_all(self) -> None:
+        study = make_mixed_study()
+        first = study.responses.order_by("sequence")[0].measurement
+        assert first is not None
+        first.sci_gco2e = first.time_reserved_s = None
+        first.save()
+        tiny, other = reports_of(study)
+        assert "measurementDuration" not in tiny["measures"][0]
+        assert "measurementDuration" in other["measures"][0]
 
     def test_say_what_is_simulated(self) -> None:
         report = reports_of(make_mixed_study(quality="simulated"))[0]

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pytest_django import DjangoAssertNumQueries
 from benchmarks.models import Study
 from greenllm.exports import answers
 from greenllm.exports.card import CardFacts, CardTable, dataset_card
-from greenllm.exports.writing import KINDS, write_export
+from greenllm.exports.writing import KINDS, Kind, write_export
 from tests import factories as make
 from tests.greenllm.exports.mixed import energies_of, make_mixed_study
 
@@ -40,6 +41,23 @@ def written(study: Study, kind: str, folder: Path) -> list[str]:
 def table(folder: Path, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = parquet.read_table(folder / "data" / f"{name}.parquet").to_pylist()
     return rows
+
+
+@pytest.mark.django_db(transaction=True)
+class TestMoment:
+    def test_is_one_for_everything_that_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        make.make_response(make.make_prompt(), make.make_deployment(), study=make.make_study("one"))
+        seen = []
+
+        def look(_: Study, folder: Path, __: datetime) -> list[Path]:
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_isolation")
+                seen.append(cursor.fetchone()[0])
+            return []
+
+        monkeypatch.setitem(KINDS, "look", Kind("look", "", "", look))
+        write_export(study=Study.objects.get(), kind="look", folder=tmp_path / "out", now=make.NOW)
+        assert seen == ["repeatable read"]
 
 
 class TestDataset:

@@ -68,6 +68,7 @@ class TestPage:
         for name in ("intensity", "embodied"):
             page.locator(f"#what-if-{name}").fill("0")
         expect(page.locator("#what-if-0-1")).to_contain_text("no emissions")
+        assert str(page.locator("#what-if-0-0 a").get_attribute("aria-label")).startswith("0.00, n = ")
         asked = site.open(f"{PAGE}?intensity=0&lifespan=8&embodied=0", user=user, java_script_enabled=False)
         assert shown(page) == shown(asked)
         page.locator("#what-if-lifespan").fill("0")

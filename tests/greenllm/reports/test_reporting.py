@@ -2,6 +2,7 @@ from html import escape
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks.sci import SciInputs, score
@@ -10,6 +11,7 @@ from greenllm.reports.against_paper import UnknownPair
 from greenllm.reports.grids import Figure, Grid
 from greenllm.reports.links import Links
 from greenllm.reports.reporting import StudyReport, study_report
+from greenllm.roles import Role, grant_role
 from tests import factories as make
 from tests.greenllm.reports.studies import make_known_study
 
@@ -73,6 +75,26 @@ class TestTables:
         assert texts[1][0] == "wrong"
         assert all(cell.url.startswith("/responses/") for _, cells in report.validation.rows for cell in cells)
 
+    def test_of_repeats_lead_to_all_of_them_and_tell_their_qualities(self, client: Client) -> None:
+        study = make_known_study()
+        first = study.responses.filter(prompt__role="validation", deployment__language_model__name="large").earliest(
+            "pk"
+        )
+        make.make_response(
+            first.prompt, first.deployment, study=study, repeat=2, energy_j=50.0, quality="measured", verdict="correct"
+        )
+        cell = dict(study_report(study=study, links=Links(study)).validation.all_rows)[
+            f"math, {first.prompt.external_id}"
+        ][1]
+        assert cell.figure is not None
+        assert (cell.figure.n, cell.figure.qualities) == (2, ("estimated", "measured"))
+        reader = make.make_user()
+        grant_role(user=reader, role=Role.RESEARCHER)
+        client.force_login(reader)
+        page = client.get(cell.url)
+        assert {row.response.prompt_id for row in page.context["rows"]} == {first.prompt_id}
+        assert page.context["page"].count == 2
+
     def test_lead_to_the_answers_behind_them(self) -> None:
         cell = dict(report_of_known().means.rows)["math"][0]
         wanted = "/studies/known/?model=small&category=math&verdict=correct&prompts=training#responses-title"
@@ -80,6 +102,12 @@ class TestTables:
 
 
 class TestWhatIf:
+    def test_leads_to_the_answers_behind_each_figure(self) -> None:
+        report = report_of_known()
+        stored = dict(report.means.rows)["math"]
+        assert [cell.url for cell in dict(report.what_if[1].rows)["math"]] == [cell.url for cell in stored]
+        assert {cell.url for cell in dict(report.what_if[0].rows)["large"]} == {dict(report.units.rows)["large"][0].url}
+
     def test_is_what_is_stored_as_long_as_nothing_is_asked(self) -> None:
         report = report_of_known()
         found = figure(report.what_if[0], "large", "Per prompt")
