@@ -1,7 +1,8 @@
 """The page of a study's spread: how far repeats and prompts lie apart, and what the control workload says."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,12 +23,32 @@ from greenllm.charts import Chart
 from greenllm.dashboards.counted import finished_count
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
+from greenllm.sorting import Sorting, heads, sorted_rows
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from labeling.models import AnswerTally
 from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
 _SPREADS = Shelf(most=3)  # a large study's take some dozen megabytes
+_HEADS = {
+    "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO2e)",
+}  # fmt: skip
+_Keys = Mapping[str, Callable[[Any], Any]]  # Any: rows of one view, and what is compared of them
+_KEYS: Mapping[str, _Keys] = {
+    "cells": {
+        "model": lambda row: row.cell.model,
+        "category": lambda row: row.cell.category,
+        "energy": lambda row: row.energy_j and row.energy_j.between_prompts.mean,
+        "sci": lambda row: row.sci_gco2e and row.sci_gco2e.between_prompts.mean,
+    },
+    "prompts": {
+        "model": lambda row: row.cell.model,
+        "category": lambda row: row.cell.category,
+        "prompt": lambda row: row.prompt,
+        "energy": lambda row: row.energy_j and row.energy_j.mean,
+        "sci": lambda row: row.sci_gco2e and row.sci_gco2e.mean,
+    },
+}
 _VIEWS = {"cells": "By cell", "prompts": "By prompt", "control": "Control runs"}
 
 
@@ -49,13 +70,16 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
         "prompts": spreads,
         "control": control.runs if control is not None else (),
     }
-    page = Paginator(tables[view], _ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
+    rows = sorted_rows(tables[view], sorting, _KEYS.get(view, {}))
+    page = Paginator(rows, _ROWS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
         "view": view,
         "views": views.items(),
         "page": page,
-        "query": f"per={view}&",
+        "query": f"per={view}&{sorting.query}",
+        "heads": heads(_HEADS, sorting, kept=f"per={view}&"),
         "chart": _cells_chart(page.object_list) if view == "cells" else None,
         "control": control,
         "control_tokens": CONTROL_TOKENS,

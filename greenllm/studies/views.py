@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.db.models import F
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -21,6 +23,7 @@ from greenllm.dashboards.counted import progress_counted
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
+from greenllm.sorting import Sorting, heads
 from greenllm.studies import queries
 from greenllm.studies.listing import PROMPTS, VERDICTS, Asked, response_page
 from greenllm.studies.spreads import note_context
@@ -28,6 +31,11 @@ from greenllm.studies.watching import power_context
 from labeling.jobs import GradingRun, latest_grading
 
 _STUDIES_PER_PAGE = 25
+_HEADS = {"study": "Study", "state": "State", "machine": "Machine", "when": "When"}
+_SORTED: dict[str, F | Coalesce] = {
+    "study": F("name"), "state": F("state"), "machine": F("machine__name"),
+    "when": Coalesce("finished_at", "started_at", "created_at"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,10 @@ class Queue:
 def study_list(request: HttpRequest) -> HttpResponse:
     """Show every study, a page at a time, the latest first."""
     chosen = {name: request.GET.get(name, "") for name in ("state", "kind")}
-    studies = Study.objects.select_related("machine").order_by(F("created_at").desc(), "-pk")
+    sorting = Sorting.of(request.GET.get("sort", ""), _SORTED)
+    is_descending = sorting.is_descending or not sorting.name  # of itself the latest first
+    order = OrderBy(_SORTED.get(sorting.name, F("created_at")), descending=is_descending, nulls_last=True)
+    studies = Study.objects.select_related("machine").order_by(order, "-pk")
     for name, choices in (("state", Study.State.values), ("kind", Study.Kind.values)):
         if chosen[name] in choices:
             studies = studies.filter(**{name: chosen[name]})
@@ -62,7 +73,8 @@ def study_list(request: HttpRequest) -> HttpResponse:
         "is_filtered": any(chosen.values()),
         "states": Study.State.choices,
         "kinds": Study.Kind.choices,
-        "query": _query_of(chosen),
+        "query": f"{_query_of(chosen)}{sorting.query}",
+        "heads": heads(_HEADS, sorting, kept=_query_of(chosen)),
         "may_run": may(request, RUN_STUDIES),
     }
     return render(request, "studies/list.html", context)

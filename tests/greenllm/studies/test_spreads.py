@@ -12,6 +12,7 @@ from benchmarks.models import Study
 from benchmarks.spread import drift_of, spread_of
 from greenllm.roles import Role
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
+from tests import factories as make
 from tests.greenllm.studies import shown
 
 
@@ -116,6 +117,16 @@ class TestPage:
         assert page.count(">outlier</span>") == 1
         assert "10.3 J without outliers" in page
         assert ">missing</a>" in page
+
+    @pytest.mark.parametrize("per", ["cells", "prompts"])
+    def test_is_sorted_by_its_heads(self, client: Client, per: str) -> None:
+        study = make.make_study("sorted")
+        for energy_j in (20.0, 30.0, None, 10.0):
+            deployment = make.make_deployment(f"model-{energy_j}")
+            make.make_response(make.make_prompt(), deployment, study=study, energy_j=energy_j)
+        for asked, wanted in (("energy", ["10.0", "20.0", "30.0", "None"]), ("-sci", ["30.0", "20.0", "10.0", "None"])):
+            page = client.get(f"/studies/sorted/spread/?per={per}&sort={asked}").context["page"]
+            assert [row.cell.model.removeprefix("model-") for row in page] == wanted
 
     def test_of_a_study_without_repeats_says_that_no_interval_can_be_given(self, client: Client) -> None:
         shown.make_shown_study("once")

@@ -1,0 +1,66 @@
+"""Tables of pages, sorted by the server."""
+
+import pytest
+from django.test import Client
+
+from greenllm.roles import Role, grant_role
+from greenllm.sorting import Sorting, heads, sorted_rows
+from greenllm.studies import views
+from tests import factories as make
+
+
+class TestSorting:
+    @pytest.mark.parametrize(
+        ("asked", "direction", "query"),
+        [
+            ("energy", "ascending", "sort=energy&"),
+            ("-energy", "descending", "sort=-energy&"),
+            ("", "", ""),
+            ("password", "", ""),
+            ("--energy", "", ""),
+        ],
+    )
+    def test_takes_columns_that_are_offered_alone(self, asked: str, direction: str, query: str) -> None:
+        found = Sorting.of(asked, {"energy"})
+        assert (found.direction, found.query) == (direction, query)
+
+    def test_leads_from_no_order_to_the_rising_the_falling_and_back(self) -> None:
+        sorting, seen = Sorting(), []
+        for _ in range(3):
+            head = heads({"energy": "Energy"}, sorting, kept="per=cells&")["energy"]
+            seen.append(head.query)
+            sorting = Sorting.of(head.query.partition("sort=")[2], {"energy"})
+        assert seen == ["per=cells&sort=energy", "per=cells&sort=-energy", "per=cells"]
+
+    @pytest.mark.parametrize(("is_descending", "wanted"), [(False, [1, 2, 3, None]), (True, [3, 2, 1, None])])
+    def test_has_what_is_missing_last(self, is_descending: bool, wanted: list[int | None]) -> None:
+        rows = [3, None, 1, 2]
+        assert sorted_rows(rows, Sorting("n", is_descending), {"n": lambda row: row}) == wanted
+        assert sorted_rows(rows, Sorting(), {}) == rows
+
+
+@pytest.mark.django_db
+class TestStudyList:
+    def test_is_sorted_over_all_its_pages(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "_STUDIES_PER_PAGE", 2)
+        for name in ("b", "c", "a"):
+            make.make_study(name)
+        make.make_study("nowhere", machine=None, kind="imported")
+        user = make.make_user()
+        grant_role(user=user, role=Role.RESEARCHER)
+        client.force_login(user)
+
+        def names(query: str) -> list[str]:
+            return [row.study.name for row in client.get(f"/studies/?{query}").context["rows"]]
+
+        assert names("sort=study") == ["a", "b"]
+        assert names("sort=study&page=2") == ["c", "nowhere"]
+        assert names("sort=-study") == ["nowhere", "c"]
+        assert "nowhere" in names("sort=machine&page=2") == names("sort=machine&page=2")
+        assert names("sort=password") == names("")
+        page = client.get("/studies/?sort=study&kind=measured").content.decode()
+        assert (
+            '<th scope="col" aria-sort="ascending"><a class="sort" href="?kind=measured&amp;sort=-study">Study</a>'
+            in page
+        )
+        assert 'href="?kind=measured&amp;sort=study&amp;page=2"' in page
