@@ -27,7 +27,8 @@ def _pool_connections() -> None:
 
 _pool_connections()
 
-from router.gateway.application import Application  # noqa: E402  Django is set up by now
+from greenllm.page_threads import PageThreads  # noqa: E402  Django is set up by now
+from router.gateway.application import Application  # noqa: E402  likewise
 
 
 def _trace() -> Callable[[], None] | None:
@@ -46,7 +47,7 @@ def _trace() -> Callable[[], None] | None:
     return tracer.close
 
 
-application = Application(_django, at_end=_trace())
+application = Application(PageThreads(_django), at_end=_trace())
 
 
 # A busy event loop lets a thread that wants to go on do so after this time. Python's own 5 ms, at each of a page's

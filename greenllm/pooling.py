@@ -1,11 +1,13 @@
 """Database connections of a web process: kept between requests, and shared by all of them."""
 
+import select
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from router.connections import DatabaseAway, DatabaseWatch
@@ -53,27 +55,53 @@ class WatchedPool:
             PoolTimeout: all connections are in use, or Postgres is away, for as long as the pool waits.
         """
         if not _is_impatient.get():
-            return self._pool.getconn()
+            return self._usable(self._pool.timeout)
         if self._watch.is_away:
             raise DatabaseAway
         try:
-            return self._pool.getconn(min(NOTICED_S, self._pool.timeout))
+            return self._usable(min(NOTICED_S, self._pool.timeout))
         except PoolTimeout:
             if not self._watch.answers():
                 raise DatabaseAway from None
-        return self._pool.getconn(max(0.0, self._pool.timeout - NOTICED_S))
+        return self._usable(max(0.0, self._pool.timeout - NOTICED_S))
+
+    def _usable(self, patience_s: float) -> Any:  # Any: as above
+        """Return a connection that Postgres has not ended; one whose server has said something is asked first.
+
+        The pool's own check asks every one, which costs each page and each decision a turn of its own.
+        """
+        until, left_s = time.monotonic() + patience_s, patience_s
+        while True:
+            connection = self._pool.getconn(left_s)
+            if not has_news(connection):
+                return connection
+            try:
+                ConnectionPool.check_connection(connection)
+            except psycopg.Error:
+                self._pool.putconn(connection)  # which ends it, and makes another
+                left_s = max(0.0, until - time.monotonic())
+            else:
+                return connection
 
     def close(self) -> None:
         """End all connections."""
         self._pool.close()
 
 
+def has_news(connection: Any) -> bool:  # Any: of whatever rows
+    """Tell whether the server of an idle connection has said something, such as that it is gone; nobody is asked."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def pooled(database: Mapping[str, Any], *, most: int) -> dict[str, Any]:
     """Return Django's settings of a database so that at most `most` connections are shared; 0 leaves them as they are.
 
     A connection that is made for one request costs it 15 ms and more, because its server process knows no table yet.
-    Django cannot keep one for each thread here, since under ASGI each request has a thread of its own. Each connection
-    is looked at before it is handed out, which finds what a restart of Postgres has ended.
+    Django cannot keep one for each thread here, since there are more threads than connections. Each connection is
+    looked at before it is handed out, which finds what a restart of Postgres has ended; `WatchedPool` does that, so the
+    pool's own look is off.
     """
     if most == 0:
         return dict(database)
@@ -81,4 +109,4 @@ def pooled(database: Mapping[str, Any], *, most: int) -> dict[str, Any]:
         "min_size": min(_FEWEST, most), "max_size": most, "timeout": PATIENCE_S, "reconnect_timeout": _RECONNECT_S,
     }  # fmt: skip
     options = {**database.get("OPTIONS", {}), "pool": pool}
-    return {**database, "ENGINE": ENGINE, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+    return {**database, "ENGINE": ENGINE, "CONN_HEALTH_CHECKS": False, "OPTIONS": options}

@@ -68,7 +68,9 @@ class Application:
         while True:
             message: Message = await receive()
             if message["type"] == "lifespan.startup":
-                self._house().presence.begin()
+                opened = self._house()
+                await asyncio.to_thread(opened.workers.begin)
+                opened.presence.begin()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 house = self._houses.pop(asyncio.get_running_loop(), None)

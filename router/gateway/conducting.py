@@ -260,11 +260,7 @@ class Conductor:
             wanted = replace(wanted, messages=(ChatMessage("user", asked.question),), parameters=JUDGING)
         elif asked is not None and asked.is_margin_wanted:
             wanted = replace(wanted, is_margin_wanted=True)
-        client = await self._house.client(deployment.server)
-        if client.is_ready_for(wanted):
-            wire = client.prepare(wanted)
-        else:
-            wire = await self._house.workers.ask(lambda: client.prepare(wanted))
+        wire = await self._house.wire(deployment.server, wanted)
         if number == 1:
             self._measured.start(deployment, self._record.request.public_id)
         self._answer = UpstreamAnswer(self._house.session, wire)

@@ -1,10 +1,12 @@
 """What all requests of one event loop share: connections, threads, queues, what is kept for a moment."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import aiohttp
 
-from benchmarks.inference.chatting import PreparingClient
+from benchmarks.inference.base import GenerationRequest
+from benchmarks.inference.chatting import ChatWire, PreparingClient
 from benchmarks.models import InferenceServer
 from router import wiring
 from router.answering import Caller
@@ -73,6 +75,7 @@ class House:
         self.session = open_session(connect_timeout_s=self.wanted.connect_timeout_s)
         self.limiter = Limiter(self.wanted.redis_url)
         self._clients: Kept[tuple[object, ...], PreparingClient] = Kept(lifetime_s=_CLIENTS_S, most=_MOST_SERVERS)
+        self._asking: dict[tuple[int, str], asyncio.Future[ChatWire]] = {}  # by server and model
         self._desks: dict[int, ServerDesk] = {}
 
     async def client(self, server: InferenceServer) -> PreparingClient:
@@ -85,6 +88,25 @@ class House:
 
         key = (server.pk, server.kind, server.base_url, server.api_key_variable)
         return await self._clients.get(key, make)
+
+    async def wire(self, server: InferenceServer, wanted: GenerationRequest) -> ChatWire:
+        """Return the wire of an answer; of requests that come at once, one asks the server about the model for all.
+
+        Raises what `PreparingClient.prepare` raises.
+        """
+        client = await self.client(server)
+        key = (server.pk, wanted.model)
+        if not client.is_ready_for(wanted) and key in self._asking:
+            await asyncio.wait({self._asking[key]})
+        if client.is_ready_for(wanted):
+            return client.prepare(wanted)
+        asking = asyncio.ensure_future(self.workers.ask(lambda: client.prepare(wanted)))
+        self._asking[key] = asking
+        try:
+            return await asking
+        finally:
+            if self._asking.get(key) is asking:
+                del self._asking[key]
 
     def desk(self, server: InferenceServer) -> ServerDesk:
         """Return what limits the requests to a server."""

@@ -1,9 +1,11 @@
 """Blocking work of the gateway's event loop, in threads: the database, questions to servers, checks of answers."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from benchmarks.inference.interruption import Interruption
@@ -13,6 +15,7 @@ Result = TypeVar("Result")
 
 _ASKING_THREADS = 32
 _NOTICED_S = 0.5  # work that takes longer makes somebody look whether Postgres is there
+_STARTING_S = 10.0
 _CHECKING_THREADS = 2  # code of answers is run there, in the sandbox: the machine has other work
 
 
@@ -24,6 +27,11 @@ class Workers:
         self._database = ThreadPoolExecutor(PLACES, thread_name_prefix="gateway-database")
         self._asking = ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="gateway-asking")
         self._checking = ThreadPoolExecutor(_CHECKING_THREADS, thread_name_prefix="gateway-checking")
+
+    def begin(self) -> None:
+        """Start the threads, so that the event loop does not wait for that in the middle of its work."""
+        _start(self._database, PLACES)
+        _start(self._asking, _ASKING_THREADS)
 
     async def query(self, work: Callable[[], Result], *, is_patient: bool = False) -> Result:
         """Run work that uses the database; its connection is given back with its end.
@@ -78,6 +86,15 @@ class Workers:
         self._database.shutdown(wait=False)
         self._asking.shutdown(wait=False)
         self._checking.shutdown(wait=False)
+
+
+def _start(threads: ThreadPoolExecutor, count: int) -> None:
+    """Return once so many threads run: each of as many pieces of work waits for the others."""
+    started = threading.Barrier(count + 1)
+    for _ in range(count):
+        threads.submit(started.wait, _STARTING_S)
+    with suppress(threading.BrokenBarrierError):  # the machine is slow: they come later
+        started.wait(_STARTING_S)
 
 
 def _with_place(work: Callable[[], Result]) -> Result:

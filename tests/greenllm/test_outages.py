@@ -1,7 +1,9 @@
 """Pages while Postgres is away: 503 in words, at once, and the pool's patience left to those who have it."""
 
 import re
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from django.test import Client, RequestFactory
 from psycopg_pool import PoolTimeout
 
 from greenllm.outages import AWAY, FULL, OutageMiddleware, server_error, told_outage
-from greenllm.pooling import NOTICED_S, WatchedPool, impatience
+from greenllm.pooling import NOTICED_S, WatchedPool, has_news, impatience
 from router.connections import DatabaseAway, DatabaseWatch
 from tests.router.gateway.process import own_process
 from tests.router.gateway.test_without_postgres import cut_off
@@ -27,15 +29,23 @@ class BusyPool:
 
     timeout = 20.0
 
-    def __init__(self, frees_at: int = 99) -> None:
+    def __init__(self, connection: socket.socket | None = None, frees_at: int = 99) -> None:
         self.waits: list[float | None] = []
-        self._frees_at = frees_at
+        self._connection, self._frees_at = connection, frees_at
 
-    def getconn(self, timeout: float | None = None) -> str:
+    def getconn(self, timeout: float | None = None) -> socket.socket | None:
         self.waits.append(timeout)
         if len(self.waits) < self._frees_at:
             raise PoolTimeout
-        return "connection"
+        return self._connection
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two sockets that are connected with each other."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
 
 
 def watch(*, is_away: bool) -> DatabaseWatch:
@@ -61,17 +71,29 @@ class TestWatchedPool:
                     pool.getconn()
         assert busy.waits == [NOTICED_S]
 
-    def test_waits_on_where_postgres_is_only_busy(self) -> None:
-        busy = BusyPool(frees_at=2)
+    def test_waits_on_where_postgres_is_only_busy(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        busy = BusyPool(ends[0], frees_at=2)
         with impatience():
-            assert pool_of(busy, is_away=False).getconn() == "connection"
+            assert pool_of(busy, is_away=False).getconn() is ends[0]
         assert busy.waits == [NOTICED_S, 20.0 - NOTICED_S]
 
     def test_leaves_the_pool_its_patience_for_what_stores_answers(self) -> None:
         busy = BusyPool()
         with pytest.raises(PoolTimeout):
             pool_of(busy, is_away=True).getconn()
-        assert busy.waits == [None]
+        assert busy.waits == [20.0]
+
+
+class TestNews:
+    def test_is_not_of_a_connection_that_is_idle(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        assert not has_news(ends[0])
+
+    def test_is_that_the_server_spoke_or_went_away(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        ends[1].sendall(b"x")
+        assert has_news(ends[0])
+        ends[0].recv(1)
+        ends[1].close()
+        assert has_news(ends[0])
 
 
 def caused_by(cause: Exception | None) -> OperationalError:

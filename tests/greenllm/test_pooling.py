@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
-from django.db.backends.postgresql.base import DatabaseWrapper as _DatabaseWrapper
 from django.db.utils import OperationalError
+from psycopg_pool import ConnectionPool
 
 from greenllm.pooling import pooled
+from greenllm.watched_postgres.base import DatabaseWrapper as _DatabaseWrapper
 
 DatabaseWrapper: Any = _DatabaseWrapper  # Any: the stubs do not know its pool
 pytestmark = pytest.mark.django_db
@@ -41,6 +43,13 @@ class TestPooledConnection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
         assert server_process(wrapper) != first
+
+    def test_is_handed_out_without_a_question_to_postgres(self, wrapper: Any) -> None:
+        server_process(wrapper)
+        wrapper.close()
+        with patch.object(ConnectionPool, "check_connection", side_effect=AssertionError) as asked:
+            server_process(wrapper)
+        assert not asked.called
 
     def test_gives_back_no_transaction_that_was_left_open(self, wrapper: Any) -> None:
         first = server_process(wrapper)
