@@ -1,4 +1,4 @@
-"""Tables that come a page at a time, sorted by their heads: what an address asks for, and what a head asks for. Pure.
+"""Tables that come a page at a time, sorted by their heads: what an address asks for, and what a head asks for.
 
 A head leads from the table's own order to the rising one, to the falling one and back, as those of `tables.js` do.
 """
@@ -7,7 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from django.db.models import F, Func, Model, QuerySet
+from django.db.models.expressions import OrderBy
+
 Row = TypeVar("Row")
+Found = TypeVar("Found", bound=Model)
+Column = F | Func
 Key = Callable[[Row], Any]  # Any: numbers of one column, or words; None is missing
 
 
@@ -52,6 +57,15 @@ def heads(titles: Mapping[str, str], sorting: Sorting, *, kept: str) -> dict[str
         after = {"": Sorting(name), "ascending": Sorting(name, is_descending=True)}.get(now, Sorting())
         made[name] = Head(title, now, f"{kept}{after.query}".removesuffix("&"))
     return made
+
+
+def in_order(
+    rows: QuerySet[Found], sorting: Sorting, columns: Mapping[str, Column], *, otherwise: Sequence[str]
+) -> QuerySet[Found]:
+    """Return rows of a query in the order that is asked for, those without a value last; ties by their keys."""
+    if not sorting.name:
+        return rows.order_by(*otherwise)
+    return rows.order_by(OrderBy(columns[sorting.name], descending=sorting.is_descending, nulls_last=True), "pk")
 
 
 def sorted_rows(rows: Sequence[Row], sorting: Sorting, keys: Mapping[str, Key[Row]]) -> Sequence[Row]:

@@ -1,11 +1,14 @@
 """The pages of API keys: one's own, and for admins everybody's."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -16,6 +19,7 @@ from greenllm.account.figures import spending_chart
 from greenllm.account.key_forms import GivenKeyForm, TermsForm
 from greenllm.doors import may, people_with
 from greenllm.roles import CHANGE_PEOPLE
+from greenllm.sorting import Column, Sorting, heads, in_order
 from router.key_terms import create_key_with, set_terms
 from router.key_use import days_of_use, kinds_of_use, spent_by_key
 from router.keys import agree_to_keeping, revoke_key
@@ -27,6 +31,8 @@ from router.terms import SCOPE_WORDS, Scope
 
 _KEYS_ON_A_PAGE = 50
 _SHOWN_DAYS = 30
+_HEADS = {"key": "Key", "owner": "Owner", "used": "Last used"}
+_SORTED: Mapping[str, Column] = {"key": F("name"), "owner": F("owner__username"), "used": F("latest_used_at")}
 
 
 @require_safe
@@ -36,10 +42,18 @@ def keys(request: HttpRequest) -> HttpResponse:
     """List everybody's keys, the latest first; a part of the owner's name finds."""
     wanted = request.GET.get("owner", "").replace("\x00", "").strip()
     found = ApiKey.objects.filter(owner__username__icontains=wanted).select_related("owner")
-    page = Paginator(found.order_by("-created_at", "-pk"), _KEYS_ON_A_PAGE).get_page(request.GET.get("page"))
+    sorting, kept = Sorting.of(request.GET.get("sort", ""), _SORTED), urlencode({"owner": wanted}) + "&"
+    listed = in_order(found, sorting, _SORTED, otherwise=("-created_at", "-pk"))
+    page = Paginator(listed, _KEYS_ON_A_PAGE).get_page(request.GET.get("page"))
     rows = list(page.object_list)
     spent = spent_by_key(keys=rows, since=_month(timezone.now()))
-    context = {"page": page, "wanted": wanted, "rows": [(key, spent.get(key.pk)) for key in rows]}
+    context = {
+        "page": page,
+        "wanted": wanted,
+        "rows": [(key, spent.get(key.pk)) for key in rows],
+        "query": f"{kept}{sorting.query}",
+        "heads": heads(_HEADS, sorting, kept=kept),
+    }
     return render(request, "account/keys.html", context)
 
 

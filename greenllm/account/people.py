@@ -1,10 +1,13 @@
 """The pages on which admins look after people."""
 
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -17,8 +20,11 @@ from greenllm.acts.noting import note_link
 from greenllm.doors import people_with
 from greenllm.models import User
 from greenllm.roles import CHANGE_PEOPLE, Role
+from greenllm.sorting import Column, Sorting, heads, in_order
 
 _PEOPLE_ON_A_PAGE = 50
+_HEADS = {"name": "Name", "seen": "Last sign-in"}
+_SORTED: Mapping[str, Column] = {"name": F("username"), "seen": F("last_login")}
 
 
 @require_safe
@@ -28,9 +34,16 @@ def people(request: HttpRequest) -> HttpResponse:
     """List the people with their roles, by name; a part of a name finds."""
     wanted = request.GET.get("name", "").replace("\x00", "").strip()
     roles = Prefetch("groups", Group.objects.filter(name__in=Role.values).order_by("name"))
-    found = User.objects.filter(username__icontains=wanted).prefetch_related(roles).order_by("username", "pk")
-    page = Paginator(found, _PEOPLE_ON_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "account/people.html", {"page": page, "wanted": wanted})
+    found = User.objects.filter(username__icontains=wanted).prefetch_related(roles)
+    sorting, kept = Sorting.of(request.GET.get("sort", ""), _SORTED), urlencode({"name": wanted}) + "&"
+    listed = in_order(found, sorting, _SORTED, otherwise=("username", "pk"))
+    context = {
+        "page": Paginator(listed, _PEOPLE_ON_A_PAGE).get_page(request.GET.get("page")),
+        "wanted": wanted,
+        "query": f"{kept}{sorting.query}",
+        "heads": heads(_HEADS, sorting, kept=kept),
+    }
+    return render(request, "account/people.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

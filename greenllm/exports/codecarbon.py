@@ -26,7 +26,7 @@ _BYTES_PER_GIBIBYTE = 1024**3  # CodeCarbon's ram_total_size is in these
 
 @dataclass(frozen=True)
 class _Energies:
-    """What the channels of each part of a machine saw for one answer (J); None where no channel saw it."""
+    """What the channels of each part of a machine saw for one answer (J); None where none or not all of them did."""
 
     cpu: float | None
     gpu: float | None
@@ -93,12 +93,18 @@ def _machine_columns(study: Study) -> dict[str, object]:
 
 
 def _energies(answer: Answer, readings: Sequence[ChannelReading]) -> _Energies:
-    found: dict[str, list[float]] = {"cpu": [], "gpu": [], "ram": []}
+    found: dict[str, list[float | None]] = {"cpu": [], "gpu": [], "ram": []}
     for reading in readings:
         part = _part_of(reading.channel)
-        if part and reading.is_in_boundary and reading.energy_j is not None:
-            found[part].append(reading.energy_j / (answer.answer_count or 1))
-    return _Energies(**{part: sum(energies) if energies else None for part, energies in found.items()})
+        if part and reading.is_in_boundary:
+            found[part].append(reading.energy_j)
+    return _Energies(**{part: _whole(energies, answer.answer_count or 1) for part, energies in found.items()})
+
+
+def _whole(energies: Sequence[float | None], answer_count: int) -> float | None:
+    """Return the sum for one answer; a part that misses some of its energy has none."""
+    known = [energy for energy in energies if energy is not None]
+    return sum(energy / answer_count for energy in known) if known and len(known) == len(energies) else None
 
 
 def _part_of(channel: str) -> str:

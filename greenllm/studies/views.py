@@ -1,11 +1,11 @@
 """The list of studies, and one study as it runs."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.db.models import F
-from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -23,7 +23,7 @@ from greenllm.dashboards.counted import progress_counted
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
-from greenllm.sorting import Sorting, heads
+from greenllm.sorting import Column, Sorting, heads, in_order
 from greenllm.studies import queries
 from greenllm.studies.listing import PROMPTS, VERDICTS, Asked, response_page
 from greenllm.studies.spreads import note_context
@@ -32,7 +32,7 @@ from labeling.jobs import GradingRun, latest_grading
 
 _STUDIES_PER_PAGE = 25
 _HEADS = {"study": "Study", "state": "State", "machine": "Machine", "when": "When"}
-_SORTED: dict[str, F | Coalesce] = {
+_SORTED: Mapping[str, Column] = {
     "study": F("name"), "state": F("state"), "machine": F("machine__name"),
     "when": Coalesce("finished_at", "started_at", "created_at"),
 }  # fmt: skip
@@ -59,9 +59,8 @@ def study_list(request: HttpRequest) -> HttpResponse:
     """Show every study, a page at a time, the latest first."""
     chosen = {name: request.GET.get(name, "") for name in ("state", "kind")}
     sorting = Sorting.of(request.GET.get("sort", ""), _SORTED)
-    is_descending = sorting.is_descending or not sorting.name  # of itself the latest first
-    order = OrderBy(_SORTED.get(sorting.name, F("created_at")), descending=is_descending, nulls_last=True)
-    studies = Study.objects.select_related("machine").order_by(order, "-pk")
+    every = Study.objects.select_related("machine")
+    studies = in_order(every, sorting, _SORTED, otherwise=("-created_at", "-pk"))
     for name, choices in (("state", Study.State.values), ("kind", Study.Kind.values)):
         if chosen[name] in choices:
             studies = studies.filter(**{name: chosen[name]})

@@ -3,9 +3,11 @@
 import pytest
 from django.test import Client
 
+from greenllm.account import keys, people
 from greenllm.roles import Role, grant_role
 from greenllm.sorting import Sorting, heads, sorted_rows
 from greenllm.studies import views
+from router.models import ApiKey
 from tests import factories as make
 
 
@@ -64,3 +66,23 @@ class TestStudyList:
             in page
         )
         assert 'href="?kind=measured&amp;sort=study&amp;page=2"' in page
+
+
+@pytest.mark.django_db
+class TestListsOfAdmins:
+    def test_are_sorted_over_all_their_pages(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(keys, "_KEYS_ON_A_PAGE", 2)
+        monkeypatch.setattr(people, "_PEOPLE_ON_A_PAGE", 2)
+        names = ("ada", "bob", "eve")
+        owners = [make.make_user(name) for name in names]
+        for owner, name in zip(owners, ("x", "z", "y"), strict=True):
+            ApiKey.objects.create(owner=owner, name=name, prefix=name, digest=name)
+        grant_role(user=owners[0], role=Role.ADMIN)
+        client.force_login(owners[0])  # who alone has signed in
+        listed = client.get("/account/people/?sort=seen").context["page"].object_list
+        assert listed[0].username == "ada"
+        listed = client.get("/account/people/?sort=-name&page=2").context["page"].object_list
+        assert [one.username for one in listed] == ["ada"]
+        page = client.get("/account/keys/?sort=key")
+        assert [key.name for key, _ in page.context["rows"]] == ["x", "y"]
+        assert 'href="?owner=&amp;sort=-key"' in page.content.decode()

@@ -51,6 +51,17 @@ class TestEmissions:
         assert float(row["cpu_power"]) == pytest.approx(10.1 * 0.75)
         assert (row["gpu_energy"], row["gpu_power"]) == ("", "")
 
+    def test_of_a_part_are_missing_where_one_of_its_channels_is(self) -> None:
+        study = make_mixed_study()
+        first = Measurement.objects.filter(response__study=study, energy_j__isnull=False).earliest("pk")
+        first.readings.create(
+            channel="cpu-package-1", meter="rapl", is_in_boundary=True, quality="missing", missing_reason="a gap",
+            sample_count=0, coverage=0.0,
+        )  # fmt: skip
+        row = read_back(study)[0]
+        assert (row["cpu_energy"], row["cpu_power"]) == ("", "")
+        assert float(row["ram_energy"]) > 0
+
     def test_say_where_and_on_what(self) -> None:
         row = read_back(make_mixed_study())[0]
         names = ("country_name", "country_iso_code", "region", "cpu_model", "cpu_count", "ram_total_size")
