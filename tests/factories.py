@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from benchmarks.models import (
     CarbonIntensity,
     Category,
@@ -37,6 +39,10 @@ def make_user(username: str = "", *, password: str = "", **facts: Any) -> User:
 
 
 def make_machine(name: str = "test", **facts: Any) -> Machine:
+    with_intensity = Exists(CarbonIntensity.objects.filter(zone=OuterRef("zone")))
+    found = Machine.objects.filter(with_intensity, name=name).first()
+    if found is not None:
+        return found
     machine, _ = Machine.objects.get_or_create(name=name, defaults=facts)
     if not CarbonIntensity.objects.filter(zone=machine.zone).exists():
         CarbonIntensity.objects.create(zone=machine.zone, gco2e_per_kwh=385, source="test", year=2022)
@@ -97,7 +103,12 @@ def make_study(name: str = "", **fields: Any) -> Study:
 
 
 def make_measurement(energy_j: float | None = 20.0, *, quality: str = "estimated", seconds: float = 1.0) -> Measurement:
-    machine = make_machine()
+    measurement = _measured(make_machine(), energy_j, quality, seconds)
+    measurement.save()
+    return measurement
+
+
+def _measured(machine: Machine, energy_j: float | None, quality: str, seconds: float) -> Measurement:
     measurement = Measurement(
         purpose=Measurement.Purpose.RESPONSE,
         machine=machine,
@@ -107,7 +118,6 @@ def make_measurement(energy_j: float | None = 20.0, *, quality: str = "estimated
         time_reserved_s=seconds,
     )
     apply_score(measurement, basis_of(machine, 385.0))
-    measurement.save()
     return measurement
 
 
@@ -139,13 +149,76 @@ def make_response(
     return response
 
 
+Judged = tuple[float, str]  # energy of an answer in J, and the verdict on it
+
+
+def make_known(
+    *rows: tuple[str, str, dict[Deployment, Judged]], study: Study | None = None, labeler: User | None = None
+) -> list[Prompt]:
+    """Make many prompts at once, each of a text and a category, and the judged answers to each, of one study.
+
+    A grader judges them, where no person is named.
+    """
+    dataset, _ = Dataset.objects.get_or_create(name="test")
+    categories = {name: Category.objects.get_or_create(name=name)[0] for name in {name for _, name, _ in rows}}
+    for category in categories.values() if labeler is None else ():
+        switch_graders_in(category=category, is_on=True, person_id=None)
+    prompts = Prompt.objects.bulk_create(
+        Prompt(
+            dataset=dataset, category=categories[name], external_id=f"test-{number}", position=number, item_text=text,
+            text=text, role=Prompt.Role.TRAIN,
+        )
+        for number, (text, name, _) in zip(_numbers, rows, strict=False)
+    )  # fmt: skip
+    answers = [
+        (prompt, deployment, *judged)
+        for prompt, (_, _, by_model) in zip(prompts, rows, strict=True)
+        for deployment, judged in by_model.items()
+    ]
+    responses = _make_answers(answers, study or make_study())
+    verdicts = [verdict for _, _, _, verdict in answers]
+    if labeler is None:
+        grades = Grade.objects.bulk_create(map(_graded, responses, verdicts))
+        Label.objects.bulk_create(map(_labeled, grades))
+    else:
+        Label.objects.bulk_create(
+            Label(response=response, verdict=verdict, source=Label.Source.PERSON, labeler=labeler)
+            for response, verdict in zip(responses, verdicts, strict=True)
+        )
+    return prompts
+
+
+def _make_answers(answers: Sequence[tuple[Prompt, Deployment, float, str]], study: Study) -> list[Response]:
+    machine, parameter_set = make_machine(), study.parameter_sets.get()
+    measured = [_measured(machine, energy_j, "estimated", 1.0) for _, _, energy_j, _ in answers]
+    measurements = Measurement.objects.bulk_create(measured)
+    return Response.objects.bulk_create(
+        Response(
+            study=study, prompt=prompt, deployment=deployment, parameter_set=parameter_set, finished_at=NOW,
+            state=Response.State.FINISHED, text="An answer.", measurement=measurement,
+        )
+        for (prompt, deployment, _, _), measurement in zip(answers, measurements, strict=True)
+    )  # fmt: skip
+
+
 def make_grader_label(response: Response, verdict: str) -> Label:
     """Make a label of a grader, in a category in which graders may label."""
     switch_graders_in(category=response.prompt.category, is_on=True, person_id=None)
-    grade = Grade.objects.create(
+    grade = _graded(response, verdict)
+    grade.save()
+    label = _labeled(grade)
+    label.save()
+    return label
+
+
+def _graded(response: Response, verdict: str) -> Grade:
+    return Grade(
         response=response, grader="test", grader_version=1, verdict=verdict, reason="test", duration_ms=0.1
-    )
-    return Label.objects.create(response=response, verdict=verdict, source=Label.Source.GRADER, grade=grade)
+    )  # fmt: skip
+
+
+def _labeled(grade: Grade) -> Label:
+    return Label(response=grade.response, verdict=grade.verdict, source=Label.Source.GRADER, grade=grade)
 
 
 def make_label(response: Response, verdict: str = "correct", **facts: Any) -> Label:

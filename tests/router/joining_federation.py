@@ -23,23 +23,25 @@ class Wide:
 
 def make_wide(base_url: str = "http://127.0.0.1:1") -> Wide:
     federation = make_federation(base_url)
-    prompts = [federation.math, federation.code]
     machine = federation.server.machine
     reference = make.make_study("reference", machine=machine, state=Study.State.FINISHED, finished_at=make.NOW)
     ParameterSet.objects.filter(study=reference).update(seed=7, num_predict=32)
     Study.objects.filter(pk=reference.pk).update(cooldown_limit_c=0, sampling_period_ms=20, warm_up_count=1)
-    for number in range(PAIRS):
-        for text, category, is_right in (
-            (f"what is two plus item{number}", "math", True),
-            (f"write a python function item{number}", "code", False),
-        ):
-            prompt = make.make_prompt(text, category=category)
-            verdict = "correct" if is_right else "incorrect"
-            small, large = federation.small, federation.large
-            make.make_response(prompt, small, study=reference, energy_j=10.0, verdict=verdict)
-            make.make_response(prompt, large, study=reference, energy_j=90.0, verdict="correct")
-            reference.tasks.create(prompt=prompt, position=len(prompts))
-            prompts.append(prompt)
+    small, large = federation.small, federation.large
+    more = make.make_known(
+        *(
+            (text, category, {small: (10.0, verdict), large: (90.0, "correct")})
+            for number in range(PAIRS)
+            for text, category, verdict in (
+                (f"what is two plus item{number}", "math", "correct"),
+                (f"write a python function item{number}", "code", "incorrect"),
+            )
+        ),
+        study=reference,
+    )
+    for position, prompt in enumerate(more, start=2):
+        reference.tasks.create(prompt=prompt, position=position)
+    prompts = [federation.math, federation.code, *more]
     index = make_index(prompts, embedder=federation.embedder, store=federation.store)
     new = make.make_deployment("new", state="candidate", server=federation.server)
     reference.refresh_from_db()

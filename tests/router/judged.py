@@ -10,6 +10,7 @@ from router.models import CheckerMeasurement, PromptIndex
 from tests.factories import (
     NOW,
     make_deployment,
+    make_known,
     make_label,
     make_machine,
     make_prompt,
@@ -25,12 +26,19 @@ WORDS = ("apple", "theorem")  # of what the cheap model knows, and of what it do
 def judged_study(*, count: int = 48, name: str = "") -> Study:
     """Make a study whose answers are all judged and measured; each prompt says which kind it is of."""
     study, person = make_study(name, state=Study.State.FINISHED, finished_at=NOW), make_user()
-    models = {model: make_deployment(model) for model in ("cheap", "dear")}
-    for number in range(count):
-        prompt = make_prompt(f"{WORDS[number % 2]} item{number}")
-        for model, energy_j in (("cheap", 1.0), ("dear", 10.0)):
-            verdict = "incorrect" if model == "cheap" and number % 2 else "correct"
-            make_label(make_response(prompt, models[model], study=study, energy_j=energy_j), verdict, labeler=person)
+    cheap, dear = make_deployment("cheap"), make_deployment("dear")
+    make_known(
+        *(
+            (
+                f"{WORDS[number % 2]} item{number}",
+                "math",
+                {cheap: (1.0, "incorrect" if number % 2 else "correct"), dear: (10.0, "correct")},
+            )
+            for number in range(count)
+        ),
+        study=study,
+        labeler=person,
+    )
     return study
 
 

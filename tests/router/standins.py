@@ -151,12 +151,16 @@ def make_federation(base_url: str = "http://127.0.0.1:1", *, policy: str | None 
 
 def judge_more(federation: Federation) -> None:
     """Judge twenty more prompts of each kind: small is right in two thirds of math, large always."""
-    prompts = [federation.math, federation.code]
-    for number in range(20):
-        for text, category in ((f"what is two plus item{number}", "math"), (f"write a python item{number}", "code")):
-            prompt = make.make_prompt(text, category=category)
-            verdict = "correct" if category == "math" and number % 3 else "incorrect"
-            make.make_response(prompt, federation.small, energy_j=10.0, verdict=verdict)
-            make.make_response(prompt, federation.large, energy_j=90.0, verdict="correct")
-            prompts.append(prompt)
+    small, large = federation.small, federation.large
+    more = make.make_known(
+        *(
+            (text, category, {small: (10.0, verdict), large: (90.0, "correct")})
+            for number in range(20)
+            for text, category, verdict in (
+                (f"what is two plus item{number}", "math", "correct" if number % 3 else "incorrect"),
+                (f"write a python item{number}", "code", "incorrect"),
+            )
+        )
+    )
+    prompts = [federation.math, federation.code, *more]
     make_index(prompts, embedder=federation.embedder, store=federation.store)

@@ -31,12 +31,9 @@ MATH = "what is two plus seven"
 def federation() -> Federation:
     """A federation with twenty more prompts, which both models answer right; large costs nine times as much."""
     made = make_federation()
-    prompts = [made.math]
-    for number in range(20):
-        prompt = make.make_prompt(f"what is two plus item{number}", category="math")
-        make.make_response(prompt, made.small, energy_j=10.0, verdict="correct")
-        make.make_response(prompt, made.large, energy_j=90.0, verdict="correct")
-        prompts.append(prompt)
+    both = {made.small: (10.0, "correct"), made.large: (90.0, "correct")}
+    more = make.make_known(*((f"what is two plus item{number}", "math", both) for number in range(20)))
+    prompts = [made.math, *more]
     make_index(prompts, embedder=made.embedder, store=made.store)
     return made
 

@@ -24,16 +24,17 @@ pytestmark = pytest.mark.django_db
 def federation() -> Federation:
     """A federation with twenty more prompts of each kind; small is right in math, large in all."""
     made = make_federation(policy=None)
-    prompts = [made.math, made.code]
-    for number in range(20):
-        for text, category, is_right in (
-            (f"what is two plus item{number}", "math", True),
-            (f"write a python function item{number}", "code", False),
-        ):
-            prompt = make.make_prompt(text, category=category)
-            make.make_response(prompt, made.small, energy_j=10.0, verdict="correct" if is_right else "incorrect")
-            make.make_response(prompt, made.large, energy_j=90.0, verdict="correct")
-            prompts.append(prompt)
+    more = make.make_known(
+        *(
+            (text, category, {made.small: (10.0, verdict), made.large: (90.0, "correct")})
+            for number in range(20)
+            for text, category, verdict in (
+                (f"what is two plus item{number}", "math", "correct"),
+                (f"write a python function item{number}", "code", "incorrect"),
+            )
+        )
+    )
+    prompts = [made.math, made.code, *more]
     make_index(prompts, embedder=made.embedder, store=made.store)
     return made
 

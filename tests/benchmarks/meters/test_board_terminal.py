@@ -214,13 +214,20 @@ def sampled_energy_j(path: str, begins_at_ns: int, begin_s: float, end_s: float)
 
 class TestSampler:
     def test_gives_the_energy_of_the_curve(self, serve: Serve) -> None:
-        """Idle, and from 3 s to 5 s an answer of 110 W, 220 W and a ramp down."""
-        begins_at_ns = time.monotonic_ns()
+        """Idle, and from 3 s to 5 s an answer of 110 W, 220 W and a ramp down.
+
+        A machine that is too busy to read in time has no energy, which is told; then it is measured again.
+        """
         points = [(0, 60), (2.999, 60), (3, 110), (3.5, 110), (3.501, 220), (4.5, 220), (4.999, 150), (5, 60)]
         curve = curve_of(*points, is_linear=True)
-        path = serve(curve, begins_at_ns=begins_at_ns).path
 
-        energy_j, sampler = sampled_energy_j(path, begins_at_ns, 3, 5)
+        energy_j = None
+        for _ in range(5):
+            begins_at_ns = time.monotonic_ns()
+            path = serve(curve, begins_at_ns=begins_at_ns).path
+            energy_j, sampler = sampled_energy_j(path, begins_at_ns, 3, 5)
+            if energy_j is not None:
+                break
 
         assert energy_j == pytest.approx(curve.energy_j(5) - curve.energy_j(3), rel=0.01)
         assert sampler.facts["machine"]["power_range_1"] == 19
