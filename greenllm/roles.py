@@ -58,6 +58,13 @@ def grant_role(*, user: User, role: Role) -> None:
     user.groups.add(group)
 
 
+def is_admin(person: User | AnonymousUser) -> bool:
+    """Tell whether somebody may change what is everybody's: people, models, or tables in the admin site."""
+    return person.is_authenticated and (
+        person.is_staff or person.has_perm(CHANGE_PEOPLE) or person.has_perm(CHANGE_FEDERATION)
+    )
+
+
 class RoleBackend(ModelBackend):
     """Django's own backend, which asks for a person's roles first: they are one query a request, and mostly enough.
 

@@ -25,6 +25,7 @@ WEB_HOST = "127.0.0.1"
 WEB_PORT = env.whole_number("GREENLLM_WEB_PORT", 8000, minimum=1, maximum=65535)
 
 SECRET_KEY = env.secret_key("SECRET_KEY", VAR_DIR / "secret-key")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
@@ -42,6 +43,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "axes",
     "servestatic",
     "django_htmx",
@@ -60,9 +64,11 @@ MIDDLEWARE = [
     "greenllm.refusing_nul.RefuseNul",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "greenllm.acts.noting.NoteActs",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "greenllm.account.requiring.RequireSecondFactor",
     "axes.middleware.AxesMiddleware",  # the last, as it wants to be
 ]
 
@@ -193,6 +199,19 @@ LOGIN_REDIRECT_URL = "dashboards:home"
 LOGOUT_REDIRECT_URL = "dashboards:home"
 
 SECURE_HTTPS = env.flag("GREENLLM_HTTPS", default=False)
+# who may do nothing without a second factor
+SECOND_FACTOR = env.one_of("GREENLLM_SECOND_FACTOR", "admins" if SECURE_HTTPS else "off", ["admins", "off"])
+ACCOUNT_ADAPTER = "greenllm.account.adapting.AccountAdapter"
+MFA_ADAPTER = "greenllm.account.adapting.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "greenllm.account.adapting.SignInForm",
+    "reauthenticate": "greenllm.account.adapting.ConfirmForm",
+}
+MFA_TOTP_ISSUER = "GreenLLM"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s that a clock may be off; a code counts once all the same
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody's address is asked for
+# wrong codes and guesses at them are counted for all web processes together, whether or not Valkey is there
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "greenllm_cache"}}
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HTTPS
 SECURE_SSL_REDIRECT = SECURE_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0

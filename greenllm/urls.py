@@ -28,6 +28,7 @@ urlpatterns = [
     path("notices/", include("greenllm.notices.urls")),
     path("look/", include("greenllm.look.urls")),
     path("account/", include("greenllm.account.urls")),
+    path("account/", include("greenllm.account.second_factor_urls")),
     path("health", health, name="health"),
     path("metrics", metrics, name="metrics"),
     path("admin/login/", sign_in, name="admin-sign-in"),

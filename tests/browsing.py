@@ -192,16 +192,21 @@ def check_page(
     With GREENLLM_SCREENSHOTS set to a folder, a picture of each is left there to be looked at, named after the path
     unless `picture` names it.
     """
-    folder = os.environ.get("GREENLLM_SCREENSHOTS")
     name = picture or path.strip("/").replace("/", "-").split("?")[0] or "home"
     for width in WIDTHS:
         page = site.open(path, user=user, scheme=SCHEMES[0], width=width)
         if wait_for is not None:
             wait_for(page)
-        for scheme in SCHEMES:  # switched in place: loading the page again would double the time
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour is caught half-way
-            page.evaluate(SETTLED_SCRIPT)
-            if folder:
-                page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
-            assert axe_violations(page) == [], (path, scheme, width)
-            assert not scrolls_sideways(page), (path, scheme, width, page.evaluate(WIDER_SCRIPT))
+        check_schemes(page, f"{name}-{{}}-{width}")
+
+
+def check_schemes(page: Page, picture: str) -> None:
+    """Look at an open page light and dark, as `check_page` does; `picture` has {} for the scheme."""
+    folder = os.environ.get("GREENLLM_SCREENSHOTS")
+    for scheme in SCHEMES:  # switched in place: loading the page again would double the time
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour is caught half-way
+        page.evaluate(SETTLED_SCRIPT)
+        if folder:
+            page.screenshot(path=Path(folder) / f"{picture.format(scheme)}.png", full_page=True)
+        assert axe_violations(page) == [], (page.url, picture.format(scheme))
+        assert not scrolls_sideways(page), (page.url, picture.format(scheme), page.evaluate(WIDER_SCRIPT))

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+from greenllm.account.second_factor import remove_second_factor
 from greenllm.models import User
 from greenllm.roles import Role
 
@@ -69,6 +70,18 @@ def set_roles(*, person: User, roles: Iterable[Role], by: User) -> None:
     with transaction.atomic():
         person.groups.remove(*person.groups.filter(name__in=Role.values).exclude(name__in=wanted))
         person.groups.add(*_groups(wanted))
+
+
+def take_second_factor_of(*, person: User, by: User) -> bool:
+    """Take the second factor of a person away who lost it; tell whether there was one.
+
+    Raises:
+        NotYours: the person may not be touched by this admin, or it is the admin's own: their account page does that.
+    """
+    _require_may_touch(person, by)
+    if person.pk == by.pk:
+        raise NotYours("Your own second factor is taken away on your account page, by a code.")
+    return remove_second_factor(person) > 0
 
 
 def switch_person(*, person: User, is_active: bool, by: User) -> None:

@@ -15,7 +15,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from benchmarks.units import SECONDS_PER_DAY
 from greenllm.account.forms import InvitationForm, RolesForm
-from greenllm.account.inviting import NotYours, invite_person, may_touch, password_path, set_roles, switch_person
+from greenllm.account.inviting import (
+    NotYours,
+    invite_person,
+    may_touch,
+    password_path,
+    set_roles,
+    switch_person,
+    take_second_factor_of,
+)
+from greenllm.account.second_factor import has_second_factor
 from greenllm.acts.noting import note_link
 from greenllm.doors import people_with
 from greenllm.models import User
@@ -71,6 +80,7 @@ def person_page(request: HttpRequest, person_id: int) -> HttpResponse:
         "person": person,
         "form": RolesForm(initial={"roles": sorted(names)}),
         "may_touch": may_touch(person=person, by=_admin(request)),
+        "has_second_factor": has_second_factor(person),
         "is_oneself": person.pk == request.user.pk,
         "key_count": person.api_keys.filter(revoked_at=None).count(),
         "link_days": settings.PASSWORD_RESET_TIMEOUT // SECONDS_PER_DAY,
@@ -109,6 +119,21 @@ def switch(request: HttpRequest, person_id: int) -> HttpResponse:
     else:
         said = "may sign in again" if is_active else "is switched off: signed out everywhere, and every key is refused"
         messages.success(request, f"{person} {said}.")
+    return redirect("account:person", person_id)
+
+
+@require_POST
+@people_with(CHANGE_PEOPLE)
+def take_second_factor(request: HttpRequest, person_id: int) -> HttpResponse:
+    """Take away the second factor of a person who lost it."""
+    person = get_object_or_404(User, pk=person_id)
+    try:
+        is_there = take_second_factor_of(person=person, by=_admin(request))
+    except NotYours as error:
+        messages.error(request, str(error))
+    else:
+        said = "is taken away: the password alone signs in, until another one is set up" if is_there else "was none"
+        messages.success(request, f"The second factor of {person} {said}.")
     return redirect("account:person", person_id)
 
 

@@ -1,8 +1,9 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
 from greenllm.account import forgetting, keys, people, views
+from greenllm.account.signing_in import SignIn
 from greenllm.acts.views import acts, acts_csv
 
 _asking = require_http_methods(["GET", "HEAD", "POST"])  # Django's forms would take PUT for POST
@@ -28,6 +29,7 @@ urlpatterns = [
     path("people/<int:person_id>/roles/", people.change_roles, name="change-roles"),
     path("people/<int:person_id>/switch/", people.switch, name="switch"),
     path("people/<int:person_id>/link/", people.link, name="link"),
-    path("sign-in/", _asking(LoginView.as_view(template_name="account/sign_in.html")), name="sign-in"),
+    path("people/<int:person_id>/second-factor/", people.take_second_factor, name="take-second-factor"),
+    path("sign-in/", _asking(SignIn.as_view()), name="sign-in"),
     path("sign-out/", require_POST(LogoutView.as_view()), name="sign-out"),
 ]

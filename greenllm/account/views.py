@@ -1,7 +1,8 @@
 """One's own account: roles, password, API keys; and the page on which a link sets a password."""
 
-from typing import Any
+from typing import Any, cast
 
+from allauth.account.utils import perform_login
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import PasswordChangeView, PasswordResetConfirmView
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from greenllm.account.inviting import link_tokens
 from greenllm.account.key_forms import NewKeyForm
+from greenllm.account.second_factor import has_second_factor
 from greenllm.doors import may
 from greenllm.models import User
 from greenllm.roles import CHANGE_PEOPLE, Role
@@ -22,7 +24,6 @@ from router.key_terms import create_key_with
 from router.keys import NewKey
 from router.models import ApiKey
 
-_BACKEND = "greenllm.roles.RoleBackend"
 _SHOWN_KEYS = 100
 
 
@@ -61,15 +62,18 @@ class SetPassword(SuccessMessageMixin[Any], PasswordResetConfirmView):
 
     template_name = "account/set_password.html"
     success_url = reverse_lazy("account:overview")
-    success_message = "Your password is set, and you are signed in."
+    success_message = "Your password is set."
     token_generator = link_tokens
-    post_reset_login = True
-    post_reset_login_backend = _BACKEND
 
     def get_user(self, uidb64: str) -> User | None:
         """Return the person of a link; nobody for somebody switched off."""
         person = super().get_user(uidb64)
         return person if isinstance(person, User) and person.is_active else None
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Keep the password and sign in, by the second factor where there is one."""
+        super().form_valid(form)
+        return cast(HttpResponse, perform_login(self.request, form.user, redirect_url=str(self.success_url)))
 
 
 def _own_page(request: HttpRequest, form: NewKeyForm, *, made: NewKey | None = None, status: int = 200) -> HttpResponse:
@@ -80,6 +84,7 @@ def _own_page(request: HttpRequest, form: NewKeyForm, *, made: NewKey | None = N
         "keys": list(ApiKey.objects.filter(owner=person).order_by("-created_at", "-pk")[:_SHOWN_KEYS]),
         "form": form,
         "made": made,
+        "has_second_factor": has_second_factor(person),
         "may_make": _may_make(request),
         "base_url": request.build_absolute_uri("/v1"),
     }

@@ -13,7 +13,7 @@ from greenllm import access
 from greenllm.access import NoRule, door_of
 from greenllm.account.locking import address_of
 from greenllm.models import AdminAct, User
-from greenllm.roles import CHANGE_FEDERATION, CHANGE_PEOPLE
+from greenllm.roles import is_admin
 
 _OF_ADMINS = frozenset({access.ADMINS, access.STAFF, access.PERMITTED_STAFF})
 _OF_PEOPLE = frozenset({access.PEOPLE, access.OWNER_AND_ADMINS})
@@ -79,17 +79,10 @@ def is_act_of_admin(request: HttpRequest) -> bool:
     try:
         door = None if match is None else door_of(match.view_name, str(request.method))
     except NoRule:
-        return _is_admin(request)
+        return is_admin(request.user)
     if door in _OF_ADMINS:
         return request.user.is_authenticated
-    return door in _OF_PEOPLE and _is_admin(request)
-
-
-def _is_admin(request: HttpRequest) -> bool:
-    person = request.user
-    return person.is_authenticated and (
-        person.is_staff or person.has_perm(CHANGE_PEOPLE) or person.has_perm(CHANGE_FEDERATION)
-    )
+    return door in _OF_PEOPLE and is_admin(request.user)
 
 
 def note_link(request: HttpRequest, person: User) -> None:

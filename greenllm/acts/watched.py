@@ -3,13 +3,14 @@
 Pure. A migration made triggers of it; a change takes another one (`triggers` gives its SQL).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # table: what a row of it is called, and the columns that are told
 WATCHED: dict[str, tuple[str, str]] = {
     "greenllm_user": ("person", "is_active is_staff is_superuser"),
     "greenllm_user_groups": ("role of a person", "user_id group_id"),
     "greenllm_user_user_permissions": ("permission of a person", "user_id permission_id"),
+    "mfa_authenticator": ("second factor", "user_id type"),
     "auth_group": ("group", "name"),
     "auth_group_permissions": ("permission of a group", "group_id permission_id"),
     "router_apikey": (
@@ -44,6 +45,8 @@ WATCHED: dict[str, tuple[str, str]] = {
     "labeling_correction": ("correction of labels", "annotator_id guideline_id study_id category_id undone_at"),
     "labeling_guideline": ("guideline", "category_id version"),
 }
+# what later migrations watch
+LATER = {"mfa_authenticator"}
 # an import brings very many at once, and is told by what it makes: only what becomes of a row later is told
 _NOT_WHEN_ADDED = {"benchmarks_prompt"}
 
@@ -53,9 +56,10 @@ def name_of(table: str) -> str:
     return WATCHED[table][0] if table in WATCHED else table
 
 
-def triggers() -> Iterator[tuple[str, str]]:
-    """Yield the SQL that watches each table, and the SQL that ends it."""
-    for table, (_, columns) in WATCHED.items():
+def triggers(tables: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the SQL that watches each of some tables, and the SQL that ends it."""
+    for table in tables:
+        columns = WATCHED[table][1]
         when = "UPDATE OR DELETE" if table in _NOT_WHEN_ADDED else "INSERT OR UPDATE OR DELETE"
         told = ", ".join(f"'{column}'" for column in columns.split())
         yield (

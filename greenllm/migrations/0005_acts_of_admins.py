@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from greenllm.acts.watched import triggers
+from greenllm.acts.watched import LATER, WATCHED, triggers
 
 # What is told of a row, without the name and password that an address may hold before its host.
 NOTE = """
@@ -110,5 +110,5 @@ class Migration(migrations.Migration):
         # Django knows neither functions nor triggers.
         migrations.RunSQL(NOTE, NOTE_BACK),
         migrations.RunSQL(KEEP, KEEP_BACK),
-        *(migrations.RunSQL(watch, end) for watch, end in triggers()),
+        *(migrations.RunSQL(watch, end) for watch, end in triggers(name for name in WATCHED if name not in LATER)),
     ]

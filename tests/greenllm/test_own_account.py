@@ -249,7 +249,7 @@ class TestInvitation:
         assert link.rstrip("/").split("/")[-1] not in shown["Location"]
         assert shown["Referrer-Policy"] == "same-origin"
         said = guest.post(shown["Location"], {"new_password1": NEW, "new_password2": NEW}, follow=True)
-        assert "Your password is set, and you are signed in." in page_of(said)
+        assert "Your password is set." in page_of(said)
         ann.refresh_from_db()
         assert ann.check_password(NEW)
         assert "no longer good" in page_of(Client().get(link, follow=True))
@@ -362,7 +362,7 @@ class TestInTheBrowser:
         guest.get_by_label("New password", exact=False).first.fill(NEW)
         guest.get_by_label("New password confirmation").fill(NEW)
         guest.get_by_role("button", name="Set it and sign in").click()
-        expect(guest.get_by_role("status")).to_contain_text("you are signed in")
+        expect(guest.get_by_role("status")).to_contain_text("Your password is set")
         expect(guest.get_by_role("heading", name="ann")).to_be_visible()
 
     def test_is_accessible(self, site: Site) -> None:

@@ -22,9 +22,17 @@ from tests.greenllm.doors.world import NOT_DJANGO, Address, World, all_roles_in_
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 # of these the installation has nothing to show: who is let in is told so, everybody else is refused before
-NOTHING_THERE = {"routing:csv", "routing:json"}
+NOTHING_THERE = {
+    "routing:csv": "missing",
+    "routing:json": "missing",
+    **dict.fromkeys(("mfa_deactivate_totp", "mfa_download_recovery_codes", "mfa_view_recovery_codes"), "missing"),
+    # nobody here has a password or a second factor to prove who they are: tests/greenllm/test_second_factor.py
+    **dict.fromkeys(("account_reauthenticate", "mfa_reauthenticate"), "forbidden"),
+}
 WHOLE_PAGES = (
     "account:",
+    "account_",
+    "mfa_",
     "chat:",
     "dashboards:home",
     "admin-",
@@ -52,7 +60,7 @@ def faults_of(caller: Caller, visitor: Visitor, addresses: list[Address]) -> Ite
             response = caller.ask(method, address)
             found, expected = outcome_of(response), expected_of(address.name, method, visitor)
             if "in" in expected and address.name in NOTHING_THERE:
-                expected = {"missing"}
+                expected = {NOTHING_THERE[address.name]}
             if found not in expected:
                 yield f"{visitor}: {method} {address.path} ({address.name}): {found}, not {' or '.join(expected)}"
             for lacking in missing_headers(address, response):
