@@ -34,6 +34,7 @@ _JOB_ID = re.compile(rf"{_JOB_PREFIX}(\d+)(?:-again-.*)?")
 _IMPATIENCE_S = 1.0  # a page waits no longer for the queue
 _PERIODIC_TIMEOUT_S = 600
 _UNDER_WAY = {JobStatus.QUEUED, JobStatus.STARTED}
+_NOT_RUNNING = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 _AFTER_ANY_JOB_S = 10**7  # makes every started job of a dead worker look overdue
 
 
@@ -82,10 +83,20 @@ def listening_queues(connection: Redis) -> Counter[str]:
 def _is_alive(worker: BaseWorker) -> bool:
     """Tell whether a worker lives.
 
-    A killed one stays known for minutes. One of this host is alive while its process is; of another host it must do as
-    proof that it gave a sign of life within its time, which is longer than any wait of a living one.
+    A killed one stays known for minutes. One of this host is alive while its process is, and is not stopped; of another
+    host it must do as proof that it gave a sign of life within its time, which is longer than any wait of a living one.
     """
-    return worker.hostname != socket.gethostname() or (worker.pid is not None and psutil.pid_exists(worker.pid))
+    return worker.hostname != socket.gethostname() or (worker.pid is not None and _runs(worker.pid))
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process of this host is there, and neither stopped by a signal nor dead and unburied."""
+    try:
+        return psutil.Process(pid).status() not in _NOT_RUNNING
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True  # it is there; more is not told
 
 
 def queue_state(*, machine: Machine) -> QueueState:

@@ -1,4 +1,6 @@
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -259,6 +261,23 @@ class TestQueueState:
         assert queue_state(machine=machine) == QueueState(worker_count=1, waiting_count=2)
         worker.register_death()
         assert queue_state(machine=machine).worker_count == 0
+
+    def test_counts_no_worker_that_is_stopped_or_dead(self, machine: Machine) -> None:
+        queue = queue_of(machine)
+        with subprocess.Popen(["sleep", "300"]) as process:
+            worker = SimpleWorker([queue], connection=queue.connection)
+            worker.pid = process.pid
+            worker.register_birth()
+            try:
+                assert queue_state(machine=machine).worker_count == 1
+                process.send_signal(signal.SIGSTOP)
+                os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
+                assert queue_state(machine=machine).worker_count == 0
+            finally:
+                process.kill()
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # until it is dead, and unburied
+            assert queue_state(machine=machine).worker_count == 0
+            worker.register_death()
 
     def test_gives_up_soon_where_the_queue_is_away(self, machine: Machine, settings: Settings) -> None:
         settings.REDIS_URL = "redis://127.0.0.1:1/0"
