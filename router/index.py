@@ -10,15 +10,18 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import numpy.typing as npt
 
+from router.chroma_patience import DECIDING_S, Silence, bound, impatience, is_silence, patience_s
 from router.lately import require_time
 from router.recent import Recent
 from router.vectors import TWIN_DISTANCE, DimensionMismatch, Matrix, Neighbour, nearest, squared_lengths, usual_of
@@ -89,6 +92,7 @@ class VectorStore:
         self._loaded: tuple[str, Loaded] | None = None
         self._opened: tuple[str, Collection] | None = None
         self._lock = threading.Lock()
+        self._silence = Silence()
 
     def write(self, collection_name: str, prompt_ids: Sequence[int], matrix: Matrix) -> None:
         """Store an index anew, whatever stood under its name; afterwards Chroma holds exactly these vectors.
@@ -164,7 +168,7 @@ class VectorStore:
         """
         nearest_other: list[float] = []
         for start in range(0, len(prompt_ids), _ASKED_AT_ONCE):
-            with _chroma_errors(self._chroma_url):
+            with self._soon():
                 found = self._collection(collection_name).get(
                     ids=[str(one) for one in prompt_ids[start : start + _ASKED_AT_ONCE]], include=["embeddings"]
                 )
@@ -175,7 +179,7 @@ class VectorStore:
 
     def _query(self, collection_name: str, vectors: Sequence[npt.NDArray[Any]], count: int) -> list[list[Neighbour]]:
         require_time()
-        with _chroma_errors(self._chroma_url):
+        with self._soon():
             found = self._collection(collection_name).query(
                 query_embeddings=[np.asarray(vector, dtype=np.float32) for vector in vectors],
                 n_results=count,
@@ -208,19 +212,39 @@ class VectorStore:
             )
         return self._load(collection_name, prompt_count)
 
+    @contextmanager
+    def _soon(self) -> Iterator[None]:
+        """Ask Chroma for what a decision waits for, unless it has just left such a question without an answer.
+
+        Raises:
+            IndexStoreError: it does not answer soon, or did not a moment ago.
+        """
+        if self._silence.lasts:
+            raise IndexStoreError(f"Chroma at {self._chroma_url} did not answer within {DECIDING_S:g} s a moment ago.")
+        with _chroma_errors(self._chroma_url), impatience():
+            try:
+                yield
+            except Exception as error:
+                if is_silence(error):
+                    self._silence.note()
+                raise
+
     def _open(self) -> "ClientAPI":
         if self._client is None:
+            httpx.get(f"{self._chroma_url}/api/v2/heartbeat", timeout=patience_s())  # opening waits for ever
             os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             import chromadb
             from chromadb.config import Settings
 
             parts = urlsplit(self._chroma_url)
-            self._client = chromadb.HttpClient(
+            client: Any = chromadb.HttpClient(  # Any: its connection is not told
                 host=parts.hostname or "127.0.0.1",
                 port=parts.port or (443 if parts.scheme == "https" else 80),
                 ssl=parts.scheme == "https",
                 settings=Settings(anonymized_telemetry=False),
             )
+            client._server._session.event_hooks = {"request": [bound]}
+            self._client = client
         return self._client
 
     def known_dir(self, collection_name: str) -> Path:
@@ -264,7 +288,7 @@ class VectorStore:
             return None
 
     def _fetch(self, collection_name: str, prompt_count: int) -> Loaded:
-        with _chroma_errors(self._chroma_url):
+        with self._soon():
             collection = self._open().get_collection(collection_name, embedding_function=None)
             ids, rows = _all_vectors(collection)
         _require_whole(len(ids), prompt_count)

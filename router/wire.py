@@ -219,17 +219,20 @@ def _message(raw: object, param: str) -> ChatMessage:
     role = _ROLES.get(given) if isinstance(given, str) else None
     if role is None:
         raise WireError(f"{param}.role must be one of {', '.join(_ROLES)}.", param=f"{param}.role")
-    text, images = _content(raw.get("content"), f"{param}.content")
+    is_assistant = role == "assistant"
+    text, images = _content(raw.get("content"), f"{param}.content", may_refuse=is_assistant)
+    if is_assistant and not text and isinstance(raw.get("refusal"), str):
+        text = storable(raw["refusal"], f"{param}.refusal")
     return ChatMessage(
         role,
         text,
         images,
-        tool_calls=read_openai_calls(raw.get("tool_calls"), f"{param}.tool_calls") if role == "assistant" else (),
+        tool_calls=read_openai_calls(raw.get("tool_calls"), f"{param}.tool_calls") if is_assistant else (),
         tool_call_id=read_text(raw.get("tool_call_id"), f"{param}.tool_call_id") if role == "tool" else "",
     )
 
 
-def _content(raw: object, param: str) -> tuple[str, tuple[Image, ...]]:
+def _content(raw: object, param: str, *, may_refuse: bool = False) -> tuple[str, tuple[Image, ...]]:
     if raw is None:
         return "", ()
     if isinstance(raw, str):
@@ -243,6 +246,8 @@ def _content(raw: object, param: str) -> tuple[str, tuple[Image, ...]]:
             images.append(read_image_part(part, f"{param}[{number}]"))
         elif kind == "text" and isinstance(part.get("text"), str):
             texts.append(storable(part["text"], param))
+        elif may_refuse and kind == "refusal" and isinstance(part.get("refusal"), str):
+            texts.append(storable(part["refusal"], param))
         else:
             raise WireError(
                 f"{param} has a part that is neither text nor image, which is not supported here.",

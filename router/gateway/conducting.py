@@ -124,10 +124,21 @@ class Conductor:
         self._house.recorder.begin(self._record)
         await self._measured.begin()
         with denials_counted(self._caller, leaves_row=True):
-            self._decided = await self._house.decider.decide(
-                request=self._record.request, caller=self._caller, asked=self._asked
+            deciding = asyncio.ensure_future(
+                self._house.decider.decide(request=self._record.request, caller=self._caller, asked=self._asked)
             )
-        self._record.decision = self._decided.decision
+            try:
+                await asyncio.shield(deciding)
+            except asyncio.CancelledError:
+                deciding.cancel()
+                await asyncio.wait({deciding})
+                if not deciding.cancelled() and deciding.exception() is None:
+                    self._note_decided(deciding.result())  # so that what was booked is given back
+                raise
+            self._note_decided(deciding.result())
+
+    def _note_decided(self, decided: Decided) -> None:
+        self._decided, self._record.decision = decided, decided.decision
         self._note_booked()
 
     @property

@@ -25,7 +25,7 @@ from router.circumstances import Routed, Sent, route_apart, route_sent, sent_by
 from router.embedding import Embedder
 from router.gateway.able import Abilities
 from router.gateway.kept import Kept
-from router.gateway.working import Workers
+from router.gateway.working import Result, Workers
 from router.lately import Lately, WouldWait
 from router.models import GatewayRequest
 from router.policy import Candidate
@@ -104,6 +104,8 @@ class Decider:
     async def decide(self, *, request: GatewayRequest, caller: Caller, asked: ChatRequest) -> Decided:
         """Return the decision for a request, whose row is not stored yet.
 
+        Where that is cancelled once a budget may have been told of it, it is returned all the same.
+
         Raises what `router.answering.stream_answer` raises before it generates, and `NobodyAble`.
         """
         wishes_of(caller, asked.model, asked.wish)  # it refuses those of a request that names a model
@@ -114,7 +116,7 @@ class Decider:
             if deployment.pk in unable.reasons and deployment.language_model.name not in unable.able:
                 raise unable.refusal(deployment.language_model.name)
             if caller.has_budget:
-                return await self._workers.query(lambda: _pinned(request, deployment))
+                return await self._booked_whole(lambda: _pinned(request, deployment))
             return Decided(request, pinned_decision(deployment=deployment, now=timezone.now()), deployment, None, None)
         embedder = await self._embedders.get("", lambda: self._workers.query(wiring.own_embedder))
         is_apart = self._is_background_apart and bool(request.background_task)
@@ -123,9 +125,7 @@ class Decider:
             task=BackgroundTask(request.background_task) if is_apart else None,
         )  # fmt: skip
         if sent.task is not None:
-            decided = await self._workers.query(
-                lambda: self._decided_apart(request, sent, wiring.embedder_on(embedder))
-            )
+            decided = await self._booked_whole(lambda: self._decided_apart(request, sent, wiring.embedder_on(embedder)))
             if decided is not None:
                 return decided
         known: Embedder
@@ -194,10 +194,19 @@ class Decider:
         if self._pace.is_quick and sent.budget_key_id is None:
             found = await self._without_waiting(partial(decide, may_wait=False), in_thread)
         if found is None:
-            found = await self._workers.query(in_thread)
+            found = await self._booked_whole(in_thread)
         decided, spent_s = found
         self._pace.note(spent_s)
         return decided
+
+    async def _booked_whole(self, decide: Callable[[], Result]) -> Result:
+        """Decide in a thread; who is cancelled meanwhile gets the decision all the same: a budget may know of it."""
+        deciding = asyncio.ensure_future(self._workers.query(decide))
+        try:
+            return await asyncio.shield(deciding)
+        except asyncio.CancelledError:
+            await asyncio.wait({deciding})
+            return deciding.result()
 
     async def _without_waiting(
         self, decide: Callable[[], tuple[Decided, float]], in_thread: Callable[[], object]

@@ -1,5 +1,6 @@
 """The gateway's side of ASGI: a request as it came in, and a reply on its way out."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -112,12 +113,16 @@ class Reply:
         self._send = send
         self.has_begun = False
         self.always: dict[str, str] = {}  # headers that whatever is sent has, an error too
+        self.duration_header = ""  # tells the milliseconds from the request to the beginning of the reply
+        self._came_at = time.monotonic()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers, with those that every reply has."""
         told = {**self.always, **headers, **_SECURE}
         if settings.SECURE_HSTS_SECONDS:
             told["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+        if self.duration_header:
+            told[self.duration_header] = str(round((time.monotonic() - self._came_at) * 1000))
         self.has_begun = True
         await self._send(
             {

@@ -40,6 +40,7 @@ async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house:
     Raises:
         ClientLeft: the client left before its request was whole.
     """
+    reply.duration_header = surface.duration_header
     try:
         incoming.require_known_host()  # the address that a client is sent to is of this host
         if (url := incoming.secure_url) is not None:

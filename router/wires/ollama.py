@@ -38,6 +38,7 @@ OLLAMA_ERRORS = OllamaErrors()
 class _OllamaSurface:
     errors = OLLAMA_ERRORS
     stream_type = "application/x-ndjson"
+    duration_header = ""
 
     def failure(self, error: WireError) -> bytes:
         """Return the line that tells of a failure."""

@@ -200,8 +200,8 @@ def _parameters(raw: object) -> GenerationParameters:
 
 
 def _limit(raw: object) -> int | None:
-    """Read `num_predict`, of which any number below 0 is Ollama's word for no limit."""
-    if isinstance(raw, int) and not isinstance(raw, bool) and raw < 0:
+    """Read `num_predict`, of which 0 and any number below are Ollama's words for no limit."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw <= 0:
         return None
     return read_whole(raw, "options.num_predict", 1, 1_000_000)
 

@@ -52,6 +52,7 @@ class ChatSurface:
 
     errors = OPENAI_ERRORS
     stream_type = "text/event-stream"
+    duration_header = "openai-processing-ms"
 
     def parse(self, body: bytes) -> ChatRequest:
         """Read a request; see `parse_chat_request`."""
@@ -78,6 +79,7 @@ class CompletionSurface:
 
     errors = OPENAI_ERRORS
     stream_type = "text/event-stream"
+    duration_header = "openai-processing-ms"
 
     def parse(self, body: bytes) -> ChatRequest:
         """Read a request: the fields of a chat completion, but `prompt` for `messages`."""

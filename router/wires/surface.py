@@ -86,6 +86,11 @@ class Surface(Protocol):
         """Return the content type of a stream."""
         ...
 
+    @property
+    def duration_header(self) -> str:
+        """Return the header that tells after how many milliseconds a reply began; empty where clients know none."""
+        ...
+
     def parse(self, body: bytes) -> ChatRequest:
         """Read a request.
 

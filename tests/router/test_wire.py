@@ -107,6 +107,22 @@ class TestChatRequest:
         messages = [{"role": "assistant", "content": None, "tool_calls": []}, USER]
         assert parsed(messages=messages).messages[0] == ChatMessage("assistant", "")
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            pytest.param({"content": [{"type": "refusal", "refusal": "I cannot."}]}, id="part"),
+            pytest.param({"content": None, "refusal": "I cannot."}, id="beside"),
+        ],
+    )
+    def test_takes_the_refusal_of_an_assistant(self, given: dict[str, Any]) -> None:
+        messages = [{"role": "assistant", **given}, USER]
+        assert parsed(messages=messages).messages[0] == ChatMessage("assistant", "I cannot.")
+
+    def test_refuses_a_refusal_of_anybody_else(self) -> None:
+        content = [{"type": "refusal", "refusal": "I cannot."}]
+        with pytest.raises(WireError, match="neither text nor image"):
+            parsed(messages=[{"role": "user", "content": content}])
+
     @pytest.mark.parametrize("stop", ["one", ["one"]])
     def test_takes_a_stop_as_text_or_list(self, stop: object) -> None:
         assert parsed(stop=stop).parameters.stop == ("one",)

@@ -80,6 +80,12 @@ class TestEverySurface:
         assert (response.status_code, response["Content-Type"]) == (404, error_type(path))
         assert GatewayRequest.objects.get().error_code == "UnknownModel"
 
+    @pytest.mark.parametrize("model", ["small", "nobody"])
+    def test_tells_clients_of_openai_how_long_it_took(self, endpoint: Endpoint, path: str, model: str) -> None:
+        response = ask(endpoint, path, model=model)
+        assert response.has_header("openai-processing-ms") == path.startswith("/v1")
+        assert int(response.headers.get("openai-processing-ms", "0")) >= 0
+
     def test_refuses_too_many_requests(self, endpoint: Endpoint, settings: Settings, path: str) -> None:
         settings.UPSTREAM_AT_ONCE, settings.UPSTREAM_WAITING = 0, 0  # as if the server had all that it may have
         refused = ask(endpoint, path)
@@ -187,6 +193,12 @@ class TestLength:
 
     def test_of_one_that_can_lets_it_take_over(self, limited: Endpoint) -> None:
         assert ask(limited, "/v1/completions", max_tokens=50)["X-GreenLLM-Model"] == "large"
+
+    @pytest.mark.parametrize("limit", [0, -1, -2])
+    def test_takes_the_words_of_ollama_for_no_limit(self, endpoint: Endpoint, limit: int) -> None:
+        assert ask(endpoint, "/api/chat", options={"num_predict": limit}).status_code == 200
+        [asked] = [one.body for one in endpoint.server.requests if one.body.get("messages")]
+        assert "num_predict" not in asked.get("options", {})
 
     def test_refuses_what_no_model_can_hold(self, endpoint: Endpoint) -> None:
         response = ask(endpoint, "/api/chat", options={"num_ctx": 10, "num_predict": 100})
