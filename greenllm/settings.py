@@ -211,7 +211,15 @@ MFA_TOTP_ISSUER = "GreenLLM"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s that a clock may be off; a code counts once all the same
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody's address is asked for
 # wrong codes and guesses at them are counted for all web processes together, whether or not Valkey is there
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "greenllm_cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "greenllm_cache",
+        "OPTIONS": {
+            "MAX_ENTRIES": 1_000_000
+        },  # past it Django drops some, and a code that was used would be good again
+    }
+}
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HTTPS
 SECURE_SSL_REDIRECT = SECURE_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
