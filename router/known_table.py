@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from router.draft_folders import put_in_place
 from router.totals import Floats, Totals
 
 _CHUNK = 20_000  # prompts summed up at a time
@@ -84,12 +85,11 @@ class KnownTable:
         return cls(**{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS}), facts
 
     def finish(self, folder: Path, target: Path, facts: dict[str, Any]) -> None:
-        """Write the facts of a table made in the folder, and put the folder in its place."""
+        """Write the facts of a table made in the folder, and put the folder, which lies in a draft, in its place."""
         for name in _ARRAYS:
             vars(self)[name].flush()
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)  # who has mapped its files keeps them
-        folder.rename(target)
+        put_in_place(folder, target)  # who has mapped the files of the one before keeps them
 
     def rows_of(self, prompt_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the rows of prompts; -1 for one that is not in the table."""

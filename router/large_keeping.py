@@ -7,7 +7,6 @@ most a tenth of the time, when a rule or the federation changed, much changed, o
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from django.db import connection, connections
 
 from benchmarks.models import Deployment
+from router.draft_folders import draft_folder
 from router.index import IndexStoreError, VectorStore
 from router.knowledge import Knowledge, keeper_of, stamp_of
 from router.known_table import KnownTable
@@ -125,19 +125,21 @@ class LargeKeeper:
         )
         deployments = tuple(Deployment.objects.active().filter(pk__in=stamp[-1]).select_related("language_model"))
         category_ids = category_ids_of(index)
-        folder, target = self._store.cache_dir / f"making-{os.getpid()}-{index.pk}", self._folder(index)
-        table = KnownTable.make(
-            folder, prompts=index.prompt_count, deployments=len(deployments), qualities=len(QUALITIES_IN_ORDER)
-        )
-        fill(table, index, deployments, category_ids)
-        facts = {
-            "built_at": str(index.built_at),
-            "stamp": [one.isoformat() if isinstance(one, datetime) else one for one in stamp],
-            "deployment_ids": [one.pk for one in deployments],
-            "category_ids": category_ids,
-            "novelty": novelty,
-        }
-        table.finish(folder, target, facts)
+        target = self._folder(index)
+        with draft_folder(target.parent) as draft:
+            table = KnownTable.make(
+                draft / "table", prompts=index.prompt_count, deployments=len(deployments),
+                qualities=len(QUALITIES_IN_ORDER),
+            )  # fmt: skip
+            fill(table, index, deployments, category_ids)
+            facts = {
+                "built_at": str(index.built_at),
+                "stamp": [one.isoformat() if isinstance(one, datetime) else one for one in stamp],
+                "deployment_ids": [one.pk for one in deployments],
+                "category_ids": category_ids,
+                "novelty": novelty,
+            }
+            table.finish(draft / "table", target, facts)
         kept = self._from_files(index)
         if kept is None:
             raise IndexStoreError(f"{target} cannot be read right after it was written.")

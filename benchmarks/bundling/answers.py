@@ -53,7 +53,7 @@ def _machine_of(incoming: Incoming, line: Line) -> Any:  # Any: a machine or non
     name = line.row["machine"]
     if name is None:
         return None
-    if name not in incoming.machines:
+    if not isinstance(name, str) or name not in incoming.machines:
         raise line.place.error(f"there is no machine {name!r} in the bundle.")
     return incoming.machines[name]
 

@@ -92,7 +92,7 @@ def _checked(field: _Field, value: Any, place: Place) -> Any:
                 made = convert(value)
                 if not isinstance(field, ArrayField):  # of thousands of numbers, whose range Postgres checks
                     _check_limits(field, made)
-            except (TypeError, ValueError, ValidationError) as error:
+            except (TypeError, ValueError, OverflowError, ValidationError) as error:
                 reason = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
                 raise place.error(f"{field.name!r} cannot be {_short(value)}: {reason}") from error
             return made

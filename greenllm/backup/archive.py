@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Self
 
+import numpy as np
+
 from benchmarks.zipped import UNREADABLE, ZipDamaged, open_zip
 
 FORMAT = "greenllm-backup"
@@ -25,6 +27,7 @@ BLOCK = 256 * 1024  # bytes
 _PARTS = {DATABASE, SETTINGS, INDEX}
 _MAX_JSON_BYTES = 4 * 1024 * 1024
 _ZIP_BEGINNING = b"PK\x03\x04"
+_KEY_BYTES, _NUMBER_BYTES = 8, 4
 
 
 class BackupError(RuntimeError):
@@ -48,6 +51,16 @@ class IndexFacts:
     prompt_count: int
     dimension: int
 
+    @property
+    def row_bytes(self) -> int:
+        """Return the size of a row of the index's part (see `vector_row`)."""
+        return _KEY_BYTES + _NUMBER_BYTES * self.dimension
+
+    @property
+    def byte_count(self) -> int:
+        """Return the size of the index's part."""
+        return self.prompt_count * self.row_bytes
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -68,6 +81,11 @@ class Manifest:
     def named(self, name: str) -> Part | None:
         """Return a part by its name."""
         return next((part for part in self.parts if part.name == name), None)
+
+
+def vector_row(dimension: int) -> np.dtype[np.void]:
+    """Return the layout of one row of the index's part: the prompt's key and its vector."""
+    return np.dtype([("prompt_id", f"<i{_KEY_BYTES}"), ("vector", f"<f{_NUMBER_BYTES}", (dimension,))])
 
 
 class ArchiveWriter:
@@ -158,7 +176,20 @@ def _manifest(zipped: zipfile.ZipFile) -> Manifest:
     is_whole = sorted(names) == sorted(held) and {DATABASE, SETTINGS} <= set(held) <= {MANIFEST, *_PARTS}
     if not is_whole or (manifest.index is None) != (INDEX not in held):
         raise BackupError("The backup was changed: its parts are not those of its manifest.")
+    _require_vectors(manifest)
     return manifest
+
+
+def _require_vectors(manifest: Manifest) -> None:
+    """Refuse vectors that are not as many, or not as long, as the manifest says: a restore would map them wrongly."""
+    facts, part = manifest.index, manifest.named(INDEX)
+    if facts is None or part is None:
+        return
+    if facts.prompt_count < 1 or facts.dimension < 1 or part.byte_count != facts.byte_count:
+        raise BackupError(
+            f"The backup was changed: {INDEX} has {part.byte_count} bytes, and {facts.prompt_count} vectors of "
+            f"{facts.dimension} numbers have {facts.byte_count}."
+        )
 
 
 def _as_manifest(stated: dict[str, Any]) -> Manifest:

@@ -13,10 +13,18 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from benchmarks.models import Study
-from greenllm.backup.archive import DATABASE, INDEX, Archive, BackupError, IndexFacts, Manifest, open_archive
+from greenllm.backup.archive import (
+    DATABASE,
+    INDEX,
+    Archive,
+    BackupError,
+    IndexFacts,
+    Manifest,
+    open_archive,
+    vector_row,
+)
 from greenllm.backup.carried import differing_settings
 from greenllm.backup.postgres import load, server_version
-from greenllm.backup.saving import vector_row
 from router.index import IndexStoreError, VectorStore
 from router.models import PromptIndex
 

@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,17 @@ from django.db.migrations.recorder import MigrationRecorder
 from psycopg import sql
 
 from greenllm import VERSION
-from greenllm.backup.archive import DATABASE, INDEX, SETTINGS, ArchiveWriter, BackupError, IndexFacts, Manifest
+from greenllm.backup.archive import (
+    BLOCK,
+    DATABASE,
+    INDEX,
+    SETTINGS,
+    ArchiveWriter,
+    BackupError,
+    IndexFacts,
+    Manifest,
+    vector_row,
+)
 from greenllm.backup.carried import carried_settings
 from greenllm.backup.postgres import dump, server_version
 from router.index import IndexStoreError, VectorStore
@@ -24,16 +36,11 @@ WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'd
 """
 
 
-def vector_row(dimension: int) -> np.dtype[np.void]:
-    """Return the layout of one row of the index's part: the prompt's key and its vector."""
-    return np.dtype([("prompt_id", "<i8"), ("vector", "<f4", (dimension,))])
-
-
 def save_backup(*, path: Path, store: VectorStore, now: datetime, tell: Callable[[str], object]) -> Manifest:
     """Write a backup into a new file that appears only when it is whole, and that only its owner can read.
 
-    Others may go on writing meanwhile: what is kept is one moment. Where Chroma does not give the vectors the backup is
-    made without them, and its manifest says why. `tell` hears what is saved.
+    Others may go on writing meanwhile: what is kept is one moment. Where Chroma does not give all vectors the backup is
+    made without them, and its manifest says why: an index can be built again. `tell` hears what is saved.
 
     Raises:
         BackupError: there is such a file, it cannot be written, or there is nothing to back up.
@@ -44,7 +51,7 @@ def save_backup(*, path: Path, store: VectorStore, now: datetime, tell: Callable
     try:
         with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
             with ArchiveWriter(file) as writer:
-                manifest = _write(writer, store, now, tell)
+                manifest = _write(writer, path.parent, store, now, tell)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
@@ -55,7 +62,9 @@ def save_backup(*, path: Path, store: VectorStore, now: datetime, tell: Callable
     return manifest
 
 
-def _write(writer: ArchiveWriter, store: VectorStore, now: datetime, tell: Callable[[str], object]) -> Manifest:
+def _write(
+    writer: ArchiveWriter, folder: Path, store: VectorStore, now: datetime, tell: Callable[[str], object]
+) -> Manifest:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT pg_export_snapshot()")
@@ -68,7 +77,7 @@ def _write(writer: ArchiveWriter, store: VectorStore, now: datetime, tell: Calla
         tell(f"{sum(row_counts.values()):,} rows of {len(row_counts)} tables")
         writer.add(DATABASE, dump(snapshot=snapshot))
     writer.add(SETTINGS, iter([json.dumps(carried_settings(), indent=1).encode() + b"\n"]))
-    facts, note = _write_index(writer, store, index, tell)
+    facts, note = _write_index(writer, folder, store, index, tell)
     manifest = Manifest(
         product_version=VERSION,
         created_at=now.isoformat(),
@@ -95,34 +104,41 @@ def _row_counts() -> dict[str, int]:
 
 
 def _write_index(
-    writer: ArchiveWriter, store: VectorStore, index: PromptIndex | None, tell: Callable[[str], object]
+    writer: ArchiveWriter,
+    folder: Path,
+    store: VectorStore,
+    index: PromptIndex | None,
+    tell: Callable[[str], object],
 ) -> tuple[IndexFacts | None, str]:
+    """Write the vectors by a nameless file in the folder: a part of the archive that was begun cannot be taken back."""
     if index is None or index.dimension is None:
         return None, "No index had been built."
-    try:
-        pages = store.pages(index.collection_name)
-        first = next(pages, None)
-    except IndexStoreError as error:
-        return None, f"The vectors of the index were left out: {error}"
-    tell(f"{index.prompt_count:,} vectors of the index")
-    writer.add(INDEX, _rows(first, pages, index.dimension))
     facts = IndexFacts(index.pk, index.prompt_count, index.dimension)
-    expected = index.prompt_count * vector_row(index.dimension).itemsize
-    if writer.parts[-1].byte_count != expected:
-        raise BackupError(
-            f"Chroma holds {writer.parts[-1].byte_count // vector_row(index.dimension).itemsize} of "
-            f"{index.prompt_count} vectors of the index; build it again with manage.py build_index, then back up."
-        )
+    with tempfile.TemporaryFile(dir=folder) as vectors:
+        try:
+            for rows in _rows(store.pages(index.collection_name), index.dimension):
+                vectors.write(rows)
+        except (IndexStoreError, _WrongLength) as error:
+            return None, f"The vectors of the index were left out: {error}"
+        if vectors.tell() != facts.byte_count:
+            return None, (
+                f"The vectors of the index were left out: Chroma holds {vectors.tell() // facts.row_bytes} of "
+                f"{facts.prompt_count}."
+            )
+        tell(f"{index.prompt_count:,} vectors of the index")
+        vectors.seek(0)
+        writer.add(INDEX, iter(partial(vectors.read, BLOCK), b""))
     return facts, ""
 
 
-def _rows(
-    first: tuple[list[int], np.ndarray] | None, pages: Iterator[tuple[list[int], np.ndarray]], dimension: int
-) -> Iterator[bytes]:
-    page = first
-    while page is not None:
-        ids, matrix = page
+class _WrongLength(Exception):
+    """Chroma holds vectors of another model."""
+
+
+def _rows(pages: Iterable[tuple[list[int], np.ndarray]], dimension: int) -> Iterator[bytes]:
+    for ids, matrix in pages:
+        if matrix.shape != (len(ids), dimension):
+            raise _WrongLength(f"Chroma holds vectors of {matrix.shape[-1]} numbers, not of {dimension}.")
         rows = np.empty(len(ids), dtype=vector_row(dimension))
         rows["prompt_id"], rows["vector"] = ids, matrix
         yield rows.tobytes()
-        page = next(pages, None)

@@ -1,10 +1,9 @@
 """Whether verdicts, leases and counts follow from the labels and rows that they are made of."""
 
 from collections.abc import Sequence
-from itertools import islice
 
 from greenllm.rollups import check_rollups
-from greenllm.verification.tally import Tally
+from greenllm.verification.tally import Tally, one_moment
 from labeling.models import CurrentAnswer
 from labeling.verdicts import UNDECIDED, Decision, verdicts_of
 
@@ -30,11 +29,15 @@ def check_verdicts() -> Tally:
     """Decide every answer anew from its labels, by the rule in words, and hold what is counted against that."""
     tally = Tally()
     facts = CurrentAnswer.objects.order_by("response_id").values_list("response_id", "verdict", "verdict_source")
-    rows = facts.iterator(_CHUNK)
-    while chunk := list(islice(rows, _CHUNK)):
+    seen_id = 0
+    while True:
+        with one_moment():
+            chunk = list(facts.filter(response_id__gt=seen_id)[:_CHUNK])
+            _hold(tally, chunk)
+        if not chunk:
+            return tally
         tally.look(len(chunk))
-        _hold(tally, chunk)
-    return tally
+        seen_id = chunk[-1][0]
 
 
 def check_labels() -> Tally:

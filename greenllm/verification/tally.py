@@ -1,10 +1,25 @@
 """What one check looked at and what it found broken."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import connection
+from django.db import connection, transaction
 
 _TOLD = 10  # of what is broken; the rest is counted
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Have the queries of the block see one moment, so that what others write between two of them looks like no fault.
+
+    Inside a transaction that goes on already its isolation counts.
+    """
+    is_own = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if is_own:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 @dataclass

@@ -35,6 +35,7 @@ from router.length import Asked as Sent
 from router.models import GatewayRequest, UpstreamAttempt
 from router.observing import observe
 from router.reckoning import Settling
+from router.steady_clock import SteadyClock
 from router.turns import Ask, Asked, pieces_of
 from router.wire import ChatRequest
 
@@ -59,12 +60,13 @@ class Conductor:
         self._house = house
         self._caller = caller
         self._asked = asked
+        self._clock = SteadyClock(timezone.now())
         self._record = Record(
             request_of(
                 caller=caller,
                 requested_model=asked.model,
                 prompt_text=last_user_text(asked.messages),
-                now=timezone.now(),
+                now=self._clock.began_at,
                 is_prompt_text_kept=house.wanted.is_prompt_text_kept,
             )
         )
@@ -209,7 +211,7 @@ class Conductor:
         request.state = state
         request.error_code = type(error).__name__ if error else ""
         request.error = storable(error) if error else ""
-        request.finished_at = timezone.now()
+        request.finished_at = self._clock.now()
         storing = asyncio.ensure_future(self._store())
         try:
             await asyncio.shield(storing)
@@ -263,7 +265,9 @@ class Conductor:
         deployment = self.decided.deployment
         await self._holding.enter_async_context(self._house.desk(deployment.server).place())
         number = len(self._record.attempts) + 1
-        self._record.attempts.append(UpstreamAttempt(deployment=deployment, number=number, started_at=timezone.now()))
+        self._record.attempts.append(
+            UpstreamAttempt(deployment=deployment, number=number, started_at=self._clock.now())
+        )
         wanted = GenerationRequest(
             deployment.language_model.name, self._asked.messages, self._asked.parameters, self._asked.demands
         )
@@ -285,7 +289,7 @@ class Conductor:
                 attempt.take_figures(piece)
                 attempt.outcome = Outcome.FINISHED
             else:
-                note_piece(attempt, piece, timezone.now(), is_text_kept=self._house.wanted.is_prompt_text_kept)
+                note_piece(attempt, piece, self._clock.now(), is_text_kept=self._house.wanted.is_prompt_text_kept)
         if pieces:
             self._house.desk(attempt.deployment.server).note(has_failed=False)
 
@@ -309,4 +313,4 @@ class Conductor:
             attempt.outcome = outcome
             attempt.error_kind = type(error).__name__ if error else ""
             attempt.error = storable(error) if error else ""
-        attempt.finished_at = timezone.now()
+        attempt.finished_at = self._clock.now()

@@ -1,6 +1,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -101,6 +102,22 @@ class TestIdleWorker:
         assert [states_of(one) for one in (first, second)] == [["finished", "finished"]] * 2
         assert Measurement.objects.scored().count() == 4
         assert not can_sample(machine)
+
+    def test_has_patience_and_maintenance_by_a_clock_that_nobody_sets(self, machine: Machine) -> None:
+        """RQ goes by the wall clock, which set back two hours would keep both from coming for two hours."""
+        worker = MachineWorker([queue_of(machine)], connection=queue_of(machine).connection)
+        moment = [100.0]
+        worker.clock = lambda: moment[0]
+        idle: list[float] = []
+        worker.on_idle = lambda: idle.append(moment[0])
+        worker._maintained_s, worker._idle_since_s = 100.0, 100.0
+        worker.last_cleaned_at = timezone.now() + timedelta(hours=2)  # before the clock was set back
+        for at in (105.0, 110.0, 115.0, 120.0):
+            moment[0] = at
+            assert not worker.should_run_maintenance_tasks
+        assert idle == [110.0, 120.0]
+        moment[0] = 100.0 + worker.maintenance_interval
+        assert worker.should_run_maintenance_tasks
 
     def test_that_never_measured_has_nothing_to_let_go_of(self, machine: Machine) -> None:
         release_recorder(machine.pk)

@@ -15,8 +15,8 @@ LLM_FAULT_S = 6.0
 PULLED_S = 4.0
 FULL_S = 8.0
 PAUSED_S = 30.0
-JUMP_S = 3600
-JUMPED_S = 5.0
+JUMP_S = 7200
+JUMPED_S = 6.0  # each way
 _SAMPLER_TIMEOUT_S = 40.0
 
 
@@ -125,16 +125,21 @@ def _leave_no_room(place: Place) -> None:
         place.resize_disk((found.f_blocks - found.f_bfree) * found.f_frsize)
 
 
-def _jump_clock(place: Place) -> float:
-    """Let the product's processes, and nobody else, see another wall clock, and the right one again."""
-    if place.faketime is None:
-        raise Skipped("set GREENLLM_DRILL_FAKETIME to the path of a libfaketime.so.1 that measuring works under")
-    place.clock_file.write_text(f"+{JUMP_S}\n", encoding="ascii")
-    try:
-        time.sleep(JUMPED_S)
-    finally:
-        place.clock_file.write_text("+0\n", encoding="ascii")
-    return time.monotonic()
+def _jump_clock(part: str) -> Callable[[Place], float]:
+    """Let one process see the wall clock go ahead, fall behind, and be right again, as it works."""
+
+    def strike(place: Place) -> float:
+        if place.clocks is None:
+            raise Skipped(place.no_clocks)
+        try:
+            for seconds in (JUMP_S, -JUMP_S):
+                place.clocks.move(part, seconds)
+                time.sleep(JUMPED_S)
+        finally:
+            place.clocks.move(part, 0)
+        return time.monotonic()
+
+    return strike
 
 
 FAULTS = (
@@ -153,7 +158,8 @@ FAULTS = (
     Fault("pull board", _pull_board, frozenset({"sampler"})),
     Fault("disk full", _fill_disk),
     Fault("pause worker", _paused("worker")),
-    Fault("clock jump", _jump_clock),
+    Fault("clock jump worker", _jump_clock("worker")),
+    Fault("clock jump web", _jump_clock("web")),
     Fault("pause postgres", _paused("postgres"), frozenset({"postgres"}), is_told_by_api=True),
     Fault("pause web", _paused("web"), is_told_by_api=True),
     Fault("pause valkey", _paused("valkey"), frozenset({"queue"})),

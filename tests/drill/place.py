@@ -17,6 +17,7 @@ import psutil
 from greenllm.embedded.addresses import EmbeddedLayout
 from greenllm.embedded.service import ServiceState
 from greenllm.embedded.state import ServiceRecord, read_state
+from tests.drill.moving import INSTALL, Clocks, find_library
 from tests.environment import ROOT, free_port, test_environment
 from tests.processes import processes_of
 
@@ -39,7 +40,8 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     llm_port: int = field(default_factory=free_port)
-    clock_env: dict[str, str] = field(default_factory=dict)
+    clocks: Clocks | None = None
+    no_clocks: str = INSTALL  # why there are none
 
     def __post_init__(self) -> None:
         self.env = {**os.environ, **test_environment(self.var_dir)}
@@ -55,13 +57,13 @@ class Place:
             "PYTHONWARNINGS": "ignore",
             "LOG_LEVEL": "WARNING",
         }
-        preload = self.faketime
-        if preload is not None:
-            self.clock_file.write_text("+0\n", encoding="ascii")
-            self.clock_env = {
-                "LD_PRELOAD": str(preload), "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
-                "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }  # fmt: skip
+        library = find_library()
+        if library is not None:
+            clocks = Clocks(library, self.twins_dir / "clocks")
+            clocks.folder.mkdir()
+            self.no_clocks = clocks.problem()
+            if not self.no_clocks:
+                self.clocks = clocks
 
     @property
     def address(self) -> str:
@@ -83,19 +85,6 @@ class Place:
     @property
     def orders(self) -> Path:
         return self.twins_dir / "llm-fault"
-
-    @property
-    def clock_file(self) -> Path:
-        return self.twins_dir / "clock"
-
-    @property
-    def faketime(self) -> Path | None:
-        """Return the libfaketime that is named, which moves the wall clock of single processes; None without it.
-
-        It is not looked for: version 0.9.10 kept the study from beginning where it was preloaded.
-        """
-        named = os.environ.get("GREENLLM_DRILL_FAKETIME")
-        return Path(named) if named else None
 
     def manage(self, *arguments: str) -> str:
         """Run a command to its end; return what it wrote."""
@@ -132,7 +121,7 @@ class Place:
 
     def up(self) -> None:
         """Start the installation as an operator does, and wait for its pages."""
-        env = {**self.env, **self.clock_env}
+        env = {**self.env, **(self.clocks.environment(self.env) if self.clocks else {})}
         self._spawn("up", [sys.executable, "-u", str(ROOT / "manage.py"), "up"], env=env)
         wait_until(lambda: self._is_ready("web") and self._is_ready("worker"), 180, "web and worker")
 

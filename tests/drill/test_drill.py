@@ -1,5 +1,8 @@
 """The parts of the drill: what it plans, what it counts as missed, and that its audit finds what is lost or doubled."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,12 @@ from router.models import GatewayRequest
 from tests import factories as make
 from tests.drill.__main__ import BOUND_S, Row
 from tests.drill.audit import Audit
+from tests.drill.clocks.sitecustomize import part_of
 from tests.drill.faults import FAULTS, planned
 from tests.drill.llm_twin import EMBEDDER, MODELS, OrderedStage
 from tests.drill.llm_twin import FAULTS as LLM_FAULTS
 from tests.drill.loads import Journal
+from tests.drill.moving import INSTALL, Clocks, find_library
 from tests.drill.place import DrillError
 from tests.drill.watching import Progress, Watcher
 
@@ -67,6 +72,48 @@ class TestOrderedStage:
             orders.write_text(name)
             assert stage.next_fault(MODELS[0], {}) == fault
             assert stage.next_fault(EMBEDDER, {}) is None
+
+
+class TestClocks:
+    @pytest.fixture
+    def clocks(self, tmp_path: Path) -> Clocks:
+        library = find_library()
+        if library is None:
+            pytest.skip(INSTALL)
+        return Clocks(library, tmp_path)
+
+    def test_are_found_where_named_or_at_their_usual_place(self, tmp_path: Path) -> None:
+        assert find_library({"GREENLLM_DRILL_FAKETIME": "/opt/clock.so"}, tmp_path) == Path("/opt/clock.so")
+        assert find_library({}, tmp_path) is None
+        usual = tmp_path / "usr/lib/some-linux-gnu/faketime/libfaketimeMT.so.1"
+        usual.parent.mkdir(parents=True)
+        usual.touch()
+        assert find_library({}, tmp_path) == usual
+
+    def test_are_of_the_worker_and_the_web_process_alone(self) -> None:
+        assert part_of(["python", "/opt/manage.py", "work"]) == "worker"
+        assert part_of(["python", "-m", "uvicorn", "greenllm.asgi:application", "--port", "1"]) == "web"
+        assert part_of(["python", "manage.py", "up"]) == part_of(["python", "-c", "print('work')"]) == ""
+
+    def test_that_do_nothing_are_told(self, tmp_path: Path) -> None:
+        assert "/nowhere.so does not work here" in Clocks(Path("/nowhere.so"), tmp_path).problem()
+
+    def test_move_alone_while_sleeps_and_waits_last_what_they_should(self, clocks: Clocks) -> None:
+        assert clocks.problem() == ""
+
+    def test_are_taken_by_the_worker_by_itself(self, clocks: Clocks, tmp_path: Path) -> None:
+        """The same file, begun as the worker is and as anything else is, two hours back."""
+        program = tmp_path / "program.py"
+        program.write_text("import time; time.sleep(0.01); print(time.time())")
+        env = {**os.environ, **clocks.environment(os.environ)}
+        clocks.move("worker", -7200)
+
+        def told(*arguments: str) -> float:
+            command = [sys.executable, str(program), *arguments]
+            return float(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+
+        behind_s = told("up") - told("work")
+        assert 7200 - 120 < behind_s <= 7200
 
 
 @pytest.mark.django_db

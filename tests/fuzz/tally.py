@@ -4,7 +4,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -47,6 +47,14 @@ class Tally:
         told = repr(example)
         if what not in self.examples or len(told) < len(self.examples[what]):
             self.examples[what] = told
+
+
+def record_of(tally: Tally) -> dict[str, Any]:
+    """Return a tally as what JSON holds.
+
+    Not by `asdict`: before Python 3.12 it makes a counter of the pairs of a counter.
+    """
+    return {**vars(tally), "faults": dict(tally.faults)}
 
 
 def tally_of(told: Mapping[str, Any]) -> Tally:
@@ -106,6 +114,14 @@ def timed(tally: Tally) -> Iterator[Tally]:
         yield tally
     finally:
         tally.seconds += time.monotonic() - began
+
+
+def is_count_reached(tallies: Sequence[Tally], wanted: int) -> bool:
+    """Print how many requests there were in all, and tell whether these are as many as were wanted."""
+    made = sum(one.generated for one in tallies)
+    result = "" if made >= wanted else ": MISSED"
+    print(f"{'requests in all':44} {made:>10,} of {wanted:,} wanted{result}")  # noqa: T201
+    return made >= wanted
 
 
 def print_table(tallies: list[Tally]) -> None:

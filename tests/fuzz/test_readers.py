@@ -1,5 +1,6 @@
 """A slice of `make fuzz`: every reader bears spoilt input, and says what is wrong with each known bad file."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from labeling.exchanging.fields import Refusal
 from tests.fuzz.bad_files import BadFile, bad_files
 from tests.fuzz.frames import fuzz_board, fuzz_replies, fuzz_requests, fuzz_traces
 from tests.fuzz.parsers import Target, file_targets, fuzz, sound_backup, wire_targets
-from tests.fuzz.tally import Tally, each, print_table
+from tests.fuzz.tally import Tally, each, is_count_reached, print_table, record_of, tally_of
 
 _SEED = 20_260_131
 _OF_KIND = {
@@ -78,6 +79,19 @@ def said_of(bad: BadFile, target: Target, folder: Path) -> str:
 
 
 class TestTally:
+    def test_comes_whole_out_of_another_process(self) -> None:
+        tally = Tally("divisions", generated=3, refused=1, seconds=0.5)
+        tally.note("ZeroDivisionError at one.py:1", "1 / 0")
+        tally.note("500 from /", ("get", "/"))
+        assert tally_of(json.loads(json.dumps(record_of(tally)))) == tally
+
+    def test_is_missed_where_fewer_were_asked_than_wanted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        tallies = [Tally("both wires", generated=7), Tally("pages", generated=2), Tally("more", skipped="not here")]
+        assert is_count_reached(tallies, 9)
+        assert not is_count_reached(tallies, 10)
+        told = " ".join(capsys.readouterr().out.splitlines()[-1].split())
+        assert told == "requests in all 9 of 10 wanted: MISSED"
+
     def test_tells_faults_by_their_place(self, capsys: pytest.CaptureFixture[str]) -> None:
         tally = Tally("divisions")
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +22,7 @@ from tests import factories as make
 from tests.browsing import served
 from tests.fuzz.mutating import NASTY_NUMBERS, NASTY_TEXTS, spoilt_json
 from tests.fuzz.parsers import wire_targets
-from tests.fuzz.tally import Tally, timed
+from tests.fuzz.tally import Tally, record_of, timed
 from tests.greenllm.hostile_places import make_admin, make_hostile_places, make_hostile_talk, pages_of
 from tests.router.conftest import open_endpoint, unseen_names  # noqa: F401  fixtures
 from tests.router.endpoint import EVERY_APP, OpenEndpoint
@@ -49,7 +48,7 @@ def told(tally: Tally) -> None:
     """Write the row where the command reads it, and fail the test where anything broke."""
     if path := os.environ.get("GREENLLM_FUZZ_TALLY"):
         with Path(path).open("a", encoding="utf8") as file:
-            file.write(json.dumps(asdict(tally)) + "\n")
+            file.write(json.dumps(record_of(tally)) + "\n")
     assert tally.is_clean, tally.examples
 
 
@@ -128,7 +127,13 @@ class TestPages:
                 fields = {name: anything(random) for name in names if random.random() < 0.8}
                 send = client.post if method == "post" else client.get
                 answer = send(path, {name: value for name, value in fields.items() if value is not None})
-                noted(tally, f"{method} {path}", answer.status_code, fields)
+                example = (method, path, fields)
+                raised = getattr(answer, "exc_info", None)
+                if raised:  # counted by its place, whichever form it came from
+                    tally.generated += 1
+                    tally.fault(raised[1], example)
+                else:
+                    noted(tally, f"{method} {path}", answer.status_code, example)
         told(tally)
 
 

@@ -46,8 +46,11 @@ class MachineWorker(SimpleWorker):
     """
 
     on_idle: Callable[[], None] | None = None
+    clock: Callable[[], float] = staticmethod(time.monotonic)
     idle_before_release_s = IDLE_BEFORE_RELEASE_S
     max_connection_wait_time = 5.0  # seconds between two tries to reach Valkey; RQ's own minute is long
+    _idle_since_s: float | None = None
+    _maintained_s: float | None = None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job in this process, once Postgres answers: without it each job would only fail."""
@@ -70,17 +73,30 @@ class MachineWorker(SimpleWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a job as RQ does, in parts: between two of them lies the end of patience."""
+        """Wait for a job as RQ does, in parts: before each of them it is looked whether patience has ended.
+
+        RQ reckons patience by the wall clock, which may be set back meanwhile.
+        """
         if timeout is None or max_idle_time is not None or self.on_idle is None:
             return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-        while True:
-            found = super().dequeue_job_and_maintain_ttl(timeout, self.idle_before_release_s)
-            if found is not None:
-                return found
-            self.on_idle()
+        self._idle_since_s = self.clock()
+        try:
+            return super().dequeue_job_and_maintain_ttl(self.idle_before_release_s, None)
+        finally:
+            self._idle_since_s = None
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        """Tell whether ten minutes have passed, whatever the wall clock does; RQ asks before each part of a wait."""
+        if self._idle_since_s is not None and self.clock() - self._idle_since_s >= self.idle_before_release_s:
+            self._idle_since_s = self.clock()
+            if self.on_idle is not None:
+                self.on_idle()
+        return self._maintained_s is None or self.clock() - self._maintained_s >= self.maintenance_interval
 
     def run_maintenance_tasks(self) -> None:
         """Every ten minutes or so, and never beside a job, also put the periodic jobs on the default queue."""
+        self._maintained_s = self.clock()
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it without types
         enqueue_periodic(names=settings.PERIODIC_JOBS, connection=self.connection)
 

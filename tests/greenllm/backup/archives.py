@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from greenllm.backup.archive import DATABASE, MANIFEST, SETTINGS, ArchiveWriter, Manifest
+from greenllm.backup.archive import DATABASE, INDEX, MANIFEST, SETTINGS, ArchiveWriter, Manifest
 
 MANIFEST_FACTS = Manifest(
     product_version="9.9",
@@ -20,11 +20,13 @@ MANIFEST_FACTS = Manifest(
 )
 
 
-def write_archive(path: Path, *, database: bytes = b"no dump", **facts: object) -> Path:
+def write_archive(path: Path, *, database: bytes = b"no dump", vectors: bytes | None = None, **facts: object) -> Path:
     """Write an archive that is whole, whatever its dump is worth."""
     with path.open("w+b") as file, ArchiveWriter(file) as writer:
         writer.add(DATABASE, [database])
         writer.add(SETTINGS, [b"{}"])
+        if vectors is not None:
+            writer.add(INDEX, [vectors])
         writer.finish(replace(MANIFEST_FACTS, **facts, parts=tuple(writer.parts)))  # type: ignore[arg-type]
     return path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from greenllm.backup.archive import DATABASE, INDEX, SETTINGS, BackupError, open_archive
+from greenllm.backup.archive import DATABASE, INDEX, SETTINGS, BackupError, IndexFacts, open_archive, vector_row
 from tests.greenllm.backup.archives import MANIFEST_FACTS, other_zip, rewritten, stated, write_archive
 
 
@@ -83,6 +83,23 @@ class TestOpenArchive:
         path = rewritten(write_archive(tmp_path / "a.backup"), change=change)
         with pytest.raises(BackupError, match=told):
             read(path)
+
+    @pytest.mark.parametrize(
+        ("prompt_count", "dimension", "byte_count"),
+        [(2, 3, 39), (2, 3, 60), (3, 3, 40), (2, 4, 40), (0, 3, 0), (2, -2, 0), (1, 10**12, 40)],
+    )
+    def test_tells_vectors_of_another_size_than_the_manifest_says(
+        self, tmp_path: Path, prompt_count: int, dimension: int, byte_count: int
+    ) -> None:
+        facts = IndexFacts(index_id=1, prompt_count=prompt_count, dimension=dimension)
+        path = write_archive(tmp_path / "a.backup", vectors=bytes(byte_count), index=facts)
+        with pytest.raises(BackupError, match=f"index.vectors has {byte_count} bytes, and {prompt_count} vectors"):
+            read(path)
+
+    def test_takes_vectors_of_the_size_that_the_manifest_says(self, tmp_path: Path) -> None:
+        facts = IndexFacts(index_id=1, prompt_count=2, dimension=3)
+        assert facts.row_bytes == vector_row(3).itemsize
+        assert read(write_archive(tmp_path / "a.backup", vectors=bytes(40), index=facts)) == b"no dump"
 
     def test_tells_a_byte_that_the_disk_lost(self, tmp_path: Path) -> None:
         path = write_archive(tmp_path / "a.backup", database=bytes(5000))

@@ -8,17 +8,20 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from greenllm.backup.archive import DATABASE, MANIFEST, SETTINGS
+from greenllm.backup.archive import DATABASE, MANIFEST, SETTINGS, open_archive
 from greenllm.backup.carried import CARRIED, LEFT_BEHIND
-from router.index import VectorStore
+from router.index import IndexStoreError, VectorStore
+from router.models import PromptIndex
 from tests import factories as make
 from tests.environment import ROOT
 from tests.greenllm.backup.archives import rewritten, stated, write_archive
@@ -130,6 +133,35 @@ class TestBackup:
         assert kept["GREENLLM_MACHINE"] == "test"
         assert manifest["row_counts"]["benchmarks_response"] == 1
         assert "django_session" not in manifest["row_counts"]
+
+    @pytest.mark.parametrize(
+        ("pages", "told"),
+        [
+            pytest.param([([1], np.ones((1, 3))), IndexStoreError("Chroma is away.")], "Chroma is away.", id="away"),
+            pytest.param([([1], np.ones((1, 3)))], "Chroma holds 1 of 2.", id="too few"),
+            pytest.param([([1, 2], np.ones((2, 5)))], "vectors of 5 numbers, not of 3.", id="of another model"),
+        ],
+    )
+    def test_goes_without_vectors_where_chroma_fails_on_the_way(
+        self, tmp_path: Path, pages: list[Any], told: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        embedder = make.make_deployment("embedder").language_model
+        PromptIndex.objects.create(state="current", embedder=embedder, prompt_count=2, dimension=3)
+
+        def failing(_store: VectorStore, _name: str) -> Iterator[Any]:
+            for page in pages:
+                if isinstance(page, Exception):
+                    raise page
+                yield page
+
+        monkeypatch.setattr(VectorStore, "pages", failing)
+        path = make_backup(tmp_path)
+        with path.open("rb") as file:
+            manifest = open_archive(file).manifest
+        assert manifest.index is None
+        assert manifest.index_note.startswith("The vectors of the index were left out: ")
+        assert manifest.index_note.endswith(told)
+        assert [one.name for one in tmp_path.glob("*.backup*")] == ["all.backup"]
 
     def test_leaves_a_file_that_is_there_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "all.backup"

@@ -1,8 +1,9 @@
 """Each check holds for an installation that is sound, and names what SQL has broken in it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,8 +16,11 @@ from benchmarks.queueing import enqueue_study, queue_of
 from benchmarks.scoring import apply_score, basis_of
 from benchmarks.traces import pack
 from greenllm.rollups import fold_rollups
+from greenllm.verification import judgements
+from greenllm.verification.tally import Tally
 from greenllm.verification.verifying import verify
 from labeling.models import Label
+from labeling.verdicts import Decision, verdicts_of
 from router.index import VectorStore
 from router.models import ApiKey, IndexedPrompt, KeyDay, KeyHour, PromptIndex, RoutingDecision
 from tests import factories as make
@@ -108,6 +112,29 @@ class TestASoundInstallation:
         assert told[0] == "traces: 1 looked at, fine"
         assert told[-1] == "Everything holds."
         assert len(told) == 13
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_votes_meanwhile_look_like_no_broken_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    label = make.make_label(make.make_response(make.make_prompt(), make.make_deployment()))
+
+    def vote_first(response_ids: Iterable[int]) -> dict[int, Decision]:
+        """Have somebody vote between the two readings, on a connection of their own."""
+        voting = Thread(target=vote)
+        voting.start()
+        voting.join()
+        return verdicts_of(response_ids)
+
+    def vote() -> None:
+        Label.objects.filter(pk=label.pk).update(verdict="incorrect")
+        connection.close()
+
+    monkeypatch.setattr(judgements, "verdicts_of", vote_first)
+    assert judgements.check_verdicts() == Tally(looked_at_count=1)
+    monkeypatch.undo()
+    assert Label.objects.get().verdict == "incorrect"
+    assert judgements.check_verdicts() == Tally(looked_at_count=1)
 
 
 BREAKS = [

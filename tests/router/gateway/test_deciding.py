@@ -18,6 +18,7 @@ from benchmarks.inference.interruption import Interruption
 from benchmarks.inference.scripted import Fault, FaultKind
 from router.circumstances import Routed, route_sent
 from router.connections import PLACES, DatabasePlace, _places
+from router.gateway.presence import Presence
 from router.indexing import current_index
 from router.models import PolicyVersion, RoutingDecision
 from router.wiring import interruptible_gateway
@@ -158,6 +159,7 @@ class TestASilentEmbedder:
 
         monkeypatch.setattr("router.wiring.connect", lambda **_known: Watching())
         monkeypatch.setattr("router.wiring._watch", None)
+        monkeypatch.setattr(Presence, "beat", lambda _self: None)  # it would take a place for a moment
         if asker == "the route":
             body = json.dumps({"prompt": LIKE_MATH}).encode()
             assert endpoint.send("POST", "/v1/greenllm/route", raw=body).status_code == 200

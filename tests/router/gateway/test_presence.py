@@ -1,6 +1,9 @@
 """A web process that says that it is there."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from router.gateway.presence import Presence
 from router.gateway.working import Workers
@@ -26,6 +29,21 @@ class TestPresence:
         WebProcess.objects.all().delete()
         presence.beat()
         assert WebProcess.objects.get() == presence.process
+
+    @pytest.mark.parametrize("hours", [2, -2])
+    def test_takes_nobody_for_gone_where_its_own_clock_is_wrong(
+        self, hours: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other, wrong = Presence(Workers(), longest_s=1800.0), Presence(Workers(), longest_s=1800.0)
+        other.beat()
+        request = make.make_gateway_request(process=other.process)
+        wrong_time = timezone.now() + timedelta(hours=hours)
+        monkeypatch.setattr(timezone, "now", lambda: wrong_time)
+        wrong.beat()
+        other.beat()
+        request.refresh_from_db()
+        assert request.state == GatewayRequest.State.RUNNING
+        assert WebProcess.objects.count() == 2
 
     def test_closes_what_others_left_behind(self) -> None:
         gone = WebProcess.objects.create(host="here", number=1, started_at=make.NOW, seen_at=make.NOW)
