@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 WIDTHS = (1280, 768, 320)
 SCHEMES = ("light", "dark")
+_PATIENCE_MS = 20_000
 _PLAIN_LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map((link) => link.href)"
 # every chart is drawn once it was in view
 _SCROLL_THROUGH = """async () => {
   for (let y = 0; y < document.body.scrollHeight; y += 600) {
     scrollTo(0, y);
-    await new Promise(requestAnimationFrame);
+    // what comes into view is seen after the frame that shows it
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   }
   scrollTo(0, 0);
 }"""
@@ -43,13 +45,15 @@ def main() -> int:
 
     django.setup()
     if options.url:
-        _take_all(options.url, options.folder / "data")
+        failures = _take_all(options.url, options.folder / "data")
     else:
-        _with_nothing(options.folder / "empty")
-    return 0
+        failures = _with_nothing(options.folder / "empty")
+    for one in failures:
+        print(f"FAILED: {one}")  # noqa: T201
+    return 1 if failures else 0
 
 
-def _with_nothing(folder: Path) -> None:
+def _with_nothing(folder: Path) -> list[str]:
     from django.conf import settings
     from django.test.utils import setup_databases, teardown_databases
 
@@ -64,12 +68,13 @@ def _with_nothing(folder: Path) -> None:
         try:
             grant_role(user=make_user(is_superuser=True, is_staff=True), role=Role.ADMIN)
             with served() as url:
-                _take_all(url, folder)
+                return _take_all(url, folder)
         finally:
             teardown_databases(former, verbosity=0)
 
 
-def _take_all(url: str, folder: Path) -> None:
+def _take_all(url: str, folder: Path) -> list[str]:
+    """Take the pictures of every page; return what failed."""
     from django.conf import settings
     from playwright.sync_api import sync_playwright
 
@@ -86,9 +91,9 @@ def _take_all(url: str, folder: Path) -> None:
         context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(admin), "url": url}])
         page = context.new_page()
         page.on("console", lambda said: print(f"{page.url}: {said.text}"))  # noqa: T201
-        for path in _paths(context):
-            take(page, path, folder)
+        failures = [why for path in _paths(context) if (why := take_or_note(page, path, folder))]
         browser.close()
+    return failures
 
 
 def _paths(context: "BrowserContext") -> Iterator[str]:
@@ -115,6 +120,31 @@ def _paths(context: "BrowserContext") -> Iterator[str]:
         waiting += [one.path + ("?" + one.query if one.query else "") for one in found if one.netloc == here]
 
 
+def settle(page: "Page") -> None:
+    """Wait until nothing is fetched and every chart is drawn.
+
+    By looking from outside: a function that is waited for inside the page is text that the pages' policy lets nobody
+    run.
+    """
+    from playwright.sync_api import expect
+
+    expect(page.locator(".htmx-request")).to_have_count(0, timeout=_PATIENCE_MS)
+    expect(page.locator("figure.chart[data-chart]:not([data-drawn])")).to_have_count(0, timeout=_PATIENCE_MS)
+
+
+def take_or_note(page: "Page", path: str, folder: Path) -> str:
+    """Take the pictures of a page; return what kept it from it, or an empty text."""
+    from playwright.sync_api import Error
+
+    try:
+        take(page, path, folder)
+    except (Error, AssertionError) as error:  # a timeout, or what was expected and did not come
+        print(f"{path}: FAILED")  # noqa: T201
+        return f"{path}: {str(error).strip().splitlines()[0]}"
+    print(path)  # noqa: T201
+    return ""
+
+
 def take(page: "Page", path: str, folder: Path) -> None:
     name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
     for width in WIDTHS:
@@ -123,12 +153,8 @@ def take(page: "Page", path: str, folder: Path) -> None:
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(_SCROLL_THROUGH)
-            page.wait_for_function("!document.querySelector('.htmx-request')")
-            page.wait_for_function(
-                "!document.querySelector('figure.chart[data-chart]:not([data-drawn])')", timeout=10_000
-            )
+            settle(page)
             page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)
-    print(path)  # noqa: T201
 
 
 if __name__ == "__main__":

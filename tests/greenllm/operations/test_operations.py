@@ -5,6 +5,7 @@ import io
 import math
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from greenllm.roles import Role, grant_role
 from greenllm.rollups import check_rollups, fold_rollups
 from router.models import ApiKey, KeyDay, UpstreamAttempt
 from tests import factories as make
+from tests import shots
 from tests.browsing import BROWSING, Site, check_page
 
 PAGE = "/dashboards/operations/"
@@ -227,6 +229,21 @@ class TestLooks:
         check_page(site, f"{PAGE}?compare=before&span=30d", user=researcher)
         page = site.open(PAGE, user=researcher)
         page.get_by_text("Live: renewed whenever something changes.").wait_for()
+
+    def test_is_pictured_and_what_cannot_be_is_noted(
+        self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Charts are waited for from outside: the pages' policy forbids what a wait inside them would run."""
+        make_traffic()
+        monkeypatch.setattr(shots, "WIDTHS", (1280,))
+        page = site.open("/look/", user=person(Role.RESEARCHER))
+        assert shots.take_or_note(page, PAGE, tmp_path) == ""
+        pictures = sorted(one.name for one in tmp_path.iterdir())
+        assert pictures == ["dashboards-operations-dark-1280.png", "dashboards-operations-light-1280.png"]
+        monkeypatch.setattr(shots, "_PATIENCE_MS", 300)
+        stuck = '<figure class="chart" data-chart="none">'
+        page.route("**/stuck/", lambda route: route.fulfill(body=stuck, content_type="text/html"))
+        assert shots.take_or_note(page, "/stuck/", tmp_path).startswith("/stuck/: ")
 
     def test_push_no_table_sideways_on_a_phone(self, site: Site) -> None:
         make_traffic()
