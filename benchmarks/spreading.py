@@ -6,7 +6,11 @@ A cell is a model with a set of parameters on a category. Repeats are answers of
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import fmean
+from typing import overload
+
+from django.db.models import Q, QuerySet
 
 from benchmarks.models import Response, Study
 from benchmarks.spread import (
@@ -94,8 +98,11 @@ class CellFigures:
     sci_without_gco2e: float | None
 
 
-def prompt_spreads(*, study: Study) -> list[PromptSpread]:
-    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models."""
+def prompt_spreads(*, study: Study, among: Collection[Cell] | None = None) -> list[PromptSpread]:
+    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models.
+
+    With `among`, of some cells only: nothing is read of other categories and models.
+    """
     targets = study.targets.select_related("deployment__language_model", "deployment__server").order_by("position")
     models = [target.deployment for target in targets]
     names = [one.language_model.name for one in models]
@@ -105,8 +112,7 @@ def prompt_spreads(*, study: Study) -> list[PromptSpread]:
     }
     places = {pk: place for place, pk in enumerate(titles)}
     rows = (
-        Response.objects.finished()
-        .filter(study=study)
+        _answers(study, among, titles)
         .order_by("prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "repeat")
         .values_list(
             "deployment_id", "parameter_set_id", "prompt_id", "deployment__language_model__name",
@@ -138,7 +144,19 @@ def prompt_spreads(*, study: Study) -> list[PromptSpread]:
     ordered = sorted(
         groups, key=lambda key: places.get(key[0], len(places))
     )  # stable: the rest is in the query's order
-    return [_prompt_spread(*described[key], repeats=groups[key]) for key in ordered]
+    wanted = (key for key in ordered if among is None or described[key][0] in among)
+    return [_prompt_spread(*described[key], repeats=groups[key]) for key in wanted]
+
+
+def _answers(study: Study, among: Collection[Cell] | None, titles: dict[int, str]) -> QuerySet[Response]:
+    """Return the finished answers of a study, or those that may be of some cells; `titles` name its deployments."""
+    found = Response.objects.finished().filter(study=study)
+    if among is None:
+        return found
+    models = {one.model for one in among}
+    named = Q(deployment__in=[pk for pk, title in titles.items() if title in models])
+    named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=models)
+    return found.filter(named, prompt__category__name__in={one.category for one in among})
 
 
 def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:
@@ -186,6 +204,36 @@ def _figures(cell: Cell, prompts: list[PromptSpread]) -> CellFigures:
         if outlier_count
         else None,
     )
+
+
+class PromptsOfCells(Sequence[PromptSpread]):
+    """The prompts of a study's cells, one cell after the other; only the cells of a slice are read. For a paginator."""
+
+    def __init__(self, study: Study, cells: Sequence[CellFigures]) -> None:
+        self._study = study
+        self._cells = cells
+
+    def __len__(self) -> int:
+        return sum(one.prompt_count for one in self._cells)
+
+    @overload
+    def __getitem__(self, place: int) -> PromptSpread: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[PromptSpread]: ...
+    def __getitem__(self, place: int | slice) -> PromptSpread | list[PromptSpread]:
+        if isinstance(place, int):
+            place = range(len(self))[place]
+            return self[place : place + 1][0]
+        begin, end, _ = place.indices(len(self))
+        ends = list(accumulate(one.prompt_count for one in self._cells))
+        begins = [0, *ends][: len(ends)]
+        read = [n for n, (first, after) in enumerate(zip(begins, ends, strict=True)) if first < end and after > begin]
+        of_cell: dict[Cell, list[PromptSpread]] = {self._cells[n].cell: [] for n in read}
+        for one in prompt_spreads(study=self._study, among=of_cell) if read else ():
+            of_cell[one.cell].append(one)
+        found = [one for prompts in of_cell.values() for one in prompts]
+        before = begins[read[0]] if read else 0
+        return found[begin - before : end - before]
 
 
 def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float | None:

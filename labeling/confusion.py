@@ -49,9 +49,15 @@ WHERE said.pattern = ANY(%(patterns)s)
   AND (%(grader)s::text IS NULL OR grade.grader || '@' || grade.grader_version = %(grader)s)
   AND (%(category)s::text IS NULL OR category.name = %(category)s)
   AND (%(grade)s::text IS NULL OR grade.verdict = %(grade)s)
-  AND (NOT %(differing)s OR grade.verdict <> {_VERDICT})
 ORDER BY grade.response_id, grade.id LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608 - put together of constants
+_DIFFERING = f"""
+SELECT category.name, grade.grader || '@' || grade.grader_version, grade.verdict, {_VERDICT}, array_agg(grade.id)
+FROM ({_SAID}) AS said {_JOINED}
+WHERE said.pattern = ANY(%(patterns)s) AND grade.verdict <> {_VERDICT}
+GROUP BY 1, 2, 3, 4
+"""  # noqa: S608 - put together of constants
+_REASONS = "SELECT id, response_id, reason FROM labeling_grade WHERE id = ANY(%(grades)s) ORDER BY response_id, id"
 
 
 @dataclass(frozen=True)
@@ -138,12 +144,23 @@ class GradedAnswer:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Differing:
+    """The grades of one grader in a category on answers of which people decided something else than it says."""
+
+    category: str
+    grader: str
+    grade: str
+    verdict: str
+    grade_ids: tuple[int, ...]
+
+
 def compare_graders() -> Comparison:
     """Count what each version of each grader said in each category against what people decided, in one query.
 
     Answers that people left undecided count nowhere. The counts are kept until a label or a grade changes.
     """
-    return unchanged("labeling.compare_graders", _compare_graders, studies=[JUDGED])
+    return unchanged("labeling.compare_graders", _compare_graders, studies=[JUDGED], kind=Comparison)
 
 
 def _compare_graders() -> Comparison:
@@ -167,14 +184,36 @@ def answers_in(*, cell: Cell, comparison: Comparison, limit: int, offset: int = 
     """Return answers behind one count, in the order of their ids."""
     return _listed(
         comparison, comparison.patterns[cell.verdict], grader=cell.grader, category=cell.category, grade=cell.grade,
-        differing=False, limit=limit, offset=offset,
+        limit=limit, offset=offset,
     )  # fmt: skip
 
 
 def disagreements(*, comparison: Comparison) -> list[GradedAnswer]:
-    """Return every answer on which a grader was not of people's mind; unsure is not."""
+    """Return every answer on which a grader was not of people's mind, in the order of their ids; unsure is not.
+
+    Which grades these are is kept until a label or a grade changes.
+    """
+    found = unchanged("labeling.disagreements", lambda: _differing(comparison), studies=[JUDGED], kind=list[_Differing])
+    of_grade = {pk: one for one in found for pk in one.grade_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(_REASONS, {"grades": list(of_grade)})
+        rows = cursor.fetchall()
+    said = ((of_grade[pk], response_id, reason) for pk, response_id, reason in rows)
+    return [
+        GradedAnswer(response_id, one.category, one.grader, one.grade, one.verdict, reason)
+        for one, response_id, reason in said
+    ]
+
+
+def _differing(comparison: Comparison) -> list[_Differing]:
     patterns = [one for verdict in DECIDED for one in comparison.patterns[verdict]]
-    return _listed(comparison, patterns, grader=None, category=None, grade=None, differing=True, limit=None, offset=0)
+    right = list(comparison.patterns[Verdict.CORRECT.value])
+    with connection.cursor() as cursor:
+        cursor.execute(_DIFFERING, {"patterns": patterns, "right": right})
+        return [
+            _Differing(category, grader, grade, verdict, tuple(grade_ids))
+            for category, grader, grade, verdict, grade_ids in cursor.fetchall()
+        ]
 
 
 def _listed(comparison: Comparison, patterns: Collection[str], **asked: Any) -> list[GradedAnswer]:

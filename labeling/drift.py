@@ -67,7 +67,7 @@ def drift(*, per: Per, person_id: int | None = None) -> Drift:
         length = period_length(per, person_id)
         return Drift(per, length, _periods(per, length, person_id=person_id).get(None, ()))
 
-    return unchanged(("labeling.drift", per, person_id), make, studies=[JUDGED])
+    return unchanged(("labeling.drift", per, person_id), make, studies=[JUDGED], kind=Drift)
 
 
 def drift_of_each() -> dict[int | None, tuple[Period, ...]]:
@@ -76,6 +76,7 @@ def drift_of_each() -> dict[int | None, tuple[Period, ...]]:
         "labeling.drift_of_each",
         lambda: {**_periods(Per.DAYS, 1), **_periods(Per.DAYS, 1, is_by_person=True)},
         studies=[JUDGED],
+        kind=dict[int | None, tuple[Period, ...]],
     )
 
 

@@ -59,7 +59,7 @@ def pace() -> Pace:
 
     What is worked out is kept until a label changes.
     """
-    return unchanged("labeling.pace", _pace, studies=[JUDGED])
+    return unchanged("labeling.pace", _pace, studies=[JUDGED], kind=Pace)
 
 
 def _pace() -> Pace:

@@ -72,7 +72,7 @@ def latest_order() -> QueueOrder | None:
 def judged_count() -> int:
     """Return how many answers have a current label, of whichever source; counted anew once a label has changed."""
     judged = Label.objects.current().judgements().values("response_id").distinct()
-    return unchanged("labeling.judged_count", judged.count, studies=[JUDGED])
+    return unchanged("labeling.judged_count", judged.count, studies=[JUDGED], kind=int)
 
 
 _MODEL = """JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id

@@ -56,7 +56,7 @@ def reliability() -> Reliability:
     Self-checks count only against the person's own earlier word, adjudications only in what graders are held against.
     What is worked out is kept until a label changes; then one query tells that none did.
     """
-    return unchanged("labeling.reliability", _reliability, studies=[JUDGED])
+    return unchanged("labeling.reliability", _reliability, studies=[JUDGED], kind=Reliability)
 
 
 def _reliability() -> Reliability:

@@ -67,10 +67,10 @@ class GraderSwitch:
 
 
 def grader_switches() -> list[GraderSwitch]:
-    """Return the switch of every category, by name, in five queries."""
+    """Return the switch of every category, by name; figures are kept until a label changes."""
     known = {(one.grader, one.category): one for one in compare_graders().graders}
-    graders = unchanged("labeling.latest_graders", _latest_graders, studies=[JUDGED])
-    labels = unchanged("labeling.labels_of_graders", _label_counts, studies=[JUDGED])
+    graders = unchanged("labeling.latest_graders", _latest_graders, studies=[JUDGED], kind=dict[int, list[str]])
+    labels = unchanged("labeling.labels_of_graders", _label_counts, studies=[JUDGED], kind=dict[int, int])
     return [
         GraderSwitch(
             one.category,

@@ -96,7 +96,10 @@ def people_who_judged() -> list[int]:
     """Return the people with a current label, in the order of their ids; looked for anew once a label has changed."""
     found = Label.objects.current().of_people().order_by("labeler_id").values_list("labeler_id", flat=True)
     return unchanged(
-        "labeling.people_who_judged", lambda: [int(one or 0) for one in found.distinct()], studies=[JUDGED]
+        "labeling.people_who_judged",
+        lambda: [int(one or 0) for one in found.distinct()],
+        studies=[JUDGED],
+        kind=list[int],
     )
 
 

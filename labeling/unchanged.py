@@ -1,4 +1,4 @@
-"""Figures that this process works out once and keeps until something that they rest on changes.
+"""Figures that are worked out once and kept, by each process or by the database, until what they rest on changes.
 
 Postgres tells whether anything has changed (migration 0016): for all answers, or for those of some studies, from the
 marks that triggers make of every change. So a kept figure is never older than the moment in which it is asked for, and
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import connection
+
+from labeling.keeping import kept_in_database
 
 Value = TypeVar("Value")
 
@@ -83,16 +85,27 @@ _shelf = Shelf(most=100)
 
 
 def unchanged(
-    key: Hashable, make: Callable[[], Value], *, studies: Collection[int] = (ALL,), shelf: Shelf = _shelf
+    key: Hashable,
+    make: Callable[[], Value],
+    *,
+    studies: Collection[int] = (ALL,),
+    shelf: Shelf = _shelf,
+    kind: Any = None,  # Any: see `from_text`
 ) -> Value:
     """Return what `make` returns, or returned since the answers of some studies changed last. One query.
+
+    With the type of the value as `kind` it is kept in the database as well: after a change whichever process is asked
+    first works it out for all, in two more queries; one that has just begun reads it, in one more.
 
     `JUDGED` stands for answers with a label or a grade, `ALL` for all.
 
     Grades, gold answers, flags, rules and the names of what is measured count as changes too; people's names do not.
     Nobody may change what is returned.
     """
-    return shelf.get(key, state_of(studies), make)
+    state = state_of(studies)
+    if kind is None:
+        return shelf.get(key, state, make)
+    return shelf.get(key, state, lambda: kept_in_database(key, state, make, kind=kind))
 
 
 def state_of(studies: Collection[int] = (ALL,)) -> tuple[Any, ...]:

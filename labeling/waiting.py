@@ -248,7 +248,7 @@ def progress_in(
     elif made_at:
         counted = count_in(chosen)
     else:  # another filter than the list was made for: looked at, and not judged by so far
-        counted = unchanged(("labeling.count_in", *filtered, chosen.mode), lambda: count_in(chosen))
+        counted = unchanged(("labeling.count_in", *filtered, chosen.mode), lambda: count_in(chosen), kind=Counted)
     return Progress(
         total_count=counted.total_count,
         judged_count=counted.judged_count,

@@ -35,6 +35,7 @@ def dump(*, snapshot: str) -> Iterator[bytes]:
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
     command += ["--extension=plpgsql", *(f"--exclude-schema={one}" for one in _other_schemas())]
     command += [f"--snapshot={snapshot}", f"--exclude-table-data={_WITHOUT_ROWS}"]
+    command += ["--no-unlogged-table-data"]  # which is worked out anew from the rest
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=said)
         try:

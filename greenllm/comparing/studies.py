@@ -44,15 +44,21 @@ class ComparedRow:
 
 
 @dataclass(frozen=True)
-class StudyComparison:
-    """Two studies, what differs between them beside the figures, and the rows."""
+class _Compared:
+    """What two studies have in common and what differs: the notes beside the figures, and the rows."""
 
-    a: Study
-    b: Study
     intensity_gco2e_per_kwh: float | None
     pair_count: int
     notes: tuple[str, ...]
     rows: tuple[ComparedRow, ...]
+
+
+@dataclass(frozen=True)
+class StudyComparison(_Compared):
+    """Two studies with how they compare."""
+
+    a: Study
+    b: Study
 
 
 @dataclass(frozen=True)
@@ -113,11 +119,13 @@ def compare_studies(
     Raises:
         NothingToPair: no pair, or an unknown model.
     """
-    return unchanged(
+    found = unchanged(
         ("comparing.compare_studies", _facts_of(a), _facts_of(b), across_models, intensity),
         lambda: _compared(a, b, across_models, intensity),
         studies={a.pk, b.pk},
+        kind=_Compared,
     )
+    return StudyComparison(found.intensity_gco2e_per_kwh, found.pair_count, found.notes, found.rows, a, b)
 
 
 def _facts_of(study: Study) -> tuple[str, ...]:
@@ -125,7 +133,7 @@ def _facts_of(study: Study) -> tuple[str, ...]:
     return tuple(repr(getattr(study, one.attname)) for one in Study._meta.concrete_fields)
 
 
-def _compared(a: Study, b: Study, across_models: tuple[str, str] | None, intensity: float | None) -> StudyComparison:
+def _compared(a: Study, b: Study, across_models: tuple[str, str] | None, intensity: float | None) -> _Compared:
     answers_a, answers_b = answers_of(a), answers_of(b)
     intensities = answers_a.intensities | answers_b.intensities
     if intensity is None and len(intensities) > 1:
@@ -147,7 +155,7 @@ def _compared(a: Study, b: Study, across_models: tuple[str, str] | None, intensi
         for row, p in zip(rows, adjusted, strict=True)
     ]
     shown = next(iter(intensities), None) if intensity is None else intensity
-    return StudyComparison(a, b, shown, sum(counts.values()), notes_on(found_a, found_b, intensity), tuple(told))
+    return _Compared(shown, sum(counts.values()), notes_on(found_a, found_b, intensity), tuple(told))
 
 
 def _models(a: StudyAnswers, b: StudyAnswers, across: tuple[str, str] | None) -> dict[str, tuple[int, int]]:

@@ -60,7 +60,7 @@ def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[Mode
     Their figures are kept until an answer changes.
     """
     key = ("federation.figures", *(one.pk for one in deployments))
-    figures = unchanged(key, lambda: _figures_of_each(deployments))
+    figures = unchanged(key, lambda: _figures_of_each(deployments), kind=dict[int, Figures])
     began_at = (now - timedelta(days=ROUTED_DAYS)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     routed = _routed_since(began_at)
     total = sum(routed.values())
@@ -80,7 +80,11 @@ def figures_by_category(deployment: Deployment) -> list[tuple[str, Figures]]:
 
     They are kept until an answer changes.
     """
-    return unchanged(("federation.figures_by_category", deployment.pk), lambda: _by_category(deployment))
+    return unchanged(
+        ("federation.figures_by_category", deployment.pk),
+        lambda: _by_category(deployment),
+        kind=list[tuple[str, Figures]],
+    )
 
 
 def _by_category(deployment: Deployment) -> list[tuple[str, Figures]]:

@@ -132,7 +132,12 @@ def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
 
     They are kept until an answer of the study changes; then a second query tells that none did.
     """
-    return unchanged(("reports.cells", study.pk), lambda: _report_cells(study), studies=[study.pk])
+    return unchanged(
+        ("reports.cells", study.pk),
+        lambda: _report_cells(study),
+        studies=[study.pk],
+        kind=dict[tuple[str, str], ReportCell],
+    )
 
 
 def _report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
@@ -157,7 +162,7 @@ def bases(study: Study) -> list[Basis]:
 
     Kept as `report_cells` are.
     """
-    return unchanged(("reports.bases", study.pk), lambda: _bases(study), studies=[study.pk])
+    return unchanged(("reports.bases", study.pk), lambda: _bases(study), studies=[study.pk], kind=list[Basis])
 
 
 def _bases(study: Study) -> list[Basis]:

@@ -17,7 +17,7 @@ from benchmarks.models import Study
 from benchmarks.sending import announce_file
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
-from benchmarks.spreading import CellFigures, PromptSpread, cell_figures, outlier_ids, prompt_spreads
+from benchmarks.spreading import CellFigures, PromptsOfCells, PromptSpread, cell_figures, outlier_ids, prompt_spreads
 from benchmarks.spreadsheets import harmless_row
 from greenllm.charts import Chart
 from greenllm.dashboards.counted import finished_count
@@ -29,7 +29,7 @@ from labeling.models import AnswerTally
 from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
-_SPREADS = Shelf(most=3)  # a large study's take some dozen megabytes
+_SORTED = Shelf(most=3)  # all prompts of a study, some dozen megabytes of a large one
 _HEADS = {
     "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO2e)",
 }  # fmt: skip
@@ -62,15 +62,13 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
     views = {key: title for key, title in _VIEWS.items() if key != "control" or control is not None}
     view = request.GET.get("per", "cells")
     view = view if view in views else "cells"
-    spreads, cells = unchanged(
-        ("studies.spread", study.pk), lambda: _spreads(study), studies=[study.pk], shelf=_SPREADS
-    )
+    cells = unchanged(("studies.spread", study.pk), lambda: _cells(study), studies=[study.pk], kind=list[CellFigures])
+    sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
     tables: dict[str, Sequence[object]] = {
         "cells": cells,
-        "prompts": spreads,
+        "prompts": _sortable_prompts(study) if sorting.name and view == "prompts" else PromptsOfCells(study, cells),
         "control": control.runs if control is not None else (),
     }
-    sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
     rows = sorted_rows(tables[view], sorting, _KEYS.get(view, {}))
     page = Paginator(rows, _ROWS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -85,7 +83,7 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
         "control_tokens": CONTROL_TOKENS,
         "control_chart": _control_chart(control) if control is not None and view == "control" else None,
         "is_running": study.state == Study.State.RUNNING,
-        **_summary(study, spreads, cells),
+        **_summary(study, cells),
     }
     return render(request, "studies/spread.html", context)
 
@@ -134,17 +132,23 @@ def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     return answer
 
 
-def _spreads(study: Study) -> tuple[list[PromptSpread], list[CellFigures]]:
-    spreads = prompt_spreads(study=study)
-    return spreads, cell_figures(spreads)
+def _sortable_prompts(study: Study) -> list[PromptSpread]:
+    """Return all prompts: which come first is not known before all are read."""
+    return unchanged(
+        ("studies.sorted_spread", study.pk), lambda: prompt_spreads(study=study), studies=[study.pk], shelf=_SORTED
+    )
 
 
-def _summary(study: Study, spreads: Sequence[PromptSpread], cells: Sequence[CellFigures]) -> dict[str, object]:
+def _cells(study: Study) -> list[CellFigures]:
+    return cell_figures(prompt_spreads(study=study))
+
+
+def _summary(study: Study, cells: Sequence[CellFigures]) -> dict[str, object]:
     return {
         "answer_count": sum(one.answer_count for one in cells),
         "missing_count": sum(one.missing_count for one in cells),
         "outlier_count": sum(one.outlier_count for one in cells),
-        "is_repeated": any(len(one.repeats) > 1 for one in spreads),
+        "is_repeated": any(one.answer_count > one.prompt_count for one in cells),
         "can_tell_outliers": study.repeats >= MIN_COUNT_FOR_OUTLIERS,
         "min_count": MIN_COUNT_FOR_OUTLIERS,
         "max_z": MAX_MODIFIED_Z,

@@ -267,7 +267,7 @@ class TestOverview:
         client = signed_in()
         # session, person, three for permissions; models, servers, count, answers, verdicts, two for what
         # was routed and two for what was apart, index, embedder
-        with django_assert_num_queries(18):  # the last one reads an admin's notices
+        with django_assert_num_queries(20):  # the last one reads an admin's notices
             client.get(PAGE)
 
 
@@ -317,7 +317,7 @@ class TestModelPage:
 
     def test_shows_how_energy_grows_with_length(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         deployment, client = make_fitted(), signed_in(Role.RESEARCHER)
-        with django_assert_num_queries(20):  # three of them of the fit
+        with django_assert_num_queries(22):  # three of them of the fit
             page = page_of(client.get(f"/federation/models/{deployment.pk}/"))
         assert "0.0200 J/token, from the whole energy of the answers" in page
         assert 'n = 12 answers, energy <span class="badge estimated">estimated</span>' in page

@@ -119,8 +119,8 @@ class TestOverview:
         client = client_of(Role.ADMIN)
         make_labels(12)
         # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices;
-        # days, and the labels in them; whether anything changed (3)
-        with django_assert_num_queries(17):
+        # days, and the labels in them; whether anything changed, whether it is kept, and keeping it (3 each)
+        with django_assert_num_queries(23):
             client.get(PAGE)
         # session, person, permissions (3); whether anything changed (2); suspicious labels; names; notices
         with django_assert_num_queries(10):
@@ -166,7 +166,8 @@ class TestAnswers:
         make_graded(30, blind=28)
         client = client_of(Role.ADMIN)
         cell = "/label/quality/answers/?grader=number@1&category=math&grade=correct&verdict=correct&page=2"
-        with django_assert_num_queries(9):  # session, person, permissions (3), state, counts, answers, notices
+        # session, person, permissions (3), state, whether it is kept, counts, keeping them, answers, notices
+        with django_assert_num_queries(11):
             page = client.get(cell).content.decode()
         assert page.count('<a href="/responses/') == 3
         assert "Page 2 of 2 (28 answers)" in page
@@ -207,8 +208,9 @@ class TestOverTime:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_labels(12)
         client = client_of(Role.ADMIN)
-        # two of whether anything changed; the person and what they may do (5); people, names, span, periods, notices
-        with django_assert_num_queries(12):
+        # whether anything changed, whether it is kept, and keeping it (2 each); the person and what they may do (5);
+        # people, names, span, periods, notices
+        with django_assert_num_queries(16):
             client.get(TIME)
 
 

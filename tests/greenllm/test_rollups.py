@@ -20,7 +20,7 @@ from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
 from labeling.answer_tally import AnswerFact
 from labeling.models import AnswerTally
 from labeling.ruling import switch_graders_in
-from labeling.unchanged import JUDGED, unchanged
+from labeling.unchanged import JUDGED, Shelf, unchanged
 from labeling.verdicts import verdicts_of
 from router.models import (
     AlternativeHour,
@@ -294,6 +294,7 @@ class TestUnchanged:
                 fold_rollups()
             assert unchanged("test.all", read) == read()
             assert unchanged("test.judged", read_judged, studies=[JUDGED]) == read_judged()
+            assert unchanged("test.kept", read, shelf=Shelf(most=1), kind=str) == read()  # as by another process
             for pk in (first, second):
                 which = f"response.study_id = {pk}"
                 found = unchanged(("test.study", pk), lambda which=which: read(which), studies=[pk])

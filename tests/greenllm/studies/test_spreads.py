@@ -184,12 +184,17 @@ class TestPage:
         assert "No run yet; the first comes" in self.text(client, "/studies/fresh/spread/?per=control")
         assert "at start and end and after every 2 responses: no run yet" in self.text(client, "/studies/fresh/")
 
-    @pytest.mark.parametrize(("view", "repeats"), [("cells", 2), ("prompts", 2), ("prompts", 6)])
-    def test_needs_nine_queries(
-        self, client: Client, view: str, repeats: int, django_assert_num_queries: DjangoAssertNumQueries
+    @pytest.mark.parametrize(
+        ("view", "repeats", "more"), [("cells", 2, 0), ("cells", 6, 0), ("prompts", 2, 2), ("prompts", 6, 2)]
+    )
+    def test_needs_eleven_queries_and_the_models_and_answers_of_a_page_of_prompts(
+        self, client: Client, view: str, repeats: int, more: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
-        with django_assert_num_queries(9):  # session, person, permissions; study, state, models, answers
+        # session, person, permissions; study, state, models, answers; whether the database keeps it, and that it does
+        with django_assert_num_queries(11 + more):
+            client.get(f"/studies/repeats/spread/?per={view}")
+        with django_assert_num_queries(7 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
 
     def test_outliers_are_marked_on_the_pages_of_study_and_response(self, client: Client) -> None:
