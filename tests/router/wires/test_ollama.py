@@ -50,7 +50,8 @@ class TestChatRequest:
         )  # fmt: skip
 
     def test_takes_a_limit_below_0_for_none(self) -> None:
-        assert OLLAMA_CHAT.parse(chat(options={"num_predict": -1})).parameters.num_predict is None
+        for limit in (-1, 0):
+            assert OLLAMA_CHAT.parse(chat(options={"num_predict": limit})).parameters.num_predict is None
 
     @pytest.mark.parametrize("messages", [None, []], ids=["none", "empty"])
     def test_without_messages_is_to_load(self, messages: Any) -> None:
@@ -78,7 +79,7 @@ class TestChatRequest:
             pytest.param({"model": None}, "model", None, id="no model"),
             pytest.param({"stream": "yes"}, "stream", None, id="stream"),
             pytest.param({"options": []}, "options", None, id="options"),
-            pytest.param({"options": {"num_predict": 0}}, "options.num_predict", None, id="no token"),
+            pytest.param({"options": {"num_predict": "many"}}, "options.num_predict", None, id="tokens"),
             pytest.param({"options": {"top_p": "high"}}, "options.top_p", None, id="option"),
         ],
     )
