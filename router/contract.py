@@ -113,17 +113,18 @@ def carbon_of(
         "baseline": {"model": strong.model, "sci_gco2e": strong.sci_gco2e} if strong else None,
         "saved_gco2e": baseline.saved_gco2e if is_as_chosen else None,
         "quality": (measurement.quality if measurement else predicted_quality) or "missing",
-        "method": _method(measurement),
+        "method": _method(measurement, decision),
         "carbon_intensity": decision.intensity or None,
         "budget": None if hour is None else hour.as_json(),
     }
     return told if detail is Detail.FULL else {name: told[name] for name in _SUMMARY}
 
 
-def _method(measurement: Measurement | None) -> str:
+def _method(measurement: Measurement | None, decision: RoutingDecision) -> str:
     """Return in words how the figure that `quality` belongs to came about."""
     if measurement is None:
-        return "predicted from the measured answers to similar prompts"
+        is_named = decision.reason == RoutingDecision.Reason.PINNED
+        return "predicted from " + ("all answers of the model" if is_named else "the answers to similar prompts")
     how = f"the meters of {measurement.machine} while it answered, by {measurement.method_version}"
     return f"{how}: {measurement.boundary or measurement.missing_reason}"
 

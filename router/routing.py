@@ -26,6 +26,7 @@ from router.overriding import Settled, settle
 from router.policy import Candidate, Choice, Evidence, stay_with
 from router.spending import within_budget
 from router.steps import Step, charged_sci_gco2e, priced, steps_as_json
+from router.usual import Usual, usual_of
 from router.vectors import Neighbour
 from router.weighing import Readable
 from router.wishes import Wish
@@ -249,20 +250,22 @@ def decision_of(
 
 def record_pinned(*, deployment: Deployment, now: datetime, request_id: int) -> RoutingDecision:
     """Store that the caller named the model, so that nothing was decided."""
-    decision = pinned_decision(deployment=deployment, now=now)
+    decision = pinned_decision(deployment=deployment, now=now, usual=usual_of(deployment_id=deployment.pk))
     decision.request_id = request_id
     decision.save()
     return decision
 
 
-def pinned_decision(*, deployment: Deployment, now: datetime) -> RoutingDecision:
-    """Return the row that says that the caller named the model, not stored yet."""
+def pinned_decision(*, deployment: Deployment, now: datetime, usual: Usual | None = None) -> RoutingDecision:
+    """Return the row that says that the caller named the model, not stored yet; it is expected to cost the usual."""
     name = deployment.language_model.name
     return RoutingDecision(
         policy="fixed",
         chosen=deployment,
         reason=RoutingDecision.Reason.PINNED,
         explanation=f"The caller asked for {name} by name.",
+        predicted_sci_gco2e=usual.sci_gco2e if usual else None,
+        predicted_quality=usual.quality if usual else "",
         decided_at=now,
     )
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Avg
 
-from benchmarks.models import Deployment, Response
+from benchmarks.models import Deployment
 from router.allowances import book_day, settle_day, spans_of
 from router.budget import NO_LIMIT, HourSpent, after_request, after_settling, is_plausible
 from router.models import ApiKey, GatewayRequest, KeyHour, RoutingDecision
 from router.policy import Candidate, Choice
 from router.spans import require_open
+from router.usual import usual_of
 
 _HOUR = timedelta(hours=1)
 
@@ -104,9 +104,9 @@ def book_run(hour: HourSpent | None, *, request: GatewayRequest, sci_gco2e: floa
 
 
 def usual_sci(*, deployment: Deployment) -> float:
-    """Return the mean SCI of a deployment's measured answers (gCO2e), 0 where there is none."""
-    own = Response.objects.finished().filter(deployment=deployment)
-    return float(own.aggregate(mean=Avg("measurement__sci_gco2e"))["mean"] or 0.0)
+    """Return the mean SCI of a deployment's answers of the best quality (gCO2e), 0 where none has one."""
+    usual = usual_of(deployment_id=deployment.pk)
+    return 0.0 if usual is None else usual.sci_gco2e
 
 
 def within_budget(choice: Choice, hour: HourSpent) -> Choice:

@@ -31,6 +31,7 @@ from router.models import GatewayRequest
 from router.policy import Candidate
 from router.routing import decision_of, pinned_decision
 from router.spending import book_decision, hour_of
+from router.usual import Usual, usual_of
 from router.vectors import Matrix, UnusableEmbedding
 from router.wire import ChatRequest
 
@@ -42,6 +43,7 @@ _QUICK_S = 0.002  # of processor time: a decision in a thread costs the event lo
 _WEIGHT = 1 / 8  # of the latest decision in what is usual
 _VECTORS_S = 3600.0
 _MOST_VECTORS = 4096
+_USUAL_S = 60.0  # what a model usually costs changes with its answers
 _MOST_NAMES = 256
 
 Vector = npt.NDArray[np.float32]
@@ -99,6 +101,7 @@ class Decider:
         self._pace = _Pace()
         self._embedders: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=1)
         self._pinned: Kept[str, Deployment] = Kept(lifetime_s=FRESH_S, ahead_s=AHEAD_S, most=_MOST_NAMES)
+        self._usual: Kept[int, Usual | None] = Kept(lifetime_s=_USUAL_S, ahead_s=_USUAL_S / 2, most=_MOST_NAMES)
         self._vectors: Kept[tuple[int, str], tuple[Vector, float]] = Kept(lifetime_s=_VECTORS_S, most=_MOST_VECTORS)
 
     async def decide(self, *, request: GatewayRequest, caller: Caller, asked: ChatRequest) -> Decided:
@@ -117,7 +120,9 @@ class Decider:
                 raise unable.refusal(deployment.language_model.name)
             if caller.has_budget:
                 return await self._booked_whole(lambda: _pinned(request, deployment))
-            return Decided(request, pinned_decision(deployment=deployment, now=timezone.now()), deployment, None, None)
+            usual = await self._usual.get(deployment.pk, lambda: self._workers.query(lambda: _usual_of(deployment)))
+            decision = pinned_decision(deployment=deployment, now=timezone.now(), usual=usual)
+            return Decided(request, decision, deployment, None, None)
         embedder = await self._embedders.get("", lambda: self._workers.query(wiring.own_embedder))
         is_apart = self._is_background_apart and bool(request.background_task)
         sent = sent_by(
@@ -147,6 +152,7 @@ class Decider:
             await asyncio.wait({self._renewing})
         await self._embedders.settle()
         await self._pinned.settle()
+        await self._usual.settle()
         await self._readings.settle()
 
     async def others(self, decided: Decided, *, but: Collection[int], but_servers: Collection[int]) -> list[Deployment]:
@@ -282,11 +288,15 @@ def _booked(request: GatewayRequest, sent: Sent, routed: Routed) -> Decided:
     return Decided(request, decision, routed.route.chosen, routed.route, booked)
 
 
+def _usual_of(deployment: Deployment) -> Usual | None:
+    return usual_of(deployment_id=deployment.pk)
+
+
 def _pinned(request: GatewayRequest, deployment: Deployment) -> Decided:
     """Return the decision for a named model, and book what it usually costs on the budget of the key."""
     now = timezone.now()
     hour = hour_of(api_key_id=request.api_key_id, now=now)
-    decision = pinned_decision(deployment=deployment, now=now)
+    decision = pinned_decision(deployment=deployment, now=now, usual=_usual_of(deployment))
     return Decided(
         request, decision, deployment, None, book_decision(hour, request=request, decision=decision, now=now)
     )

@@ -9,7 +9,7 @@ from django.db import connections
 from pytest_django.fixtures import Settings
 
 from benchmarks.inference.scripted import Fault, FaultKind, ScriptedAnswer, ScriptedModel, ScriptedOllama
-from benchmarks.models import Deployment
+from benchmarks.models import Deployment, Response
 from router.models import GatewayRequest
 from tests import factories as make
 from tests.benchmarks.inference.asking import eventually
@@ -84,7 +84,16 @@ class TestSaved:
         assert counted("greenllm_saved_gco2e_sum", model="small", quality="estimated") == pytest.approx(told)
         assert (counted("greenllm_saved_gco2e_count"), counted("greenllm_extra_gco2e_count")) == (1, 0)
 
-    def test_of_a_named_model_is_unknown_and_not_0(self, endpoint: Endpoint) -> None:
+    def test_of_a_named_model_is_what_it_usually_costs_and_saves_nothing(self, endpoint: Endpoint) -> None:
+        counted = counting(endpoint)
+        told = json.loads(endpoint.chat(model="large").content)["greenllm"]["predicted_sci_gco2e"]
+        assert counted("greenllm_requests_total", model="large", state="answered") == 1
+        assert counted("greenllm_predicted_gco2e_sum", model="large", quality="estimated") == pytest.approx(told)
+        for family in ("saved", "extra"):
+            assert counted(f"greenllm_{family}_gco2e_count") == 0
+
+    def test_of_a_model_that_nobody_measured_is_unknown_and_not_0(self, endpoint: Endpoint) -> None:
+        Response.objects.update(measurement=None)
         counted = counting(endpoint)
         endpoint.chat(model="large")
         assert counted("greenllm_requests_total", model="large", state="answered") == 1
