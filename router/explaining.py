@@ -14,6 +14,7 @@ from router.index import VectorStore
 from router.models import RoutingDecision
 from router.policy import Candidate, Evidence
 from router.routing import candidates_from_json, record_route
+from router.usual import usual_of
 
 TEXT_LIMIT = 1000  # characters of a known prompt that are told
 
@@ -148,6 +149,14 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
     }
 
 
+def _usual_count(decision: RoutingDecision) -> int:
+    """Return how many answers are behind what a model usually costs that was asked for by name; 0 for other figures."""
+    if decision.reason != RoutingDecision.Reason.PINNED or decision.predicted_sci_gco2e is None:
+        return 0
+    usual = usual_of(deployment_id=decision.chosen_id)
+    return 0 if usual is None else usual.answer_count
+
+
 def _explanation(
     decision: RoutingDecision,
     texts: Mapping[int, str],
@@ -156,7 +165,7 @@ def _explanation(
     sees_results: bool,
 ) -> Explanation:
     candidates = candidates_from_json(decision.candidates)
-    sci_count = sum(one.evidence.sci_count for one in candidates if one.is_chosen)
+    sci_count = sum(one.evidence.sci_count for one in candidates if one.is_chosen) or _usual_count(decision)
     if not sees_results:
         return Explanation(decision, (), (), None, sci_count, is_withheld=bool(candidates))
     return Explanation(

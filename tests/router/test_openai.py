@@ -74,7 +74,7 @@ class TestChatCompletions:
     def test_of_a_name_has_no_candidates_in_the_body(self, endpoint: Endpoint) -> None:
         greenllm = json.loads(endpoint.chat(model="large").content)["greenllm"]
         assert (greenllm["candidates"], greenllm["neighbours"], greenllm["category"]) == ([], [], None)
-        assert greenllm["quality"] == "missing"
+        assert greenllm["quality"] == "estimated"
 
     def test_sends_the_parameters_on(self, endpoint: Endpoint) -> None:
         response = endpoint.chat(max_tokens=1, temperature=0, seed=3, top_p=0.5, stop="x")

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from router.explaining import explanations_of
+from router.models import RoutingDecision
 from router.usual import Usual, usual_of
 from tests import factories as make
 from tests.router.endpoint import COMMITTED, Endpoint
@@ -40,3 +42,5 @@ class TestNamedModel:
         assert (told["quality"], told["method"]) == ("estimated", "predicted from all answers of the model")
         assert float(response.headers["X-GreenLLM-Predicted-GCO2e"]) == pytest.approx(usual.sci_gco2e, rel=1e-4)
         assert told["saved_gco2e"] is None
+        [explained] = explanations_of([RoutingDecision.objects.get()], sees_results=False)
+        assert explained.sci_count == usual.answer_count == 2
