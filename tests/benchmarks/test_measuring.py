@@ -479,15 +479,18 @@ class TestFinishedResponse:
 
 class TestSampledEnergy:
     def test_follows_a_replayed_course(self, serve: Serve, sampler: Callable[..., SamplerRecorder]) -> None:
+        """A machine that is too busy to read in time gives a figure of low precision; then another one is measured."""
         steps = [(0.3, 30.0), (0.1, 60.0), (0.15, 40.0)]
         begins_at_ns = time.monotonic_ns()
-        study = make_pending_study(serve(answer=slowly).base_url, QUESTION, sampling_period_ms=20)
         recorder = sampler("replay", steps=steps, begins_at_ns=begins_at_ns)
+        for _ in range(8):
+            study = make_pending_study(serve(answer=slowly).base_url, QUESTION, sampling_period_ms=20)
+            outcome = measure_response(response_id=only_response(study).pk, lab=lab_with(recorder))
+            assert outcome is Outcome.FINISHED
+            measurement = Measurement.objects.latest("pk")
+            if not measurement.is_low_precision:
+                break
 
-        outcome = measure_response(response_id=only_response(study).pk, lab=lab_with(recorder))
-
-        assert outcome is Outcome.FINISHED
-        measurement = Measurement.objects.get()
         course = PowerCourse([Step(*step) for step in steps])
         marks = (measurement.started_monotonic_ns, measurement.finished_monotonic_ns)
         begin_j, end_j = (course.energy_j(((mark or 0) - begins_at_ns) / SECOND) for mark in marks)

@@ -92,8 +92,9 @@ class TestEvaluating:
         answer_all(wide)
         client = signed_in()
         # session, person, three for permissions, notices; the model; count, answers, verdicts and routed (2); count,
-        # answers and verdicts by category; studies; evaluation, index, answers, verdicts
-        with django_assert_num_queries(22):
+        # answers and verdicts by category; studies; evaluation, index, answers, verdicts; two figures are
+        # looked for and kept
+        with django_assert_num_queries(26):
             client.get(path_of(wide))
 
     def test_takes_back(self, wide: Wide) -> None:
