@@ -10,6 +10,7 @@ from tests.chain.installation import Installation, installation
 DEMO_TIMEOUT_S = 420
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares an installation: the tests that look at the demo, and those of a file."""
     for item in items:
