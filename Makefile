@@ -28,7 +28,7 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 test: $(VENV)/installed-dev  ## Run every test on real services
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 -m "not ($(FAST))" --ignore tests/chain
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=5 -m "not ($(FAST))" tests/chain
+	$(BIN)/python -m pytest -q --durations=5 -m "not ($(FAST))" tests/chain
 
 MINUTES ?= $(if $(FULL),10,0.5)
 STARTS ?= $(if $(FULL),100,40)
