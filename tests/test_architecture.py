@@ -19,6 +19,7 @@ PURE = [
     for name in (
         "benchmarks/units.py",
         "benchmarks/sci.py",
+        "benchmarks/curve_errors.py",
         "benchmarks/energy.py",
         "benchmarks/traces.py",
         "benchmarks/intervals.py",

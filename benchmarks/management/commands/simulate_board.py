@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from benchmarks.management.curves import add_curve_arguments, curve_from
 from benchmarks.management.telling import TellingCommand
 from benchmarks.meters.board_faults import BoardFault, FaultDice, FaultKind, parse_fault
 from benchmarks.meters.board_terminal import BoardTerminal
-from benchmarks.meters.power_curve import PowerCurve, PowerCurveError, read_points
+from benchmarks.meters.power_curve import PowerCurveError
 from benchmarks.meters.simulated_board import Mains, SimulatedBoard
 
 
@@ -24,10 +25,8 @@ class Command(TellingCommand):
     told = (PowerCurveError,)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--curve", type=Path, required=True, help="CSV with time_s and power_w; its end is held.")
+        add_curve_arguments(parser)
         parser.add_argument("--curve-2", type=Path, help="The same for the second outlet; 0 W where absent.")
-        parser.add_argument("--linear", action="store_true", help="Go in straight lines between points, not in steps.")
-        parser.add_argument("--repeat", action="store_true", help="Begin the curve again at its end.")
         parser.add_argument("--port-link", type=Path, help="Where to put a link that always leads to the port.")
         parser.add_argument(
             "--fault",
@@ -48,26 +47,28 @@ class Command(TellingCommand):
             raise CommandError("--line-frequency is from 40 to 65 Hz.")
         if not 0 <= options["power_range"] <= 31:
             raise CommandError("--power-range is from 0 to 31.")
-        curves = [self._curve(path, options) for path in (options["curve"], options["curve_2"]) if path is not None]
+        curves = [curve_from(path, options) for path in (options["curve"], options["curve_2"]) if path is not None]
+        begins_at_ns = time.monotonic_ns()
         board = SimulatedBoard(
             curves,
-            begins_at_ns=time.monotonic_ns(),
+            begins_at_ns=begins_at_ns,
             mains=Mains(line_frequency_hz=options["line_frequency"]),
             power_range=options["power_range"],
         )
         dice = FaultDice(faults, seed=options["seed"])
-        self._serve(BoardTerminal(board, dice, link=options["port_link"]))
+        self._serve(BoardTerminal(board, dice, link=options["port_link"]), begins_at_ns)
         struck = ", ".join(f"{count} {kind}" for kind, count in dice.struck.items() if count)
         self.stdout.write(f"Stopped. Faults: {struck or 'none'}.")
         if board.destroyed_with:
             raise CommandError("A program sent commands that would have overwritten a real board's calibration.")
 
-    def _serve(self, terminal: BoardTerminal) -> None:
+    def _serve(self, terminal: BoardTerminal, begins_at_ns: int) -> None:
         stop = Event()
         former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             terminal.plug_in()
             self.stdout.write(f"Simulated board at {terminal.path}")
+            self.stdout.write(f"Its curve began at {begins_at_ns} ns on the monotonic clock.")
             self.stdout.flush()
             terminal.serve(stop)
         except OSError as error:
@@ -75,17 +76,6 @@ class Command(TellingCommand):
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
-
-    def _curve(self, path: Path, options: dict[str, Any]) -> PowerCurve:
-        try:
-            with path.open(encoding="utf8", newline="") as file:
-                points = read_points(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{path} cannot be read: {error}") from error
-        try:
-            return PowerCurve(points, is_linear=options["linear"], is_repeated=options["repeat"])
-        except PowerCurveError as error:
-            raise PowerCurveError(f"{path}: {error}") from error
 
     def _faults(self, texts: list[str]) -> list[BoardFault]:
         try:

@@ -1,6 +1,7 @@
 """The board behind a real pseudo-terminal, read by the meter with pyserial and by the sampler, in real time."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -255,11 +256,15 @@ class TestSimulateBoard:
         (tmp_path / "curve.csv").write_text("time_s,power_w\n0,184.37\n")
         link = tmp_path / "board"
         command = [sys.executable, "manage.py", "simulate_board", "--curve", str(tmp_path / "curve.csv")]
+        before_ns = time.monotonic_ns()
         with subprocess.Popen(
             [*command, "--port-link", str(link)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == f"Simulated board at {link}\n"
+            began = re.fullmatch(r"Its curve began at (\d+) ns on the monotonic clock.\n", process.stdout.readline())
+            assert began is not None
+            assert before_ns <= int(began[1]) <= time.monotonic_ns()
             meter = meter_at(str(link))
             meter.open()
             readings = read_for(meter, 0.4)
