@@ -205,13 +205,24 @@ def probes_of(web: int, worker: int, temporary: Path) -> dict[str, Probe]:
     """Return what is read of two processes, each with its children; memory in MB."""
     places = [temporary, Path(os.environ["GREENLLM_SHARED_MEMORY"])]
     return {
-        "web MB": lambda: _of_family(web, lambda one: one.memory_full_info().uss / 1e6),
+        "web MB": lambda: _of_family(web, private_mb),
         "web files": lambda: _of_family(web, lambda one: one.num_fds()),
-        "worker MB": lambda: _of_family(worker, lambda one: one.memory_full_info().uss / 1e6),
+        "worker MB": lambda: _of_family(worker, private_mb),
         "worker files": lambda: _of_family(worker, lambda one: one.num_fds()),
         "connections": _connection_count,
         "temporary files": lambda: sum(path.is_file() for place in places for path in place.rglob("*")),
     }
+
+
+def private_mb(process: psutil.Process) -> float:
+    """Return the memory (MB) that a process has for itself, without the rings of samples.
+
+    A ring is allocated whole when it is made, in a file in memory; the kernel counts its pages to the only process that
+    has touched them, so that they would look like growth until the ring has gone round once.
+    """
+    rings = os.environ["GREENLLM_SHARED_MEMORY"]
+    own = (one for one in process.memory_maps() if not one.path.startswith(rings))
+    return float(sum(one.private_clean + one.private_dirty for one in own)) / 1e6
 
 
 def _of_family(pid: int, figure: Callable[[psutil.Process], float]) -> float:

@@ -1,13 +1,16 @@
 import argparse
+import mmap
 import random
 from collections import Counter
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bench import load
 from tests.bench.gateway_load import Asked, Target, steady
 from tests.bench.judging import Judge
-from tests.bench.soak import Readings, tell
+from tests.bench.soak import Readings, private_mb, tell
 from tests.bench.table import Table
 from tests.environment import free_port
 
@@ -49,6 +52,22 @@ class TestSteady:
         nobody = Target("nobody", f"http://127.0.0.1:{free_port()}")
         asked = await steady(nobody, rate=100, seconds=0.05, script=str)
         assert (asked.count, asked.errors.total(), asked.added_ms) == (5, 5, [])
+
+
+class TestPrivateMemory:
+    @pytest.mark.parametrize(("is_ring", "grows_by_mb"), [(True, 0), (False, 32)])
+    def test_leaves_rings_out(
+        self, is_ring: bool, grows_by_mb: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GREENLLM_SHARED_MEMORY", str(tmp_path if is_ring else tmp_path / "elsewhere"))
+        size = 32_000_000
+        with (tmp_path / "machine.ring").open("w+b") as file:
+            file.truncate(size)
+            with mmap.mmap(file.fileno(), size) as ring:
+                before = private_mb(psutil.Process())
+                for place in range(0, size, mmap.PAGESIZE):
+                    ring[place] = 1
+                assert private_mb(psutil.Process()) - before == pytest.approx(grows_by_mb, abs=8)
 
 
 class TestReadings:
