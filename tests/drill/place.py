@@ -139,7 +139,7 @@ class Place:
 
     def wait_return(self, name: str, former_pid: int) -> float:
         """Wait until the supervisor has a part ready again in another process; return when that was."""
-        wait_until(lambda: self._is_ready(name) and self.pid(name) != former_pid, RETURN_TIMEOUT_S, f"{name} again")
+        wait_until(lambda: self._is_ready(name, besides=former_pid), RETURN_TIMEOUT_S, f"{name} again")
         return time.monotonic()
 
     def sampler(self) -> psutil.Process | None:
@@ -165,12 +165,13 @@ class Place:
         """Return every living process of this installation, found by its environment."""
         return processes_of(self.var_dir)
 
-    def _is_ready(self, name: str) -> bool:
+    def _is_ready(self, name: str, *, besides: int | None = None) -> bool:
+        """Tell whether a part is ready, in another process than one; its record is read once, since it changes."""
         up = self.running.get("up")
         if up is not None and up.poll() is not None:
             raise DrillError(f"manage.py up ended; see {self.twins_dir / 'up.log'}")
         record = self.record(name)
-        return record is not None and record.state is ServiceState.READY and record.pid is not None
+        return record is not None and record.state is ServiceState.READY and record.pid not in (None, besides)
 
     def _spawn(self, name: str, command: list[str], env: dict[str, str] | None = None) -> None:
         with (self.twins_dir / f"{name}.log").open("ab") as log:
