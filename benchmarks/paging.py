@@ -2,13 +2,14 @@
 
 An address names the key after which, or before which, a page begins, and the number that it has in the list, which is
 only told and never looked up: where rows come or go meanwhile, the rows are right and the number is the reader's.
+A list that is ordered by a column goes on at the value that the row of the key has at present.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import BooleanField, F, Func, QuerySet, Value
 
 _LONGEST_KEY = 19  # digits: more than a key has
 
@@ -20,6 +21,23 @@ class Place:
     after: int | None = None
     before: int | None = None
     number: int = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a list is ordered: by a column and, among equals, by its unique key; without a column by its key alone.
+
+    Rows without a value come last, whichever way the others go.
+    """
+
+    key: str = "pk"
+    column: str = ""
+    is_descending: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """Return what rows are compared by."""
+        return [self.column, self.key] if self.column else [self.key]
 
 
 @dataclass(frozen=True)
@@ -57,27 +75,69 @@ def place_in(query: Mapping[str, str]) -> Place:
     return Place(after, None if after is not None else before, max(1, number or 1))
 
 
-def keyed_page(rows: QuerySet[Any], *, key: str, place: Place, size: int, count: int) -> KeyedPage:
-    """Return a page of rows in the rising order of a unique key; `count` is that of the whole list. One query.
+def keyed_page(
+    rows: QuerySet[Any], *, order: Order, place: Place, size: int, count: int, every: QuerySet[Any] | None = None
+) -> KeyedPage:
+    """Return a page of rows in an order; `count` is that of the whole list, `every` where the row of a place stands
+    though it may have left the list.
 
-    A place that has no rows any more is the first page, which takes a second one.
+    One query; with a column another one where the page reaches rows without a value, and one for the row of its place.
+    A place that has no rows any more is the first page, which takes one more.
     """
-    is_back, is_on = place.before is not None, place.after is not None
-    found = rows.filter(**{f"{key}__gt": place.after}) if is_on else rows
-    found = found.filter(**{f"{key}__lt": place.before}) if is_back else found
-    keys = list(found.order_by(f"-{key}" if is_back else key).values_list(key, flat=True)[: size + 1])
-    if not keys and (is_back or is_on):
-        return keyed_page(rows, key=key, place=Place(), size=size, count=count)
-    has_more = len(keys) > size
-    is_first = not has_more if is_back else not is_on
+    is_back = place.before is not None
+    parts = _parts(rows, rows if every is None else every, order, place)
+    found: list[int] = []
+    for part in parts:
+        found += part.values_list(order.key, flat=True)[: size + 1 - len(found)]
+        if len(found) > size:
+            break
+    if not found and place != Place():
+        return keyed_page(rows, order=order, place=Place(), size=size, count=count)
+    has_more = len(found) > size
+    is_first = not has_more if is_back else place.after is None
     return KeyedPage(
-        keys=tuple(keys[:size][::-1] if is_back else keys[:size]),
+        keys=tuple(found[:size][::-1] if is_back else found[:size]),
         number=1 if is_first else min(max(2, place.number), max(2, -(-count // size))),
         count=count,
         size=size,
         has_previous=not is_first,
         has_next=is_back or has_more,
     )
+
+
+def _parts(rows: QuerySet[Any], every: QuerySet[Any], order: Order, place: Place) -> list[QuerySet[Any]]:
+    """Return what lies beyond a place, in the order of reading: rows with a value and those without, or back."""
+    is_back = place.before is not None
+    at = place.before if is_back else place.after
+    is_falling = order.is_descending != is_back
+    parts = [rows.order_by(*(f"-{one}" if is_falling else one for one in order.columns))]
+    if order.column:
+        parts = [parts[0].filter(**{f"{order.column}__isnull": is_missing}) for is_missing in (False, True)]
+    if at is not None:
+        values: tuple[Any, ...] | None = (at,)
+        if order.column:
+            values = every.filter(**{order.key: at}).values_list(*order.columns).first()
+        if values is None:
+            return []  # the row is gone
+        is_missing = values[0] is None
+        compared = slice(1, None) if is_missing else slice(None)
+        own = parts[-1] if is_missing else parts[0]
+        beyond = own.filter(_beyond(order.columns[compared], values[compared], is_falling=is_falling))
+        if is_back:
+            parts = [parts[0], beyond] if is_missing else [beyond]
+        else:
+            parts = [beyond] if is_missing else [beyond, *parts[1:]]
+    return parts[::-1] if is_back else parts
+
+
+def _beyond(columns: list[str], values: tuple[Any, ...], *, is_falling: bool) -> Func:
+    """Return the condition of rows that come after some values: rows are compared as a whole, as an index does."""
+    sides = [
+        Func(*made, template="(%(expressions)s)", output_field=BooleanField())
+        for made in ([F(one) for one in columns], [Value(one) for one in values])
+    ]
+    sign = " < " if is_falling else " > "
+    return Func(*sides, template="%(expressions)s", arg_joiner=sign, output_field=BooleanField())
 
 
 def number_in(text: str) -> int | None:

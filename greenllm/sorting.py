@@ -30,9 +30,14 @@ class Sorting:
         return cls(name, asked.startswith("-")) if name in names else cls()
 
     @property
+    def asked(self) -> str:
+        """Return what an address asks for it by; empty for the table's own order."""
+        return f"-{self.name}" if self.is_descending else self.name
+
+    @property
     def query(self) -> str:
         """Return it as the start of an address."""
-        return f"sort={'-' if self.is_descending else ''}{self.name}&" if self.name else ""
+        return f"sort={self.asked}&" if self.name else ""
 
     @property
     def direction(self) -> str:
@@ -65,7 +70,8 @@ def in_order(
     """Return rows of a query in the order that is asked for, those without a value last; ties by their keys."""
     if not sorting.name:
         return rows.order_by(*otherwise)
-    return rows.order_by(OrderBy(columns[sorting.name], descending=sorting.is_descending, nulls_last=True), "pk")
+    key = "-pk" if sorting.is_descending else "pk"  # as pages by keys have it: one order is the other one's reverse
+    return rows.order_by(OrderBy(columns[sorting.name], descending=sorting.is_descending, nulls_last=True), key)
 
 
 def sorted_rows(rows: Sequence[Row], sorting: Sorting, keys: Mapping[str, Key[Row]]) -> Sequence[Row]:

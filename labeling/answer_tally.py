@@ -9,6 +9,11 @@ from django.db import models
 
 from benchmarks.models.rollups import ExactSum, Rollup
 
+_ASKED_FOR = ["deployment_id", "category_id", "role", "state", "verdict"]
+_ORDERS: dict[str, list[str]] = {
+    "of_study": [], "by_energy": ["energy_j"], "by_sci": ["sci_gco2e"], "by_time": ["time_reserved_s"],
+}  # fmt: skip
+
 
 class AnswerKey(models.Model):
     """Under what an answer is counted. `verdict`: correct, incorrect, disputed, or empty where nobody judged."""
@@ -48,13 +53,10 @@ class AnswerFact(CountedAnswer):
     """How one answer is counted in the ledger: what a fold has to take back before it counts anew."""
 
     class Meta:
-        # the list of a study's responses finds those that a reader asked for in the index alone
+        # the list of a study's responses finds those that a reader asked for in the index alone, in whichever order
         indexes = [
-            models.Index(
-                fields=["study_id", "response_id"],
-                include=["deployment_id", "category_id", "role", "state", "verdict"],
-                name="answer_fact_of_study",
-            )
+            models.Index(fields=["study_id", *by, "response_id"], include=_ASKED_FOR, name=f"answer_fact_{name}")
+            for name, by in _ORDERS.items()
         ]
 
 

@@ -1,15 +1,16 @@
 """The page that shows what admins did, and the same as CSV."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from benchmarks.paging import Order, keyed_page, place_in
 from benchmarks.sending import announce_file
 from greenllm.acts.forms import ActsForm
 from greenllm.acts.watched import name_of
@@ -17,26 +18,39 @@ from greenllm.dashboards.sheets import Sheet, as_csv
 from greenllm.doors import people_with
 from greenllm.models import AdminAct
 from greenllm.roles import CHANGE_PEOPLE
+from greenllm.sorting import Sorting, heads, in_order
 
 _ON_A_PAGE = 50
 MOST_IN_A_FILE = 100_000
 _HEADER = ("when (UTC)", "who", "person", "from address", "what", "of what", "id", "before", "after")
+_HEADS = {"when": "When (UTC)", "who": "Who", "from": "From"}
+_SORTED: Mapping[str, F] = {"when": F("happened_at"), "who": F("person__username"), "from": F("address")}
+_LATEST_FIRST = Order(column="happened_at", is_descending=True)
 
 
 @require_safe
 @never_cache
 @people_with(CHANGE_PEOPLE)
 def acts(request: HttpRequest) -> HttpResponse:
-    """List what admins did, the latest first."""
-    form = ActsForm(request.GET)
-    page = Paginator(_asked(form), _ON_A_PAGE).get_page(request.GET.get("page"))
+    """List what admins did, the latest first or sorted by a head."""
+    form, sorting = ActsForm(request.GET), Sorting.of(request.GET.get("sort", ""), _SORTED)
+    asked = _asked(form)
+    column = _SORTED[sorting.name].name if sorting.name else ""
+    order = Order(column=column, is_descending=sorting.is_descending) if column else _LATEST_FIRST
+    place, count = place_in(request.GET), asked.count()
+    page = keyed_page(asked, order=order, place=place, size=_ON_A_PAGE, count=count)
     query = request.GET.copy()
-    query.pop("page", None)
+    for name in ("page", "after", "before", "sort"):
+        query.pop(name, None)
+    kept = f"{query.urlencode()}&" if query else ""
+    found = AdminAct.objects.select_related("person").in_bulk(page.keys)
     context = {
         "form": form,
         "page": page,
-        "rows": [(act, name_of(act.table), _changes(act)) for act in page.object_list],
-        "query": query.urlencode(),
+        "rows": [(found[pk], name_of(found[pk].table), _changes(found[pk])) for pk in page.keys if pk in found],
+        "query": f"{kept}{sorting.query}",
+        "sorting": sorting,
+        "heads": heads(_HEADS, sorting, kept=kept),
         "is_narrowed": any(query.values()),
     }
     return render(request, "account/acts.html", context, status=200 if form.is_valid() else 400)
@@ -46,16 +60,18 @@ def acts(request: HttpRequest) -> HttpResponse:
 @never_cache
 @people_with(CHANGE_PEOPLE)
 def acts_csv(request: HttpRequest) -> HttpResponse:
-    """Return the listed acts as CSV, at most so many of the latest."""
+    """Return the listed acts as CSV in the order of the list, at most so many of the first."""
     response = announce_file(name="acts-of-admins.csv", content_type="text/csv; charset=utf-8")
     if request.method == "GET":
-        rows = tuple(_row(act) for act in _asked(ActsForm(request.GET))[:MOST_IN_A_FILE])
+        sorting = Sorting.of(request.GET.get("sort", ""), _SORTED)
+        acts = in_order(_asked(ActsForm(request.GET)), sorting, _SORTED, otherwise=("-happened_at", "-pk"))
+        rows = tuple(_row(act) for act in acts.select_related("person")[:MOST_IN_A_FILE])
         response.content = as_csv(Sheet(_HEADER, rows))
     return response
 
 
 def _asked(form: ActsForm) -> QuerySet[AdminAct]:
-    found = AdminAct.objects.select_related("person").order_by("-happened_at", "-pk")
+    found = AdminAct.objects.all()
     if not form.is_valid():
         return found.none()
     asked = form.cleaned_data

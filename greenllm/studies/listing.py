@@ -1,7 +1,8 @@
 """The list of a study's responses: what a reader asked for, a page at a time, however many there are.
 
 Which answers are like that, and how many, is read from what is known of them (`labeling.answer_tally`); the rows of
-one page come last. The order is that in which the responses were planned, which is the order of measuring.
+one page come last. The order is that in which the responses were planned, which is the order of measuring, or that of
+a figure, for which there is an index.
 """
 
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from typing import TypeVar
 from django.db.models import QuerySet, Sum
 
 from benchmarks.models import Category, Deployment, Prompt, Response, Study
-from benchmarks.paging import KeyedPage, Place, keyed_page, number_in
+from benchmarks.paging import KeyedPage, Order, Place, keyed_page, number_in
+from greenllm.sorting import Sorting
 from greenllm.studies.queries import ResponseRow, response_rows
 from labeling.models import AnswerTally, CurrentAnswer
 
 ROWS_PER_PAGE = 50
 VERDICTS = ("correct", "incorrect", "disputed", "open")
 PROMPTS = ("training", "validation")
+COLUMNS = {"number": "", "sci": "sci_gco2e", "energy": "energy_j", "took": "time_reserved_s"}
 _Counted = TypeVar("_Counted", CurrentAnswer, AnswerTally)
 
 
@@ -49,8 +52,11 @@ class ResponsePage:
     rows: list[ResponseRow]
 
 
-def response_page(study: Study, *, asked: Asked, place: Place) -> ResponsePage:
-    """Return a page of the responses of a study. Four queries, and one for each name that is asked for."""
+def response_page(study: Study, *, asked: Asked, place: Place, sorting: Sorting) -> ResponsePage:
+    """Return a page of the responses of a study, sorted by one of `COLUMNS`.
+
+    Four queries, and one for each name that is asked for; for a page of a sorted list see `keyed_page`.
+    """
     wanted = _conditions(study, asked)
     if asked.prompt:
         of_prompt = Response.objects.filter(study=study, prompt=int(asked.prompt)).values_list("pk", flat=True)
@@ -59,10 +65,12 @@ def response_page(study: Study, *, asked: Asked, place: Place) -> ResponsePage:
     else:
         count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
         facts = _asked_for(CurrentAnswer.objects.all() if count else CurrentAnswer.objects.none(), asked, wanted)
-    page = keyed_page(facts, key="response_id", place=place, size=ROWS_PER_PAGE, count=count)
+    order = Order("response_id", COLUMNS.get(sorting.name, ""), sorting.is_descending)
+    every = CurrentAnswer.objects.filter(study_id=study.pk)
+    page = keyed_page(facts, order=order, place=place, size=ROWS_PER_PAGE, count=count, every=every)
     related = ("prompt__category", "deployment__language_model", "measurement", "parameter_set")
-    found = Response.objects.filter(pk__in=page.keys).select_related(*related).order_by("pk")
-    return ResponsePage(page, response_rows(list(found)))
+    found = Response.objects.select_related(*related).in_bulk(page.keys)
+    return ResponsePage(page, response_rows([found[one] for one in page.keys if one in found]))
 
 
 def _conditions(study: Study, asked: Asked) -> dict[str, object]:

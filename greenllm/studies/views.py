@@ -25,7 +25,7 @@ from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
 from greenllm.sorting import Column, Sorting, heads, in_order
 from greenllm.studies import queries
-from greenllm.studies.listing import PROMPTS, VERDICTS, Asked, response_page
+from greenllm.studies.listing import COLUMNS, PROMPTS, VERDICTS, Asked, response_page
 from greenllm.studies.spreads import note_context
 from greenllm.studies.watching import power_context
 from labeling.jobs import GradingRun, latest_grading
@@ -36,6 +36,7 @@ _SORTED: Mapping[str, Column] = {
     "study": F("name"), "state": F("state"), "machine": F("machine__name"),
     "when": Coalesce("finished_at", "started_at", "created_at"),
 }  # fmt: skip
+_RESPONSE_HEADS = {"number": "No.", "sci": "SCI (mgCO2e)", "energy": "Energy", "took": "Took"}
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ def _tables_context(study: Study) -> dict[str, object]:
 
 def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
     groups = queries.prompt_groups(study)
-    asked = Asked.of(request.GET)
-    listed = response_page(study, asked=asked, place=place_in(request.GET))
+    asked, sorting = Asked.of(request.GET), Sorting.of(request.GET.get("sort", ""), COLUMNS)
+    listed = response_page(study, asked=asked, place=place_in(request.GET), sorting=sorting)
     chosen = asdict(asked)
     return {
         "page": listed.page,
@@ -168,7 +169,9 @@ def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
         "prompts": PROMPTS,
         "chosen": chosen,
         "is_filtered": any(chosen.values()),
-        "query": _query_of(chosen),
+        "query": f"{_query_of(chosen)}{sorting.query}",
+        "sorting": sorting,
+        "heads": heads(_RESPONSE_HEADS, sorting, kept=_query_of(chosen)),
     }
 
 

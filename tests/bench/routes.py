@@ -65,6 +65,9 @@ QUERIES: dict[str, tuple[str, ...]] = {
         "model={model}", "category={category}", "state=failed", "verdict=incorrect", "verdict=open",
         "verdict=disputed", "prompts=validation", "model={model}&category={category}&verdict=correct",
         "after={late_response}", "before={late_response}", "verdict=correct&after={late_response}",
+        "sort=sci", "sort=-sci", "sort=energy", "sort=-energy", "sort=took", "sort=-took", "sort=-number",
+        "sort=-energy&after={late_response}", "sort=sci&before={late_response}", "sort=-sci&verdict=incorrect",
+        "sort=energy&model={model}&category={category}&verdict=correct", "sort=took&verdict=disputed",
     ),
     "studies:spread": ("per=prompts",),
     "comparing:compare": ("a={study}&b={other_study}",),
@@ -76,6 +79,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "chat:start": ("q=words", "page=200"),
     "account:keys": ("owner=person", "page=5"),
     "account:people": ("name=person",),
+    "account:acts": ("sort=when", "sort=who", "sort=-from"),
 }  # fmt: skip
 
 NOTHING_WITHOUT = {"quality:answers"}  # there is no such page without a query

@@ -1,7 +1,12 @@
-import pytest
+import random
 
-from benchmarks.models import Category
-from benchmarks.paging import KeyedPage, Place, keyed_page, place_in
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from benchmarks.models import Category, Measurement
+from benchmarks.paging import KeyedPage, Order, Place, keyed_page, place_in
+from tests import factories as make
 
 
 class TestPlaceIn:
@@ -32,7 +37,7 @@ class TestKeyedPage:
         return [one.pk for one in made]
 
     def page(self, place: Place, *, count: int = 5) -> KeyedPage:
-        return keyed_page(Category.objects.all(), key="pk", place=place, size=2, count=count)
+        return keyed_page(Category.objects.all(), order=Order(), place=place, size=2, count=count)
 
     def test_begins_with_the_first_rows(self, keys: list[int]) -> None:
         first = self.page(Place())
@@ -61,3 +66,56 @@ class TestKeyedPage:
     def test_of_nothing_is_one_empty_page(self) -> None:
         empty = self.page(Place(), count=0)
         assert (empty.keys, empty.number, empty.page_count, empty.has_next) == ((), 1, 1, False)
+
+
+@pytest.mark.django_db
+class TestOrder:
+    """Energies with equals among them, and some that are missing."""
+
+    ENERGIES = (3.0, None, 0.1 + 0.2, 3.0, 0.3, None, 3.0, 0.25, None)
+
+    @pytest.fixture(params=[Order(column="energy_j"), Order("pk", "energy_j", True), Order(is_descending=True)])
+    def order(self, request: pytest.FixtureRequest) -> Order:
+        for energy_j in self.ENERGIES:
+            make.make_measurement(energy_j, quality="estimated" if energy_j is not None else "missing")
+        found: Order = request.param
+        return found
+
+    def page(self, order: Order, place: Place, size: int = 2) -> KeyedPage:
+        rows = Measurement.objects.all()
+        return keyed_page(rows, place=place, size=size, count=len(self.ENERGIES), order=order)
+
+    def wanted(self, order: Order) -> list[int]:
+        rows = [(row.energy_j if order.column else 0.0, row.pk) for row in Measurement.objects.all()]
+        known = sorted((row for row in rows if row[0] is not None), reverse=order.is_descending)
+        missing = sorted((row for row in rows if row[0] is None), reverse=order.is_descending)
+        return [key for _, key in known + missing]
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 4, 20])
+    def test_has_each_row_once_forth_and_back(self, order: Order, size: int) -> None:
+        pages = [self.page(order, Place(), size)]
+        while pages[-1].has_next:
+            pages.append(self.page(order, Place(after=pages[-1].keys[-1], number=len(pages) + 1), size))
+        assert [key for page in pages for key in page.keys] == self.wanted(order)
+        assert [page.number for page in pages] == list(range(1, len(pages) + 1))
+        for later, earlier in zip(pages[:0:-1], pages[-2::-1], strict=True):
+            back = self.page(order, Place(before=later.keys[0], number=earlier.number), size)
+            assert (back.keys, back.number, back.has_previous) == (earlier.keys, earlier.number, earlier.has_previous)
+
+    def test_goes_on_where_a_row_is_that_left_the_list(self, order: Order) -> None:
+        at = random.Random(1).randrange(len(self.ENERGIES) - 1)
+        gone, after = self.wanted(order)[at : at + 2]
+        rows = Measurement.objects.exclude(pk=gone)
+        page = keyed_page(rows, place=Place(after=gone), size=1, count=8, order=order, every=Measurement.objects.all())
+        assert page.keys == (after,)
+
+    def test_begins_anew_where_the_row_is_gone(self, order: Order) -> None:
+        nobody = max(self.wanted(order)) + 1
+        found = self.page(order, Place(after=nobody) if order.column else Place(before=nobody))
+        assert list(found.keys) == self.wanted(order)[:2]
+        assert found.number == 1
+
+    def test_skips_nothing_to_come_to_a_late_page(self, order: Order) -> None:
+        with CaptureQueriesContext(connection) as seen:
+            self.page(order, Place(after=self.wanted(order)[2], number=3))
+        assert "OFFSET" not in str(seen.captured_queries)

@@ -1,5 +1,8 @@
 """What admins do is written down with the act itself, and stays."""
 
+import re
+from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
 from benchmarks.models import Deployment, InferenceServer
+from greenllm.acts import views
 from greenllm.acts.watched import WATCHED
 from greenllm.models import AdminAct, User
 from greenllm.roles import Role, grant_role
@@ -171,3 +175,38 @@ class TestPage:
         assert lines[0].startswith("when (UTC),who,person")
         assert len(lines) == 2
         assert browser.get("/account/acts/?since=yesterday").status_code == 400
+
+    def test_is_sorted_by_its_heads_over_all_pages_and_in_its_file(
+        self, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(views, "_ON_A_PAGE", 2)
+        people = [make.make_user(name) for name in ("cy", "bea", "bea-2")]
+        for number, person in enumerate([*people, None, *people]):
+            AdminAct.objects.create(
+                happened_at=make.NOW + timedelta(seconds=number % 4), person=person, kind="added",
+                table="router_apikey", object_id=str(number), address=f"10.0.0.{20 - number}" if number else None,
+            )  # fmt: skip
+
+        def pages(query: str) -> list[str]:
+            found: list[str] = []
+            url: str | None = f"/account/acts/?{query}"
+            while url:
+                answer = browser.get(url)
+                found += [act.object_id for act, _, _ in answer.context["rows"]]
+                following = re.search(r'href="(\?[^"]+)" rel="next"', answer.content.decode())
+                url = f"/account/acts/{unescape(following[1])}" if following else None
+            return found
+
+        for query, wanted in (
+            ("", "3625140"), ("sort=when", "0415263"), ("sort=who", "1526043"), ("sort=-who", "4062513"),
+            ("sort=from", "6543210"), ("sort=-from", "1234560"), ("sort=id", "3625140"),
+        ):  # fmt: skip
+            assert "".join(pages(query)) == wanted, query
+            lines = browser.get(f"/account/acts.csv?{query}").content.decode().splitlines()
+            assert "".join(line.split(",")[6] for line in lines[1:]) == wanted, query
+        page = browser.get("/account/acts/?name=be&sort=who").content.decode()
+        assert (
+            '<th scope="col" aria-sort="ascending"><a class="sort" href="?name=be&amp;sort=-who">Who</a></th>' in page
+        )
+        assert 'href="/account/acts.csv?name=be&amp;sort=who&amp;"' in page
+        assert '<input type="hidden" name="sort" value="who">' in page

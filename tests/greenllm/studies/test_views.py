@@ -127,6 +127,40 @@ class TestDetail:
             assert _numbers(page) == seen[-1]
         assert len(seen) == 1
 
+    @pytest.mark.parametrize("column", ["sci", "energy", "took"])
+    def test_sorts_its_responses_over_all_pages(self, client: Client, column: str) -> None:
+        study = shown.make_shown_study("first", prompt_count=60)
+        for place, one in enumerate(measured := list(Measurement.objects.order_by("response__sequence"))):
+            figure = None if place % 40 == 7 else float(1 + place * 7 % 100)  # some are alike
+            one.energy_j, one.sci_gco2e, one.time_reserved_s = figure, figure, figure or 1.0
+            if figure is None:
+                one.quality, one.missing_reason = "missing", "A gap."
+        kept = {"sci": "sci_gco2e", "energy": "energy_j", "took": "time_reserved_s"}
+        Measurement.objects.bulk_update(measured, [*kept.values(), "quality", "missing_reason"])
+        figures = dict(study.responses.values_list("sequence", f"measurement__{kept[column]}"))
+        for sign in ("", "-"):
+            page = page_of(client.get(f"/studies/first/?state=finished&sort={sign}{column}"))
+            direction = "descending" if sign else "ascending"
+            assert page.count(f'aria-sort="{direction}"') == 1
+            assert f'<input type="hidden" name="sort" value="{sign}{column}">' in page
+            seen = _numbers(page)
+            while following := re.search(r'href="(\?[^"]+)" rel="next"', page):
+                assert f"state=finished&amp;sort={sign}{column}" in following[1]
+                page = page_of(client.get(f"/studies/first/{unescape(following[1])}"))
+                seen += _numbers(page)
+            assert sorted(seen) == list(range(1, 121))
+            known = [figures[one] for one in seen if figures[one] is not None]
+            assert known == sorted(known, reverse=bool(sign))
+            assert [figures[one] for one in seen[: len(known)]] == known  # what is missing comes last
+
+    def test_leads_from_a_head_to_its_order_with_the_filters(self, client: Client) -> None:
+        shown.make_shown_study("first")
+        page = page_of(client.get("/studies/first/?state=finished&sort=energy"))
+        assert 'href="?state=finished&amp;sort=-energy#responses-title">Energy</a>' in page
+        assert 'href="?state=finished&amp;sort=took#responses-title">Took</a>' in page
+        assert _numbers(page_of(client.get("/studies/first/?sort=-number"))) == [4, 3, 2, 1]
+        assert "aria-sort" not in page_of(client.get("/studies/first/?sort=password"))
+
     @pytest.mark.parametrize(
         "query", ["after=0", "before=x", "after=99999999999999999999", "page=7", "before=1&page=9"]
     )
