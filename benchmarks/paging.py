@@ -76,23 +76,25 @@ def place_in(query: Mapping[str, str]) -> Place:
 
 
 def keyed_page(
-    rows: QuerySet[Any], *, order: Order, place: Place, size: int, count: int, every: QuerySet[Any] | None = None
+    *rows: QuerySet[Any], order: Order, place: Place, size: int, count: int, every: QuerySet[Any] | None = None
 ) -> KeyedPage:
     """Return a page of rows in an order; `count` is that of the whole list, `every` where the row of a place stands
     though it may have left the list.
 
-    One query; with a column another one where the page reaches rows without a value, and one for the row of its place.
-    A place that has no rows any more is the first page, which takes one more.
+    Rows of several queries are those of one list: each query has an index, where both together would be sorted. A
+    column is then one of numbers. One query each; with a column another one where the page reaches rows without a
+    value, and one for the row of its place. A place that has no rows any more is the first page, asked for anew.
     """
     is_back = place.before is not None
-    parts = _parts(rows, rows if every is None else every, order, place)
+    values = _values_at(rows[0] if every is None else every, order, place)
     found: list[int] = []
-    for part in parts:
-        found += part.values_list(order.key, flat=True)[: size + 1 - len(found)]
-        if len(found) > size:
-            break
+    if values is not None:
+        for parts in zip(*(_parts(one, order, place, values) for one in rows), strict=True):
+            found += _first(parts, order, is_falling=order.is_descending != is_back, most=size + 1 - len(found))
+            if len(found) > size:
+                break
     if not found and place != Place():
-        return keyed_page(rows, order=order, place=Place(), size=size, count=count)
+        return keyed_page(*rows, order=order, place=Place(), size=size, count=count)
     has_more = len(found) > size
     is_first = not has_more if is_back else place.after is None
     return KeyedPage(
@@ -105,29 +107,35 @@ def keyed_page(
     )
 
 
-def _parts(rows: QuerySet[Any], every: QuerySet[Any], order: Order, place: Place) -> list[QuerySet[Any]]:
+def _values_at(every: QuerySet[Any], order: Order, place: Place) -> tuple[Any, ...] | None:
+    """Return what rows are compared with, empty for the beginning of the list; None where the row is gone."""
+    at = place.after if place.before is None else place.before
+    if at is None or not order.column:
+        return () if at is None else (at,)
+    return every.filter(**{order.key: at}).values_list(*order.columns).first()
+
+
+def _parts(rows: QuerySet[Any], order: Order, place: Place, values: tuple[Any, ...]) -> list[QuerySet[Any]]:
     """Return what lies beyond a place, in the order of reading: rows with a value and those without, or back."""
     is_back = place.before is not None
-    at = place.before if is_back else place.after
     is_falling = order.is_descending != is_back
     parts = [rows.order_by(*(f"-{one}" if is_falling else one for one in order.columns))]
     if order.column:
         parts = [parts[0].filter(**{f"{order.column}__isnull": is_missing}) for is_missing in (False, True)]
-    if at is not None:
-        values: tuple[Any, ...] | None = (at,)
-        if order.column:
-            values = every.filter(**{order.key: at}).values_list(*order.columns).first()
-        if values is None:
-            return []  # the row is gone
-        is_missing = values[0] is None
-        compared = slice(1, None) if is_missing else slice(None)
-        own = parts[-1] if is_missing else parts[0]
-        beyond = own.filter(_beyond(order.columns[compared], values[compared], is_falling=is_falling))
-        if is_back:
-            parts = [parts[0], beyond] if is_missing else [beyond]
-        else:
-            parts = [beyond] if is_missing else [beyond, *parts[1:]]
+    if values:
+        own = 1 if values[0] is None else 0
+        compared = slice(own, None)  # rows without a value by their key alone
+        parts[own] = parts[own].filter(_beyond(order.columns[compared], values[compared], is_falling=is_falling))
+        parts = parts[: own + 1] if is_back else parts[own:]
     return parts[::-1] if is_back else parts
+
+
+def _first(parts: tuple[QuerySet[Any], ...], order: Order, *, is_falling: bool, most: int) -> list[int]:
+    """Return the keys of the first rows of some queries in one order, taken together."""
+    found = [row for part in parts for row in part.values_list(*order.columns)[:most]]
+    if len(parts) > 1:
+        found.sort(reverse=is_falling)  # a missing value stands beside missing ones alone, and equals itself
+    return [row[-1] for row in found[:most]]
 
 
 def _beyond(columns: list[str], values: tuple[Any, ...], *, is_falling: bool) -> Func:

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -16,6 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from benchmarks.models import Category, Response, Study
+from benchmarks.paging import Order, keyed_page, place_in
+from benchmarks.sorting import Sorting, heads
 from labeling.correcting import (
     LONGEST_REASON,
     CorrectionRefused,
@@ -31,6 +33,9 @@ from labeling.models import AnswerTally, Correction, Guideline, Label
 
 _PAGE_SIZE = 20
 _FORMAT = "%Y-%m-%dT%H:%M"
+_HEADS = {"answer": "Answer", "judge": "Judge", "verdict": "Verdict", "given": "Given"}
+_COLUMNS = {"answer": "response_id", "judge": "labeler__username", "verdict": "verdict", "given": "created_at"}
+_VOID_FIRST = Order(column="voided_at", is_descending=True)  # after undoing, those that stay out
 
 
 class CorrectionForm(forms.Form):
@@ -127,11 +132,19 @@ def correction(request: HttpRequest, correction_id: int) -> HttpResponse:
         "annotator", "guideline__category", "study", "category", "made_by", "undone_by"
     )
     found = get_object_or_404(every, pk=correction_id)
-    rows = labels_of(found).select_related("response__prompt__category", "labeler", "correction")
-    page = Paginator(rows.order_by(F("voided_at").desc(nulls_last=True), "pk"), _PAGE_SIZE).get_page(
-        request.GET.get("page")
-    )
-    return render(request, "labeling/correction.html", {"correction": found, "page": page})
+    sorting = Sorting.of(request.GET.get("sort", ""), _COLUMNS)
+    order = Order(column=_COLUMNS[sorting.name], is_descending=sorting.is_descending) if sorting.name else _VOID_FIRST
+    rows, place = labels_of(found), place_in(request.GET)
+    page = keyed_page(rows, order=order, place=place, size=_PAGE_SIZE, count=rows.count())
+    labels = rows.select_related("response__prompt__category", "labeler", "correction").in_bulk(page.keys)
+    context = {
+        "correction": found,
+        "page": page,
+        "labels": [labels[one] for one in page.keys if one in labels],
+        "query": sorting.query,
+        "heads": heads(_HEADS, sorting, kept=""),
+    }
+    return render(request, "labeling/correction.html", context)
 
 
 @require_POST

@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.models import Category, Response
-from labeling.answer_tally import AnswerTally as AnswerTally  # noqa: PLC0414 - it is one of the models here
+from labeling.answer_tally import AnswerFact as AnswerFact  # noqa: PLC0414 - it is one of the models here
+from labeling.answer_tally import AnswerTally as AnswerTally  # noqa: PLC0414 - this, too
 from labeling.answer_tally import CurrentAnswer as CurrentAnswer  # noqa: PLC0414 - and this
 from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 - it is one of the models here
 from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this

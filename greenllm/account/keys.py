@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from benchmarks.sorting import Column, Sorting, heads, in_order
 from greenllm.account.figures import spending_chart
 from greenllm.account.key_forms import GivenKeyForm, TermsForm
 from greenllm.doors import may, people_with
 from greenllm.roles import CHANGE_PEOPLE
-from greenllm.sorting import Column, Sorting, heads, in_order
 from router.key_terms import create_key_with, set_terms
 from router.key_use import days_of_use, kinds_of_use, spent_by_key
 from router.keys import agree_to_keeping, revoke_key

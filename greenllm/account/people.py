@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from benchmarks.sorting import Column, Sorting, heads, in_order
 from benchmarks.units import SECONDS_PER_DAY
 from greenllm.account.forms import InvitationForm, RolesForm
 from greenllm.account.inviting import (
@@ -29,7 +30,6 @@ from greenllm.acts.noting import note_link
 from greenllm.doors import people_with
 from greenllm.models import User
 from greenllm.roles import CHANGE_PEOPLE, Role
-from greenllm.sorting import Column, Sorting, heads, in_order
 
 _PEOPLE_ON_A_PAGE = 50
 _HEADS = {"name": "Name", "seen": "Last sign-in"}

@@ -12,13 +12,13 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.paging import Order, keyed_page, place_in
 from benchmarks.sending import announce_file
+from benchmarks.sorting import Sorting, heads, in_order
 from greenllm.acts.forms import ActsForm
 from greenllm.acts.watched import name_of
 from greenllm.dashboards.sheets import Sheet, as_csv
 from greenllm.doors import people_with
 from greenllm.models import AdminAct
 from greenllm.roles import CHANGE_PEOPLE
-from greenllm.sorting import Sorting, heads, in_order
 
 _ON_A_PAGE = 50
 MOST_IN_A_FILE = 100_000

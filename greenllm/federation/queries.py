@@ -1,7 +1,7 @@
 """What the federation's pages read: every model with its figures, its share of the traffic, and the index."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
 from benchmarks.models import Deployment, InferenceServer, Response, Study
+from benchmarks.sorting import Key, Sorting, sorted_rows
 from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
 from greenllm.studies.queries import verdict_name
 from labeling.models import AnswerTally, Verdict
@@ -52,6 +53,16 @@ class ModelRow:
     def share(self) -> float | None:
         """Return its share of what was routed; None where nothing was."""
         return self.routed_count / self.routed_total if self.routed_total else None
+
+
+COLUMNS: Mapping[str, Key[ModelRow]] = {
+    "model": lambda row: str(row.deployment.language_model).lower(),
+    "state": lambda row: _STATES_IN_ORDER.index(row.deployment.state),
+    "where": lambda row: str(row.deployment.server).lower(),
+    "accuracy": lambda row: row.figures.accuracy and row.figures.accuracy.value,
+    "sci": lambda row: row.figures.sci_gco2e and row.figures.sci_gco2e.value,
+    "routed": lambda row: row.share,
+}
 
 
 def model_rows(deployments: Sequence[Deployment], *, now: datetime) -> list[ModelRow]:
@@ -102,6 +113,13 @@ def deployments_in_order() -> list[Deployment]:
     )
     found = Deployment.objects.of_models().select_related("language_model", "server__machine")
     return list(found.annotate(rank=rank).order_by("rank", "language_model__name", "pk"))
+
+
+def in_listed_order(deployments: Sequence[Deployment], sorting: Sorting, *, now: datetime) -> Sequence[Deployment]:
+    """Return deployments sorted by one of `COLUMNS`, those without the figure last; six queries where one is named."""
+    if not sorting.name:
+        return deployments
+    return [row.deployment for row in sorted_rows(model_rows(deployments, now=now), sorting, COLUMNS)]
 
 
 def servers_with_counts() -> list[InferenceServer]:

@@ -1,7 +1,7 @@
 """The federation: every model and server, and how they are right now."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.paginator import Page, Paginator
@@ -16,6 +16,7 @@ from benchmarks.inference.base import InferenceClient
 from benchmarks.inference.ollama_wire import with_tag
 from benchmarks.models import Deployment, InferenceServer, LanguageModel
 from benchmarks.probing import ServerState, probe_servers
+from benchmarks.sorting import Sorting, heads
 from greenllm.doors import may, readers_with
 from greenllm.federation.apart import background_since, cached_since
 from greenllm.federation.fits import latest_fit, shown_fit
@@ -24,6 +25,7 @@ from greenllm.federation.queries import (
     ROUTED_DAYS,
     deployments_in_order,
     figures_by_category,
+    in_listed_order,
     index_in_use,
     model_rows,
     servers_with_counts,
@@ -32,6 +34,8 @@ from greenllm.federation.queries import (
 from greenllm.roles import CHANGE_FEDERATION, VIEW_RESULTS
 
 _PAGE_SIZE = 50  # models on one page of the overview
+_HEADS = {"model": "Model", "state": "State", "where": "Where", "accuracy": "Accuracy (%)",
+          "sci": "Mean SCI (mgCO2e per prompt)", "routed": f"Routed (%), last {ROUTED_DAYS} days"}  # fmt: skip
 _ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by the time to connect
 
 
@@ -41,10 +45,13 @@ _ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by t
 def overview(request: HttpRequest) -> HttpResponse:
     """Show every model and server; the browser asks for the servers' health afterwards, or here with `?ask=1`."""
     deployments, now = deployments_in_order(), timezone.now()
-    servers, page = servers_with_counts(), _page_of(request, deployments)
+    servers, sorting = servers_with_counts(), _sorting(request)
+    page = _page_of(request, deployments, now=now)
     context: dict[str, object] = {
         "page": page,
         "rows": model_rows(list(page.object_list), now=now),
+        "query": sorting.query,
+        "heads": heads(_HEADS, sorting, kept=""),
         "routed_days": ROUTED_DAYS,
         "background": background_since(now - timedelta(days=ROUTED_DAYS)),
         "cached": cached_since(now - timedelta(days=ROUTED_DAYS)),
@@ -65,13 +72,19 @@ def overview(request: HttpRequest) -> HttpResponse:
 def health(request: HttpRequest) -> HttpResponse:
     """Return the servers with their health, and what each model's server says of it."""
     servers = servers_with_counts()
-    deployments = list(_page_of(request, deployments_in_order()).object_list)  # no others have a place on the page
+    page = _page_of(request, deployments_in_order(), now=timezone.now())
+    deployments = list(page.object_list)  # no others have a place on the page
     context = _health_context(servers, deployments, _states(servers))
     return render(request, "federation/_health.html", context)
 
 
-def _page_of(request: HttpRequest, deployments: Sequence[Deployment]) -> Page[Deployment]:
-    return Paginator(deployments, _PAGE_SIZE).get_page(request.GET.get("page"))
+def _sorting(request: HttpRequest) -> Sorting:
+    return Sorting.of(request.GET.get("sort", ""), _HEADS)
+
+
+def _page_of(request: HttpRequest, deployments: Sequence[Deployment], *, now: datetime) -> Page[Deployment]:
+    listed = in_listed_order(deployments, _sorting(request), now=now)
+    return Paginator(listed, _PAGE_SIZE).get_page(request.GET.get("page"))
 
 
 @require_safe

@@ -7,21 +7,21 @@ a figure, for which there is an index.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from benchmarks.models import Category, Deployment, Prompt, Response, Study
 from benchmarks.paging import KeyedPage, Order, Place, keyed_page, number_in
-from greenllm.sorting import Sorting
+from benchmarks.sorting import Sorting
 from greenllm.studies.queries import ResponseRow, response_rows
-from labeling.models import AnswerTally, CurrentAnswer
+from labeling.models import AnswerFact, AnswerTally, CurrentAnswer
 
 ROWS_PER_PAGE = 50
 VERDICTS = ("correct", "incorrect", "disputed", "open")
 PROMPTS = ("training", "validation")
 COLUMNS = {"number": "", "sci": "sci_gco2e", "energy": "energy_j", "took": "time_reserved_s"}
-_Counted = TypeVar("_Counted", CurrentAnswer, AnswerTally)
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,37 @@ class ResponsePage:
 def response_page(study: Study, *, asked: Asked, place: Place, sorting: Sorting) -> ResponsePage:
     """Return a page of the responses of a study, sorted by one of `COLUMNS`.
 
-    Four queries, and one for each name that is asked for; for a page of a sorted list see `keyed_page`.
+    Five queries, one more where answers changed of late, and one for each name that is asked for; for a page of a
+    sorted list see `keyed_page`.
     """
     wanted = _conditions(study, asked)
     if asked.prompt:
         of_prompt = Response.objects.filter(study=study, prompt=int(asked.prompt)).values_list("pk", flat=True)
-        facts = _asked_for(CurrentAnswer.objects.filter(response_id__in=list(of_prompt)), asked, wanted)
-        count = facts.count()
+        lists: list[QuerySet[Any]] = [CurrentAnswer.objects.filter(response_id__in=list(of_prompt))]
+        count = _asked_for(lists[0], asked, wanted).count()
     else:
         count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
-        facts = _asked_for(CurrentAnswer.objects.all() if count else CurrentAnswer.objects.none(), asked, wanted)
-    order = Order("response_id", COLUMNS.get(sorting.name, ""), sorting.is_descending)
-    every = CurrentAnswer.objects.filter(study_id=study.pk)
-    page = keyed_page(facts, order=order, place=place, size=ROWS_PER_PAGE, count=count, every=every)
+        lists = _lists() if count else [CurrentAnswer.objects.none()]
+    page = keyed_page(
+        *(_asked_for(one, asked, wanted) for one in lists),
+        order=Order("response_id", COLUMNS.get(sorting.name, ""), sorting.is_descending),
+        place=place,
+        size=ROWS_PER_PAGE,
+        count=count,
+        every=CurrentAnswer.objects.filter(study_id=study.pk),
+    )
     related = ("prompt__category", "deployment__language_model", "measurement", "parameter_set")
     found = Response.objects.select_related(*related).in_bulk(page.keys)
     return ResponsePage(page, response_rows([found[one] for one in page.keys if one in found]))
+
+
+def _lists() -> list[QuerySet[Any]]:
+    """Return all answers as lists that each have an index: what is known, and what changed since, which is little."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT response_id FROM labeling_answermark")
+        changed = [pk for (pk,) in cursor.fetchall()]
+    known = AnswerFact.objects.exclude(response_id__in=changed)
+    return [known, CurrentAnswer.objects.filter(response_id__in=changed)] if changed else [known]
 
 
 def _conditions(study: Study, asked: Asked) -> dict[str, object]:
@@ -85,7 +100,7 @@ def _conditions(study: Study, asked: Asked) -> dict[str, object]:
     return wanted
 
 
-def _asked_for(rows: QuerySet[_Counted], asked: Asked, wanted: Mapping[str, object]) -> QuerySet[_Counted]:
+def _asked_for(rows: QuerySet[Any], asked: Asked, wanted: Mapping[str, object]) -> QuerySet[Any]:
     """Return the answers, or what is counted of them, that were asked for; only a finished one has a verdict."""
     found = rows.filter(**wanted)
     if asked.verdict:

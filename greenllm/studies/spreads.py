@@ -15,6 +15,7 @@ from benchmarks.drifting import ControlReport, control_report
 from benchmarks.intervals import LARGEST_BOOTSTRAP
 from benchmarks.models import Study
 from benchmarks.sending import announce_file
+from benchmarks.sorting import Sorting, heads, sorted_rows
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import CellFigures, PromptsOfCells, PromptSpread, cell_figures, outlier_ids, prompt_spreads
@@ -23,7 +24,6 @@ from greenllm.charts import Chart
 from greenllm.dashboards.counted import finished_count
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
-from greenllm.sorting import Sorting, heads, sorted_rows
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from labeling.models import AnswerTally
 from labeling.unchanged import Shelf, unchanged

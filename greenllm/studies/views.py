@@ -18,12 +18,12 @@ from benchmarks.models import Response, Study
 from benchmarks.pacing import recent_pace
 from benchmarks.paging import place_in
 from benchmarks.queueing import QueueState, queue_state
+from benchmarks.sorting import Column, Sorting, heads, in_order
 from benchmarks.spreading import outlier_ids
 from greenllm.dashboards.counted import progress_counted
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
-from greenllm.sorting import Column, Sorting, heads, in_order
 from greenllm.studies import queries
 from greenllm.studies.listing import COLUMNS, PROMPTS, VERDICTS, Asked, response_page
 from greenllm.studies.spreads import note_context

@@ -13,6 +13,7 @@ from benchmarks.fitting import fit_energy
 from benchmarks.inference.base import GenerationParameters
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, InferenceServer, Measurement
+from greenllm.federation import views
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
 from router.models import GatewayRequest, RoutingDecision
@@ -255,6 +256,29 @@ class TestOverview:
         make.make_deployment("zzz", state="active")
         page = page_of(signed_in().get(PAGE))
         assert page.index(">zzz</a>") < page.index(">aaa</a>")
+
+    def test_sorts_its_models_over_all_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "_PAGE_SIZE", 2)
+        names = {"a": (3.0, "correct"), "b": (None, "incorrect"), "c": (1.0, ""), "d": (2.0, "correct")}
+        for name, (energy_j, verdict) in names.items():
+            deployment = make.make_deployment(name, state="active" if name < "c" else "labeling")
+            make.make_response(make.make_prompt(), deployment, energy_j=energy_j, verdict=verdict)
+        make_decision(Deployment.objects.get(language_model__name="d"))
+        client = signed_in()
+
+        def listed(sort: str) -> str:
+            pages = [client.get(f"{PAGE}?sort={sort}&page={number}").context["page"] for number in (1, 2)]
+            return "".join(one.language_model.name for page in pages for one in page)
+
+        wanted = {"model": "abcd", "-model": "dcba", "state": "abcd", "-state": "cdab", "sci": "cdab", "-sci": "adcb",
+                  "accuracy": "badc", "-routed": "dabc", "": "abcd", "digest": "abcd"}  # fmt: skip
+        assert {sort: listed(sort) for sort in wanted} == wanted
+        page = page_of(client.get(f"{PAGE}?sort=-sci"))
+        assert 'aria-sort="descending"' in page
+        assert 'href="?sort=-sci&amp;page=2"' in page
+        assert 'hx-get="/federation/health?sort=-sci&amp;page=1"' in page
+        health = client.get("/federation/health?sort=-sci&page=2").context["loaded"]
+        assert [one.language_model.name for one, _ in health] == ["c", "b"]
 
     @pytest.mark.parametrize("count", [1, 6])
     def test_needs_the_same_queries_however_much_there_is(

@@ -77,6 +77,19 @@ class TestPage:
             first = client.get(PAGE).content.decode()
         assert "Page 1 of 2" in first
         assert "Page 2 of 2" in client.get(f"{PAGE}?page=2").content.decode()
+        assert "data-table" not in first  # which would sort the page alone
+
+    def test_sorts_many_rows_over_all_pages(self) -> None:
+        make_order(20)
+        client = client_of(Role.ADMIN)
+        for sort, column in (("-n", "label_count"), ("model", "model"), ("p", "p")):
+            pages = [client.get(f"{PAGE}?sort={sort}&page={number}") for number in (1, 2)]
+            found = [one[column] for page in pages for one in page.context["page"]]
+            assert len(found) == 60
+            assert found == sorted(found, reverse=sort.startswith("-"))
+        told = pages[0].content.decode()
+        assert 'aria-sort="ascending"' in told
+        assert 'href="?sort=p&amp;page=2#strata-title"' in told
 
 
 class TestOrderAnew:

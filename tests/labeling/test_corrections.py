@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -12,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from benchmarks.models import Response
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
+from labeling import corrections
 from labeling.correcting import Scope, void_labels
 from labeling.models import Correction, Guideline, Label
 from tests import factories as make
@@ -212,8 +214,33 @@ class TestPages:
             13
         ):  # session, person, permissions (3), five for the form, count, corrections, notices
             client.get("/label/corrections/")
-        with django_assert_num_queries(9):  # session, person, permissions (3), correction, count, labels, notices
+        # session, person, permissions (3), correction, count, keys of void labels and of others, labels, notices
+        with django_assert_num_queries(11):
             client.get(f"/label/corrections/{correction.pk}/")
+
+    def test_sort_labels_over_all_pages(
+        self, client: Client, admin: User, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(corrections, "_PAGE_SIZE", 2)
+        verdicts = ("incorrect", "correct", "unsure", "correct", "unsure")
+        labels = [make.make_label(*one, labeler=ada) for one in zip(make_answers(5), verdicts, strict=True)]
+        path = f"/label/corrections/{void(ada).pk}/"
+
+        def listed(query: str) -> str:
+            found, url = "", f"{path}?{query}"
+            while url:
+                answer = client.get(url)
+                found += "".join(str(labels.index(one)) for one in answer.context["labels"])
+                following = re.search(r'href="(\?[^"]+)" rel="next"', answer.content.decode())
+                url = f"{path}{unescape(following[1])}" if following else ""
+            return found
+
+        wanted = {"sort=answer": "01234", "sort=-answer": "43210", "sort=verdict": "13024", "sort=-given": "43210",
+                  "sort=judge": "01234", "": "43210", "sort=reason": "43210"}  # fmt: skip
+        assert {query: listed(query) for query in wanted} == wanted
+        assert '<th scope="col" aria-sort="descending"><a class="sort" href="?#labels-title">Given</a></th>' in (
+            client.get(f"{path}?sort=-given").content.decode()
+        )
 
     def test_of_a_judge_tell_the_reason(self, client: Client, ada: User, answers: list[Response]) -> None:
         void(ada, "Read the guideline again, please.")
