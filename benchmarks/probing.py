@@ -67,7 +67,7 @@ def _loaded(client: InferenceClient) -> frozenset[str] | None:
     if not isinstance(client, LoadedModelsClient):
         return None
     try:
-        return client.loaded_models()
+        return frozenset(client.loaded_models())
     except InferenceError as error:
         logger.info("a server does not tell what it has in memory: %s", error)
         return None

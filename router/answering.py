@@ -166,15 +166,8 @@ def stream_answer(
             steps=instead_of.steps if instead_of else (),
             readable=readable_in(messages),
         )  # fmt: skip
-        ended.decision, ended.deployment = decided.decision, decided.deployment
         inquiry = Inquiry(request, messages, parameters, ended.attempts)
-        decided, generation, number = _in_turn(gateway, inquiry, decided, prompt_text)
-        ended.decision, ended.deployment = decided.decision, decided.deployment
-        yield decided
-        if generation is None:
-            generation = yield from generate(gateway, inquiry, decided.deployment, number=number)
-        else:
-            yield from pieces_of(generation)
+        decided, generation = yield from _generated(gateway, inquiry, decided, prompt_text, ended)
     except GeneratorExit:
         _close_request(gateway, ended, GatewayRequest.State.CANCELLED)
         raise
@@ -189,6 +182,24 @@ def stream_answer(
         _keep(gateway, decided, prompt_text, generation)
     gateway.release()
     yield Answer(decided.request, decided.decision, decided.deployment, decided.route, decided.hour, generation)
+
+
+def _generated(
+    gateway: Gateway, inquiry: Inquiry, decided: Decided, prompt_text: str, ended: Ended
+) -> Generator[AnswerEvent, None, tuple[Decided, Generation]]:
+    """Give the decision and the pieces of its answer; return the decision as it ended, and the answer.
+
+    What is known by then is noted in `ended`, so that whoever closes the request early tells of it.
+    """
+    ended.decision, ended.deployment = decided.decision, decided.deployment
+    decided, generation, number = _in_turn(gateway, inquiry, decided, prompt_text)
+    ended.decision, ended.deployment = decided.decision, decided.deployment
+    yield decided
+    if generation is None:
+        generation = yield from generate(gateway, inquiry, decided.deployment, number=number)
+    else:
+        yield from pieces_of(generation)
+    return decided, generation
 
 
 def _keep(gateway: Gateway, decided: Decided, prompt_text: str, generation: Generation) -> None:

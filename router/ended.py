@@ -47,10 +47,18 @@ class Ended:
 
     @cached_property
     def saved_gco2e(self) -> float | None:
-        """Return what the choice was expected to save; None where that cannot be told, or another model took over."""
+        """Return what the choice was expected to save; None where that cannot be told, or another model took over.
+
+        An answer in place of one that a person refused saves nothing and costs what it costs: what the choice saved
+        on that question was told with the refused answer.
+        """
         decision = self.decision
         if decision is None or self.deployment is None or self.deployment.pk != decision.chosen_id:
             return None
         wanted = {decision.chosen_id, decision.baseline_id}
         rows = [row for row in decision.candidates if row["deployment_id"] in wanted]
-        return baseline_of(decision, candidates_from_json(rows)).saved_gco2e
+        saved_gco2e = baseline_of(decision, candidates_from_json(rows)).saved_gco2e
+        if saved_gco2e is None or self.request.instead_of_id is None:
+            return saved_gco2e
+        cost_gco2e, _ = self.predicted
+        return None if cost_gco2e is None else -cost_gco2e

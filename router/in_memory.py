@@ -42,4 +42,4 @@ class LoadedModels:
 
     def _ask(self, server: InferenceServer) -> Loaded:
         client = self._connect(server)
-        return client.loaded_models() if isinstance(client, LoadedModelsClient) else None
+        return frozenset(client.loaded_models()) if isinstance(client, LoadedModelsClient) else None

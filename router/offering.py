@@ -1,15 +1,16 @@
 """Which models clients are offered: the router's own names first, then the models of the federation."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from benchmarks.inference.base import ROUTING, InferenceClient, InferenceError, LoadedModelsClient
+from benchmarks.inference.base import ROUTING, InferenceClient, InferenceError, LoadedModel, LoadedModelsClient
 from benchmarks.inference.demands import TOOLS, VISION
 from benchmarks.models import Deployment, InferenceServer, LanguageModel
 from router.abilities import Able
 from router.answering import AUTO_MODEL, is_auto
 from router.embedding_requests import embedding_deployments
-from router.wires.ollama_catalog import ROUTER_FAMILY, OfferedModel, router_digest
+from router.wires.ollama_catalog import ROUTER_FAMILY, OfferedModel, RunningModel, router_digest
 from router.wishes import DIALS
 
 AUTO_NAMES = (AUTO_MODEL, *DIALS)
@@ -42,7 +43,7 @@ def find_offered(name: str, tell: Tell) -> OfferedModel | None:
 
 def loaded_models(
     *, connect: Callable[[InferenceServer], InferenceClient], release: Callable[[], None]
-) -> list[OfferedModel]:
+) -> list[RunningModel]:
     """Return the offered models that are in the memory of their servers now, as far as the servers tell.
 
     No database connection is used while the servers are asked.
@@ -52,22 +53,38 @@ def loaded_models(
         by_server.setdefault(deployment.server, []).append(deployment)
     clients = {server: connect(server) for server in by_server}
     release()
-    return [
-        _offered(deployment, {})
-        for server, deployments in by_server.items()
-        for loaded in [_in_memory(clients[server])]
-        for deployment in deployments
-        if {deployment.language_model.name, f"{deployment.language_model.name}:latest"} & loaded
-    ]
+    found = []
+    for server, deployments in by_server.items():
+        loaded = _in_memory(clients[server])
+        for deployment in deployments:
+            name = deployment.language_model.name
+            told = loaded.get(name) or loaded.get(f"{name}:latest")
+            if told is not None:
+                found.append(_running(deployment, told))
+    return found
 
 
-def _in_memory(client: InferenceClient) -> frozenset[str]:
+def _in_memory(client: InferenceClient) -> Mapping[str, LoadedModel]:
     if not isinstance(client, LoadedModelsClient):
-        return frozenset()
+        return {}
     try:
         return client.loaded_models()
     except InferenceError:
-        return frozenset()  # a server that is away has nothing in memory that could answer
+        return {}  # a server that is away has nothing in memory that could answer
+
+
+def _running(deployment: Deployment, told: LoadedModel) -> RunningModel:
+    """Return a model in memory as its server tells of it, and what is known of it otherwise."""
+    model = _offered(deployment, {})
+    as_loaded = replace(
+        model,
+        digest=told.digest or model.digest,
+        size_bytes=model.size_bytes if told.size_bytes is None else told.size_bytes,
+        context_length=told.context_length or model.context_length,
+        file_format=told.file_format,
+    )
+    expires_at = "" if told.expires_at is None else _rfc_3339(told.expires_at)
+    return RunningModel(as_loaded, told.size_vram_bytes, expires_at)
 
 
 def _auto_models(able: Collection[Able]) -> list[OfferedModel]:

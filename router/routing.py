@@ -107,20 +107,31 @@ def route(
     settled = settle(version=version, wishes=wishes)
     index = lately(("index", embedder.language_model.pk), lambda: current_index(embedder=embedder))
     found = _look_up(prompt_text, settled, index=index, embedder=embedder, store=store, clock=clock)
-    shown = found.neighbours[:SHOWN_NEIGHBOURS]
-    prompts = _prompts(tuple(one.prompt_id for one in shown))
     adjusting = Adjusting.to(conditions or Conditions(Asked.of_prompt(prompt_text)))
     asked = AskedPrompt(prompt_text, found.vector, found.neighbours, adjusting)
     policy, choice = choose(asked, settled, index=index, store=store, is_patient=is_patient, readable=readable)
     choice = _bounded(choice, adjusting, stay_on_id=stay_on_id, refused_ids=refused_ids)
+    return _route_of(policy, choice, found, settled, adjusting, clock=clock)
+
+
+def _route_of(
+    policy: str,
+    choice: Choice,
+    found: "_LookedUp",
+    settled: Settled,
+    adjusting: Adjusting,
+    *,
+    clock: Callable[[], float],
+) -> Route:
+    """Return a choice with everything that it rests on."""
     intensities = _intensities(policy, choice, settled, adjusting)
     return Route(
         chosen=adjusting.deployment(choice.chosen.deployment_id),
         choice=choice,
         policy=policy,
-        neighbours=shown,
-        prompts=prompts,
-        index=index,
+        neighbours=found.shown,
+        prompts=found.prompts,
+        index=found.index,
         embedding_ms=found.embedding_ms,
         search_ms=found.search_ms,
         choice_ms=(clock() - found.ended) * 1000,
@@ -135,10 +146,16 @@ def route(
 
 @dataclass(frozen=True)
 class _LookedUp:
-    """A prompt's unit embedding and the known prompts nearest to it; `ended` is a moment of the caller's clock."""
+    """A prompt's unit embedding and the known prompts nearest to it, the `shown` ones with what is told of them.
 
+    `ended` is the moment of the caller's clock at which they were found.
+    """
+
+    index: PromptIndex
     vector: npt.NDArray[np.float32]
     neighbours: tuple[Neighbour, ...]
+    shown: tuple[Neighbour, ...]
+    prompts: dict[int, Prompt]
     embedding_ms: float
     search_ms: float
     ended: float
@@ -157,9 +174,13 @@ def _look_up(
     began = clock()
     vector = embedder.embed([prompt_text])[0]
     embedded = clock()
-    found = store.nearest(index.collection_name, vector, searched_count(settled), index.prompt_count)
+    found = tuple(store.nearest(index.collection_name, vector, searched_count(settled), index.prompt_count))
     searched = clock()
-    return _LookedUp(vector, tuple(found), (embedded - began) * 1000, (searched - embedded) * 1000, searched)
+    shown = found[:SHOWN_NEIGHBOURS]
+    return _LookedUp(
+        index, vector, found, shown, _prompts(tuple(one.prompt_id for one in shown)),
+        embedding_ms=(embedded - began) * 1000, search_ms=(searched - embedded) * 1000, ended=searched,
+    )  # fmt: skip
 
 
 def _bounded(choice: Choice, adjusting: Adjusting, *, stay_on_id: int | None, refused_ids: Sequence[int]) -> Choice:

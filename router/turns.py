@@ -100,14 +100,7 @@ def take_turns(
             prompt_text, category, first.said.text, mean_margin_nats=first.said.mean_margin_nats, earlier=earlier
         )  # fmt: skip
         if run.second_id is not None:
-            question = question_for_second(run.checker, checked)
-            second = yield from _ask(Ask(evidence[run.second_id], is_further=True, question=question))
-            if isinstance(second.said, Exception):
-                charged.failed(run.second_id, second, second.said, run.checker)
-            else:
-                checked = replace(checked, other_answer=second.said.text)
-                why = "for comparison alone" if question is None else "to judge the answer"
-                charged.add(run.second_id, second, run.checker, f"It was asked {why}.")
+            checked = yield from _ask_second(run, evidence[run.second_id], checked, charged)
         check = yield from _verify(run, checked)
         if check.finding is Finding.ACCEPT:
             told = (
@@ -130,6 +123,20 @@ def _ask(wanted: Ask) -> Generator[Ask | Verify, Asked | Check, Asked]:
     asked = yield wanted
     assert isinstance(asked, Asked)  # noqa: S101
     return asked
+
+
+def _ask_second(
+    run: PlannedRun, evidence: Evidence, checked: Checked, charged: "_Charged"
+) -> Generator[Ask | Verify, Asked | Check, Checked]:
+    """Ask the other model that a checker needs, and return what that shall read; where it fails, the answer alone."""
+    question = question_for_second(run.checker, checked)
+    second = yield from _ask(Ask(evidence, is_further=True, question=question))
+    if isinstance(second.said, Exception):
+        charged.failed(evidence.deployment_id, second, second.said, run.checker)
+        return checked
+    why = "for comparison alone" if question is None else "to judge the answer"
+    charged.add(evidence.deployment_id, second, run.checker, f"It was asked {why}.")
+    return replace(checked, other_answer=second.said.text)
 
 
 def _verify(run: PlannedRun, checked: Checked) -> Generator[Ask | Verify, Asked | Check, Check]:

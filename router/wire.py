@@ -32,7 +32,7 @@ from router.wishes import Wish, WishRefused, read_wish
 __all__ = [
     "MAX_BODY_BYTES", "ChatRequest", "RouteRequest", "WireError", "chat_completion", "completion_id", "finish_reason",
     "model_entry", "model_list", "parse_chat_request", "parse_route_request", "read_parameters", "read_request_wish",
-    "reads_usage", "require_prompt", "usage",
+    "reads_usage", "require_prompt", "told_fingerprint", "usage",
 ]  # fmt: skip
 
 _ROLES: dict[str, ChatRole] = {
@@ -70,6 +70,8 @@ class ChatRequest:
     is_unloading: bool = False  # Ollama's `keep_alive` of 0 without a message
     cache: CacheWish = field(default_factory=CacheWish)
     demands: Demands = field(default_factory=Demands)  # beyond text
+    prompt_field: str = "messages"  # where the client wrote what it asks
+    images_field: str = "images"  # where its images are
 
     @property
     def is_load_only(self) -> bool:
@@ -81,7 +83,7 @@ class ChatRequest:
         """Return what the model must be able to do beyond text, with the field that asks for it."""
         offered = self.demands.tools and self.demands.tool_choice != "none"
         return {
-            **({VISION: "images"} if any(message.images for message in self.messages) else {}),
+            **({VISION: self.images_field} if any(message.images for message in self.messages) else {}),
             **({TOOLS: "tools"} if offered else {}),
             **({TOOL_CHOICE: "tool_choice"} if self.demands.is_tool_choice_forced else {}),
         }
@@ -131,6 +133,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         wish=read_request_wish(record.get("greenllm")),
         cache=read_cache(record.get("cache")),
         demands=_read_demands(record),
+        images_field="messages",
     )
 
 
@@ -157,16 +160,20 @@ def parse_route_request(body: bytes) -> RouteRequest:
         raise WireError("'prompt' must be a text.", param="prompt")
     if not prompt.strip():
         raise WireError("The prompt is empty: give 'prompt' some text.", param="prompt")
-    return _route_request(model, (ChatMessage("user", storable(prompt, "prompt")),), record)
+    return _route_request(model, (ChatMessage("user", storable(prompt, "prompt")),), record, prompt_field="prompt")
 
 
-def _route_request(model: str, messages: tuple[ChatMessage, ...], record: Mapping[str, Any]) -> RouteRequest:
+def _route_request(
+    model: str, messages: tuple[ChatMessage, ...], record: Mapping[str, Any], *, prompt_field: str = "messages"
+) -> RouteRequest:
     chat = ChatRequest(
         model.strip(),
         messages,
         GenerationParameters(num_predict=_read_limit(record)),
         wish=read_request_wish(record.get("greenllm")),
         demands=_read_demands(record),
+        prompt_field=prompt_field,
+        images_field="messages",
     )
     return RouteRequest(chat)
 
@@ -241,18 +248,18 @@ def _content(raw: object, param: str, *, may_refuse: bool = False) -> tuple[str,
         raise WireError(f"{param} must be text or a list of parts.", param=param)
     texts, images = [], []
     for number, part in enumerate(raw):
-        kind = part.get("type") if isinstance(part, Mapping) else None
+        one, kind = f"{param}[{number}]", part.get("type") if isinstance(part, Mapping) else None
         if kind == "image_url":
-            images.append(read_image_part(part, f"{param}[{number}]"))
+            images.append(read_image_part(part, one))
         elif kind == "text" and isinstance(part.get("text"), str):
-            texts.append(storable(part["text"], param))
+            texts.append(storable(part["text"], f"{one}.text"))
         elif may_refuse and kind == "refusal" and isinstance(part.get("refusal"), str):
-            texts.append(storable(part["refusal"], param))
+            texts.append(storable(part["refusal"], f"{one}.refusal"))
         else:
             raise WireError(
-                f"{param} has a part that is neither text nor image, which is not supported here.",
+                f"{one} is a part that is neither text nor image, which is not supported here.",
                 code="unsupported_parameter",
-                param=param,
+                param=one,
             )
     return "".join(texts), tuple(images)
 
@@ -283,6 +290,7 @@ def chat_completion(
     generation: Generation,
     greenllm: Mapping[str, Any],
     gco2e: float | None = None,
+    fingerprint: str = "",
 ) -> dict[str, Any]:
     """Return the body of an answer; `greenllm` is our own part (choice and carbon), left out where it is empty."""
     message: dict[str, Any] = {"role": "assistant", "content": generation.text, "refusal": None}
@@ -296,6 +304,7 @@ def chat_completion(
         "object": "chat.completion",
         "created": created,
         "model": model,
+        **told_fingerprint(fingerprint),
         "choices": [
             {
                 "index": 0,
@@ -307,6 +316,11 @@ def chat_completion(
         "usage": usage(generation, gco2e),
         **({"greenllm": dict(greenllm)} if greenllm else {}),
     }
+
+
+def told_fingerprint(fingerprint: str) -> dict[str, str]:
+    """Return the field that tells what a model ran with, where that is known."""
+    return {"system_fingerprint": fingerprint} if fingerprint else {}
 
 
 def completion_id(request_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.inference.base import Generation, TextChunk
 from benchmarks.inference.demands import ToolCallPiece
-from router.wire import WireError, chat_completion, completion_id, finish_reason, usage
+from router.wire import WireError, chat_completion, completion_id, finish_reason, told_fingerprint, usage
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -26,6 +26,7 @@ class ChunkWriter:
     is_usage_included: bool
     greenllm: Mapping[str, Any]
     gco2e: float | None = None
+    fingerprint: str = ""
 
     def first(self) -> bytes:
         """Return the chunk that names the role."""
@@ -58,6 +59,7 @@ class ChunkWriter:
             generation=generation,
             greenllm=self.greenllm,
             gco2e=self.gco2e,
+            fingerprint=self.fingerprint,
         )
 
     def ping(self) -> bytes:
@@ -70,7 +72,7 @@ class ChunkWriter:
 
     def _event(self, **fields: Any) -> bytes:
         head = {"id": completion_id(self.request_id), "object": "chat.completion.chunk", "created": self.created}
-        return event({**head, "model": self.model, **fields})
+        return event({**head, "model": self.model, **told_fingerprint(self.fingerprint), **fields})
 
 
 def event(record: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ What a server does not report is None, never 0. Durations are nanoseconds, sizes
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
@@ -43,6 +44,7 @@ __all__ = [
     "InferenceClient",
     "InferenceError",
     "LoadResult",
+    "LoadedModel",
     "LoadedModelsClient",
     "ModelDescription",
     "ModelMissing",
@@ -102,6 +104,23 @@ class ModelDescription:
     context_length: int | None = None
     embedding_length: int | None = None
     capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """One model in the memory of a server; None and empty is what the server does not tell.
+
+    `size_bytes` is the memory that it takes in all, `size_vram_bytes` how much of that is on graphics cards,
+    `context_length` the tokens that it was loaded with, and `expires_at` when the server will forget it.
+    """
+
+    name: str
+    digest: str = ""
+    size_bytes: int | None = None
+    size_vram_bytes: int | None = None
+    context_length: int | None = None
+    expires_at: datetime | None = None
+    file_format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +231,7 @@ class Embeddings:
     dimension: int
     prompt_token_count: int | None
     duration_ns: int | None
+    load_duration_ns: int | None = None
 
 
 class InferenceClient(Protocol):
@@ -295,8 +315,8 @@ class PullingClient(Protocol):
 class LoadedModelsClient(Protocol):
     """A server that tells which of its models are in memory."""
 
-    def loaded_models(self) -> frozenset[str]:
-        """Return the names of the models in memory now, by the names that `list_models` gives them.
+    def loaded_models(self) -> Mapping[str, LoadedModel]:
+        """Return the models in memory now, by the names that `list_models` gives them.
 
         It waits no longer than `health` does.
         """

@@ -13,6 +13,7 @@ from benchmarks.inference.base import (
     Generation,
     GenerationParameters,
     GenerationRequest,
+    LoadedModel,
     LoadResult,
     ModelDescription,
     ParameterValue,
@@ -33,6 +34,7 @@ from benchmarks.inference.ollama_wire import (
     chat_body,
     finished,
     listed_model,
+    loaded_model,
     pieces_of,
     shown_model,
     with_tag,
@@ -167,6 +169,7 @@ class OllamaClient:
             texts,
             prompt_token_count=answer.prompt_eval_count,
             duration_ns=answer.total_duration,
+            load_duration_ns=answer.load_duration,
         )
 
     def unload(self, name: str) -> None:
@@ -174,10 +177,11 @@ class OllamaClient:
         exchange = self._exchange(self._limits.of_question(), model=name)
         self._ask(exchange, lambda connection: connection.generate(name, prompt="", keep_alive=0))
 
-    def loaded_models(self) -> frozenset[str]:
-        """Return the names of the models in memory; see `LoadedModelsClient.loaded_models`."""
+    def loaded_models(self) -> dict[str, LoadedModel]:
+        """Return the models in memory by their names; see `LoadedModelsClient.loaded_models`."""
         running = self._ask(self._exchange(self._limits.of_health()), OllamaConnection.ps)
-        return frozenset(with_tag(name) for model in running.models if (name := model.model or model.name))
+        told = [loaded_model(model) for model in running.models if model.model or model.name]
+        return {model.name: model for model in told}
 
     def pull(self, name: str) -> Iterator[PullProgress]:
         """Fetch a model; the time limit of a whole answer bounds the wait for each piece of news.

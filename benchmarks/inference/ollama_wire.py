@@ -12,6 +12,7 @@ from benchmarks.inference.base import (
     ChatMessage,
     Generation,
     GenerationRequest,
+    LoadedModel,
     ModelDescription,
     ParameterValue,
     TextChunk,
@@ -128,6 +129,19 @@ def listed_model(model: ollama.ListResponse.Model) -> ModelDescription:
         family=family,
         parameter_size=parameter_size,
         quantization=quantization,
+    )
+
+
+def loaded_model(model: ollama.ProcessResponse.Model) -> LoadedModel:
+    """Translate one entry of `/api/ps`."""
+    return LoadedModel(
+        name=with_tag(model.model or model.name or ""),
+        digest=model.digest or "",
+        size_bytes=None if model.size is None else int(model.size),
+        size_vram_bytes=None if model.size_vram is None else int(model.size_vram),
+        context_length=model.context_length or None,
+        expires_at=model.expires_at,
+        file_format=(model.details and model.details.format) or "",
     )
 
 

@@ -65,7 +65,12 @@ def whole_answer(pieces: Iterable[StreamPiece]) -> Generation:
 
 
 def checked_embeddings(
-    vectors: list[list[float]], texts: Sequence[str], *, prompt_token_count: int | None, duration_ns: int | None
+    vectors: list[list[float]],
+    texts: Sequence[str],
+    *,
+    prompt_token_count: int | None,
+    duration_ns: int | None,
+    load_duration_ns: int | None = None,
 ) -> Embeddings:
     """Give the vectors of texts once there is one of the same length for each.
 
@@ -79,4 +84,5 @@ def checked_embeddings(
         dimension=len(vectors[0]),
         prompt_token_count=prompt_token_count,
         duration_ns=duration_ns,
+        load_duration_ns=load_duration_ns,
     )

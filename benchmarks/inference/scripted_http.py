@@ -14,6 +14,7 @@ from benchmarks.inference.scripted_shapes import (
     as_items,
     embedded,
     joined_answer,
+    ps_item,
     pull_lines,
     read_options,
     read_question,
@@ -47,7 +48,7 @@ class ScriptedHandler(StagedHandler):
             self.send_json({"models": [tags_item(model) for model in stage.models.values()]})
         elif self.path == "/api/ps":
             loaded = [model for model in stage.models.values() if model.name in stage.loaded]
-            self.send_json({"models": [tags_item(model) for model in loaded]})
+            self.send_json({"models": [ps_item(model) for model in loaded]})
         else:
             self.refuse(HTTPStatus.NOT_FOUND, "404 page not found")
 

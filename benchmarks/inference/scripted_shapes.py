@@ -13,6 +13,7 @@ from benchmarks.units import NANOSECONDS_PER_MILLISECOND
 Json = Mapping[str, object]
 
 CREATED_AT = "2026-01-01T00:00:00Z"
+FORGOTTEN_AT = "2026-01-01T12:05:00.5+02:00"  # of a model in memory; real servers tell their own time zone
 MADE_UP_NS_PER_TOKEN = NANOSECONDS_PER_MILLISECOND
 MADE_UP_LOAD_NS = 5 * NANOSECONDS_PER_MILLISECOND
 
@@ -136,6 +137,21 @@ def tags_item(model: ScriptedModel) -> Json:
     }
 
 
+def ps_item(model: ScriptedModel) -> Json:
+    """Make one entry of `/api/ps`: the weights and a quarter more for the context, most of it on a graphics card."""
+    size = model.size_bytes * 5 // 4
+    return {
+        "name": model.name,
+        "model": model.name,
+        "size": size,
+        "digest": model.digest,
+        "details": _details(model),
+        "expires_at": FORGOTTEN_AT,
+        "size_vram": size * 3 // 4,
+        "context_length": model.context_length,
+    }
+
+
 def shown(model: ScriptedModel) -> Json:
     """Make the answer of `/api/show`."""
     return {
@@ -171,6 +187,7 @@ def embedded(model: ScriptedModel, texts: Sequence[str], *, is_load: bool) -> Js
         "embeddings": [word_vector(text, model.embedding_length) for text in texts],
         "total_duration": token_count * MADE_UP_NS_PER_TOKEN + is_load * MADE_UP_LOAD_NS,
         "prompt_eval_count": token_count,
+        **({"load_duration": MADE_UP_LOAD_NS} if is_load else {}),
     }
 
 

@@ -99,11 +99,27 @@ def _first_answers(study: Study) -> str:
             return f"Let it measure: manage.py run_study {study.name} goes on with it."
 
 
+_Said = tuple[bool, str, str]  # whether something is lacking, what, and what to do about it
+
+
 def lacks(study: Study, cells: StudyCells, found: Sequence[Basis], comparison: Comparison | None) -> list[Lack]:
     """Return what the study does not have, each with what to do."""
+    said = [*_lacking_answers(study, cells), *_lacking_figures(study, cells), *_lacking_routes(study, comparison)]
+    said.append(
+        (
+            len(found) == MOST_BASES,
+            f"Only the {MOST_BASES} most used of the study's carbon intensities and machines are listed.",
+            f"Fix one intensity: manage.py score --study {study.name} --intensity I.",
+        )
+    )
+    return [Lack(what, remedy) for is_so, what, remedy in said if is_so]
+
+
+def _lacking_answers(study: Study, cells: StudyCells) -> list[_Said]:
+    """Return what may be lacking of the answers: any, their SCI, their verdicts."""
     total, name, is_imported = cells.total, study.name, study.kind == Study.Kind.IMPORTED
     answers, scored = total.answer_count, total.products["sci"].n
-    said = [
+    return [
         (
             not answers,
             "No training answer is finished.",
@@ -124,14 +140,21 @@ def lacks(study: Study, cells: StudyCells, found: Sequence[Basis], comparison: C
             if is_imported
             else f"Judge them at /label/, or let graders stand in: manage.py grade --study {name} --accept.",
         ),
+    ]
+
+
+def _lacking_figures(study: Study, cells: StudyCells) -> list[_Said]:
+    """Return what may be lacking of the figures: energies, those net of idle, tokens."""
+    total, is_imported = cells.total, study.kind == Study.Kind.IMPORTED
+    answers, scored, energies = total.answer_count, total.products["sci"].n, total.products["energy"].n
+    return [
         (
-            bool(answers) and total.products["energy"].n < scored,
-            f"{scored - total.products['energy'].n:,} answers have an SCI and no energy, so that no what-if "
-            f"can change them.",
-            _IMPORT_AGAIN.format(name=name, what="energy_j instead of sci_gco2e"),
+            bool(answers) and energies < scored,
+            f"{scored - energies:,} answers have an SCI and no energy, so that no what-if can change them.",
+            _IMPORT_AGAIN.format(name=study.name, what="energy_j instead of sci_gco2e"),
         ),
         (
-            bool(total.products["energy"].n) and not total.products["net"].n and not is_imported,
+            bool(energies) and not total.products["net"].n and not is_imported,
             "No energy net of idle is known.",
             "Measure idle: manage.py calibrate before, or run_study … --idle-baseline 30.",
         ),
@@ -142,26 +165,26 @@ def lacks(study: Study, cells: StudyCells, found: Sequence[Basis], comparison: C
             if is_imported
             else "Ask a server that reports token counts.",
         ),
+    ]
+
+
+def _lacking_routes(study: Study, comparison: Comparison | None) -> list[_Said]:
+    """Return what may be lacking of the comparison with the router."""
+    return [
         (
             comparison is None,
             "No answer to a validation prompt is finished, so that Table 2 and Figure 2 are empty.",
-            f"Imported outcomes have none. /routing/ or manage.py evaluate_router --study {name} tells on held-out "
-            "prompts what routing is worth."
-            if is_imported
+            f"Imported outcomes have none. /routing/ or manage.py evaluate_router --study {study.name} tells on "
+            "held-out prompts what routing is worth."
+            if study.kind == Study.Kind.IMPORTED
             else "Give a study prompts with the role validation, which the index never learns.",
         ),
         (
             comparison is not None and not comparison.routed_count,
             "The router has not decided on the validation prompts, so that it has no point.",
-            f"Let it decide: manage.py compare --study {name}, or the button on the dashboards.",
-        ),
-        (
-            len(found) == MOST_BASES,
-            f"Only the {MOST_BASES} most used of the study's carbon intensities and machines are listed.",
-            f"Fix one intensity: manage.py score --study {name} --intensity I.",
+            f"Let it decide: manage.py compare --study {study.name}, or the button on the dashboards.",
         ),
     ]
-    return [Lack(what, remedy) for is_so, what, remedy in said if is_so]
 
 
 def warnings(cells: StudyCells, found: Sequence[Basis]) -> list[str]:

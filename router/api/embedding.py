@@ -73,7 +73,10 @@ class _Answered:
 
 def _embedded(caller: Caller, asked: EmbedRequest) -> _Answered:
     characters = sum(map(len, asked.texts))
-    with admitted(caller, Scope.EMBED, model=asked.model, characters=characters) as entry, naming(asked.model):
+    with (
+        admitted(caller, Scope.EMBED, model=asked.model, characters=characters) as entry,
+        naming(asked.model, prompt_field="input"),
+    ):
         found = embed_texts(
             gateway=wiring.gateway(release=connection.close),
             find_own=wiring.own_embedder,
@@ -87,7 +90,7 @@ def _embedded(caller: Caller, asked: EmbedRequest) -> _Answered:
 
 
 def _model_name(requested_model: str) -> str:
-    with naming(requested_model):
+    with naming(requested_model, prompt_field="input"):
         found = find_embedding_model(requested_model=requested_model, find_own=wiring.own_embedder)
     return found.language_model.name
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -51,6 +52,7 @@ def async_endpoint(*methods: str, shape: ErrorShape = OPENAI_ERRORS) -> Callable
         @wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             response: HttpResponseBase
+            came_at = time.monotonic()
             try:
                 if request.method not in methods:
                     raise WireError(f"{request.method} is not allowed here; use {methods[0]}.", status=405)
@@ -58,6 +60,8 @@ def async_endpoint(*methods: str, shape: ErrorShape = OPENAI_ERRORS) -> Callable
             except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
                 response = error_response(error, shape)
             response.headers.setdefault("x-request-id", new_public_id())
+            if shape.duration_header:
+                response.headers[shape.duration_header] = str(round((time.monotonic() - came_at) * 1000))
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response.headers["Allow"] = ", ".join(methods)
             return response
@@ -156,21 +160,29 @@ def whole_response(body: dict[str, Any], shape: ErrorShape) -> HttpResponse:
 
 
 @contextmanager
-def naming(model: str) -> Iterator[None]:
-    """Tell of a model that is not there by the name that the client gave it."""
+def naming(model: str, *, prompt_field: str) -> Iterator[None]:
+    """Tell of the model that is not there, or of the prompt that is wrong, by the client's names; see `named`."""
     try:
         yield
-    except NoEmbedder:
-        raise
-    except (UnknownModel, RetiredModel) as error:
-        raise named(error, model) from error
+    except (UnknownModel, RetiredModel, EmptyPrompt, PromptTooLong) as error:
+        told = named(error, model, prompt_field=prompt_field)
+        if told is error:
+            raise
+        raise told from error
 
 
-def named(error: Exception, model: str) -> Exception:
-    """Return the error that tells of a model that is not there by its name for the client; any other as it is."""
-    if isinstance(error, NoEmbedder) or not isinstance(error, UnknownModel | RetiredModel):
-        return error
-    return WireError(str(error), status=404, code="model_not_found", param="model", about=model)
+def named(error: Exception, model: str, *, prompt_field: str) -> Exception:
+    """Return the error that tells of a model that is not there, or of a prompt that is wrong, by the client's names.
+
+    These are the name that it gave the model, and the field in which it sent the prompt. Any other error is returned
+    as it is.
+    """
+    if isinstance(error, UnknownModel | RetiredModel) and not isinstance(error, NoEmbedder):
+        return WireError(str(error), status=404, code="model_not_found", param="model", about=model)
+    if isinstance(error, EmptyPrompt | PromptTooLong):
+        code = "context_length_exceeded" if isinstance(error, PromptTooLong) else None
+        return WireError(str(error), code=code, param=prompt_field)
+    return error
 
 
 def error_response(error: Exception, shape: ErrorShape = OPENAI_ERRORS) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from router import wiring
 from router.answering import Caller, is_auto
 from router.api.admission import admitted
-from router.api.endpoint import async_endpoint, caller_of
+from router.api.endpoint import async_endpoint, caller_of, naming
 from router.asking_abilities import unable_now
 from router.background import background_task
 from router.circumstances import Sent, sent_by
@@ -35,7 +35,10 @@ def _explained(request: HttpRequest) -> HttpResponse:
             raise WireError(
                 "'model' must be 'auto' or left out: where a model is named, nothing is chosen.", param="model"
             )
-        with admitted(caller, Scope.ROUTE, model=asked.model, characters=len(asked.prompt_text)) as entry:
+        with (
+            admitted(caller, Scope.ROUTE, model=asked.model, characters=len(asked.prompt_text)) as entry,
+            naming(asked.model, prompt_field=asked.chat.prompt_field),
+        ):
             explained = explain_sent(
                 sent=_sent(caller, asked.chat),
                 embedder=wiring.embedder_for(place),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from benchmarks.models import Measurement
+from benchmarks.models import LanguageModel, Measurement
 from router.answering import Decided, new_public_id
 from router.contract import Detail, carbon_of, expected_in_all
 from router.wires.fields import WireError
@@ -10,6 +10,7 @@ from router.wires.surface import Opening
 
 DETAIL = "X-GreenLLM-Metadata"
 MEASURE = "X-GreenLLM-Measure"
+_FINGERPRINT_DIGITS = 12
 
 
 def detail_of(value: str) -> Detail:
@@ -54,12 +55,19 @@ def opening_of(decided: Decided, detail: Detail, measurement: Measurement | None
             detail=detail,
         ),
         gco2e=None if detail is Detail.OFF else (predicted_gco2e if measured_gco2e is None else measured_gco2e),
+        fingerprint=fingerprint_of(decided.deployment.language_model),
     )
 
 
 def opening_of_loading(model: str, now: datetime) -> Opening:
     """Return what tells that a model is in memory: nothing was decided, so there is nothing of our own to tell."""
     return Opening(new_public_id(), int(now.timestamp()), rfc_3339(now), model, greenllm={})
+
+
+def fingerprint_of(model: LanguageModel) -> str:
+    """Return what tells answers of other weights apart, as OpenAI's `system_fingerprint` does; empty: nobody knows."""
+    digest = model.digest.removeprefix("sha256:")
+    return f"fp_{digest[:_FINGERPRINT_DIGITS]}" if digest else ""
 
 
 def rfc_3339(moment: datetime) -> str:

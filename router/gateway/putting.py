@@ -1,7 +1,8 @@
-"""Put the rows of several requests into the database with one message, whose rows are JSON.
+"""Put the rows of several requests into the database with one statement, whose rows are JSON.
 
 Each further message is one more turn that every request of a batch waits for, and to bind each value on its own costs
-the process more than the rest of the writing.
+the process more than the rest of the writing. The statement is always the same, so that a kept connection has Postgres
+plan it once: planning took Postgres longer than storing the rows of a request.
 """
 
 import json
@@ -11,26 +12,35 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
+import psycopg
 from django.db import connection, models
 
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 
-_REQUESTS = """
-INSERT INTO {table} ({columns})
-SELECT {values}
-FROM json_populate_recordset(NULL::{table}, %s::json) AS given
-ON CONFLICT (public_id) DO UPDATE SET {updates}
-RETURNING id, public_id
+_STATEMENT = """
+WITH requests AS (
+    INSERT INTO {table} ({columns})
+    SELECT {values}
+    FROM json_populate_recordset(NULL::{table}, %s::json) AS given
+    ON CONFLICT (public_id) DO UPDATE SET {updates}
+    RETURNING id, public_id
+), batch AS (
+    SELECT requests.id, one.place
+    FROM unnest(%s::text[]) WITH ORDINALITY AS one (public_id, place)
+    JOIN requests ON requests.public_id = one.public_id
+), decisions AS ({decisions}), attempts AS ({attempts})
+SELECT batch.place, 'request' AS what, 1 AS number, batch.id FROM batch
+UNION ALL SELECT batch.place, 'decision', 1, decisions.id FROM decisions JOIN batch ON batch.id = decisions.request_id
+UNION ALL SELECT batch.place, 'attempt', number, attempts.id FROM attempts JOIN batch ON batch.id = attempts.request_id
 """
 # a row of a request tells the place of that in the batch: its key is known to the database alone
 _OF_REQUESTS = """
-INSERT INTO {table} (request_id, {columns})
-SELECT request.id, {values}
-FROM json_populate_recordset(NULL::{table}, %s::json) AS given
-JOIN unnest(%s::text[]) WITH ORDINALITY AS batch (public_id, place) ON batch.place = given.request_id
-JOIN router_gatewayrequest AS request ON request.public_id = batch.public_id
-ON CONFLICT ({unique}) DO UPDATE SET {updates}
-RETURNING id, request_id, {number}
+    INSERT INTO {table} (request_id, {columns})
+    SELECT batch.id, {values}
+    FROM json_populate_recordset(NULL::{table}, %s::json) AS given
+    JOIN batch ON batch.place = given.request_id
+    ON CONFLICT ({unique}) DO UPDATE SET {updates}
+    RETURNING id, {unique}
 """
 
 Placed = tuple[int, RoutingDecision | UpstreamAttempt]
@@ -44,26 +54,38 @@ def put_rows(requests: Sequence[GatewayRequest], decisions: Sequence[Placed], at
     Raises:
         DatabaseError: they cannot be stored.
     """
-    ids = [request.public_id for request in requests]
-    statements: list[str] = [_statement(GatewayRequest)]
-    params: list[Any] = [  # Any: texts, and lists of them
-        _as_json([_values(row) for row in requests])
+    params = [
+        _as_json([_values(row) for row in requests]),
+        [request.public_id for request in requests],
+        *(
+            _as_json([{**_values(row), "request_id": place + 1} for place, row in rows])
+            for rows in (decisions, attempts)
+        ),
     ]
-    owned = [rows for rows in (decisions, attempts) if rows]
-    for rows in owned:
-        statements.append(_statement(type(rows[0][1])))
-        params += [_as_json([{**_values(row), "request_id": place + 1} for place, row in rows]), ids]
-    with connection.cursor() as cursor:
-        cursor.execute(";".join(statements), params)  # of one message Postgres makes one transaction
-        keys = {public_id: key for key, public_id in cursor.fetchall()}
-        for request in requests:
-            _note_key(request, keys[request.public_id])
-        for rows in owned:
-            cursor.nextset()
-            told = {(request_id, number): key for key, request_id, number in cursor.fetchall()}
-            for place, row in rows:
-                row.request = requests[place]
-                _note_key(row, told[row.request_id, getattr(row, "number", 1)])
+    keys = {(place, what, number): key for place, what, number, key in _put(params)}
+    for place, request in enumerate(requests, start=1):
+        _note_key(request, keys[place, "request", 1])
+    for what, rows in (("decision", decisions), ("attempt", attempts)):
+        for place, row in rows:
+            row.request = requests[place]
+            _note_key(row, keys[place + 1, what, getattr(row, "number", 1)])
+
+
+def _put(params: Sequence[Any]) -> list[tuple[int, str, int, int]]:
+    """Return the keys that rows have got: the place of the request, what it is, its number there, and its key."""
+    wrapper: Any = connection  # Any: the stubs know only what all databases have
+    wrapper.ensure_connection()
+    postgres = wrapper.connection
+    # Django's own cursor writes the values into the statement, so that each is another one
+    with wrapper._prepare_cursor(psycopg.Cursor(postgres)) as cursor:
+        # without a pool of ours there may be another one between, which gives each statement another connection
+        postgres.prepare_threshold = None if wrapper.pool is None else 0
+        try:
+            cursor.execute(_statement(), params)
+        finally:
+            postgres.prepare_threshold = None  # psycopg would note every statement of Django
+        found: list[tuple[int, str, int, int]] = cursor.fetchall()
+        return found
 
 
 @lru_cache
@@ -74,17 +96,24 @@ def _columns(model: type[models.Model]) -> tuple[str, ...]:
 
 
 @lru_cache
-def _statement(model: type[models.Model]) -> str:
-    columns, unique = _columns(model), ["request_id", *(["number"] if model is UpstreamAttempt else [])]
-    kept = ["public_id"] if model is GatewayRequest else unique
-    return (_REQUESTS if model is GatewayRequest else _OF_REQUESTS).format(
-        table=model._meta.db_table,
-        columns=", ".join(columns),
-        values=", ".join(f"given.{column}" for column in columns),
-        updates=", ".join(f"{column} = EXCLUDED.{column}" for column in columns if column not in kept),
-        unique=", ".join(unique),
-        number="number" if model is UpstreamAttempt else "1",
+def _statement() -> str:
+    return _STATEMENT.format(
+        **_parts(GatewayRequest, "public_id"),
+        decisions=_OF_REQUESTS.format(**_parts(RoutingDecision, "request_id")),
+        attempts=_OF_REQUESTS.format(**_parts(UpstreamAttempt, "request_id", "number")),
     )
+
+
+def _parts(model: type[models.Model], *unique: str) -> dict[str, str]:
+    """Return the parts of a statement that put rows of a table, told apart by the unique columns."""
+    columns = _columns(model)
+    return {
+        "table": model._meta.db_table,
+        "columns": ", ".join(columns),
+        "values": ", ".join(f"given.{column}" for column in columns),
+        "updates": ", ".join(f"{column} = EXCLUDED.{column}" for column in columns if column not in unique),
+        "unique": ", ".join(unique),
+    }
 
 
 def _values(row: models.Model) -> dict[str, Any]:  # Any: of whatever types the columns are

@@ -9,7 +9,7 @@ from router.cached_answers import Hit
 from router.caching import pieces_of
 from router.contract import Detail, one_line
 from router.gateway.http import Reply
-from router.gateway.opening import rfc_3339
+from router.gateway.opening import fingerprint_of, rfc_3339
 from router.models import GatewayRequest
 from router.wire import ChatRequest
 from router.wires.surface import Opening, Surface
@@ -53,6 +53,7 @@ def _opening(request: GatewayRequest, hit: Hit, detail: Detail) -> Opening:
         created_at=rfc_3339(request.started_at),
         model=hit.answer.deployment.language_model.name,
         greenllm={} if detail is Detail.OFF else _told(request, hit),
+        fingerprint=fingerprint_of(hit.answer.deployment.language_model),
     )
 
 

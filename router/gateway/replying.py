@@ -40,7 +40,7 @@ async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house:
     Raises:
         ClientLeft: the client left before its request was whole.
     """
-    reply.duration_header = surface.duration_header
+    reply.duration_header = surface.errors.duration_header
     try:
         incoming.require_known_host()  # the address that a client is sent to is of this host
         if (url := incoming.secure_url) is not None:
@@ -104,7 +104,7 @@ async def _load(reply: Reply, surface: Surface, house: House, asked: ChatRequest
         loaded = await load(house, asked)
         writer = surface.writer(opening_of_loading(asked.model, timezone.now()), asked)
     except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
-        await _refuse(reply, surface, named(error, asked.model))
+        await _refuse(reply, surface, named(error, asked.model, prompt_field=asked.prompt_field))
         return
     if asked.is_streamed:
         headers = {"Content-Type": surface.stream_type, "x-request-id": new_public_id()}
@@ -128,10 +128,10 @@ async def _answer(reply: Reply, surface: Surface, conductor: Conductor, asked: C
         await conductor.end(State.CANCELLED)
         raise
     except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
-        await _fail(reply, surface, conductor, error, asked.model)
+        await _fail(reply, surface, conductor, error, asked)
 
 
-async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exception, model: str) -> None:
+async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exception, asked: ChatRequest) -> None:
     if isinstance(error, DatabaseAway) and not reply.has_begun:
         await _refuse(reply, surface, error)  # at once: its own row waits for the database to come back
         with suppress(DatabaseError):  # the recorder has logged it
@@ -140,10 +140,11 @@ async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exc
     try:
         await conductor.end(State.FAILED, error)
     finally:
+        told = named(error, asked.model, prompt_field=asked.prompt_field)
         if reply.has_begun:
-            await reply.end(surface.failure(told_error(named(error, model))))
+            await reply.end(surface.failure(told_error(told)))
         else:
-            await _refuse(reply, surface, named(error, model))
+            await _refuse(reply, surface, told)
 
 
 async def _whole(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:

@@ -68,8 +68,10 @@ class DecisionHour(Hour):
 class AlternativeHour(Hour):
     """What live decisions chose beside what one other candidate would have cost, where the two can be compared.
 
-    That is: both were expected to have an SCI, of the same quality. What was discarded on the way is in the cost of the
-    choice. The saving against a deployment is `alternative_gco2e` less `chosen_gco2e` over its rows.
+    That is: both were expected to have an SCI, of the same quality. What a cascade discarded on the way is in the cost
+    of the choice. An answer in place of one that a person refused adds its own cost, and nothing to that of the
+    candidate: the refused one has a decision of its own, in which the question was compared. The saving against a
+    deployment is `alternative_gco2e` less `chosen_gco2e` over its rows.
     """
 
     category_id = models.BigIntegerField()

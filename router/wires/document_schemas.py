@@ -107,6 +107,7 @@ def _completion(kind: str, choice: Json) -> Json:
         object={"const": kind},
         created=_COUNT,
         model=_TEXT,
+        system_fingerprint=_TEXT,
         choices=_list(choice, minItems=1),
         usage=_USAGE,
         greenllm=_ref("Carbon"),

@@ -26,6 +26,7 @@ class OllamaErrors:
 
     label = "ollama"
     content_type = "application/json; charset=utf-8"
+    duration_header = ""
 
     def error(self, error: WireError) -> dict[str, Any]:
         """Return the body of a refusal; some clients look for Ollama's own words for a model that is not there."""
@@ -38,7 +39,6 @@ OLLAMA_ERRORS = OllamaErrors()
 class _OllamaSurface:
     errors = OLLAMA_ERRORS
     stream_type = "application/x-ndjson"
-    duration_header = ""
 
     def failure(self, error: WireError) -> bytes:
         """Return the line that tells of a failure."""
@@ -151,7 +151,11 @@ def embedded(model: str, found: Embeddings | None) -> dict[str, Any]:
     """Return the body of `/api/embed`; None where no text was there to embed."""
     if found is None:
         return {"model": model, "embeddings": []}
-    figures = {"total_duration": found.duration_ns, "prompt_eval_count": found.prompt_token_count}
+    figures = {
+        "total_duration": found.duration_ns,
+        "load_duration": found.load_duration_ns,
+        "prompt_eval_count": found.prompt_token_count,
+    }
     return {"model": model, "embeddings": found.vectors, **{name: one for name, one in figures.items() if one}}
 
 

@@ -19,7 +19,7 @@ class OfferedModel:
         name: by which it is asked for.
         modified_at: when it was added, as RFC 3339 has it.
         digest: of its weights; empty where its server tells none.
-        size_bytes: None where its server tells none.
+        size_bytes: None where its server tells none; of a model in memory how much of that it takes.
         context_length: in tokens.
         embedding_length: how many numbers its vectors have.
         capabilities: in Ollama's words, and `routing`, by which another router knows that this is one.
@@ -32,9 +32,22 @@ class OfferedModel:
     family: str = ""
     parameter_size: str = ""
     quantization: str = ""
+    file_format: str = ""
     context_length: int | None = None
     embedding_length: int | None = None
     capabilities: tuple[str, ...] = ("completion",)
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """One model in the memory of its server, with what only that knows: bytes on graphics cards, and until when.
+
+    `expires_at` is as RFC 3339 has it; empty and None are what the server does not tell.
+    """
+
+    model: OfferedModel
+    size_vram_bytes: int | None = None
+    expires_at: str = ""
 
 
 def router_digest(name: str) -> str:
@@ -50,14 +63,9 @@ def tag_list(models: Iterable[OfferedModel]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def running_list(models: Iterable[OfferedModel]) -> dict[str, Any]:
-    """Return the body of `/api/ps`; how long a model stays and in which memory only its server knows."""
-    return {
-        "models": [
-            _entry(model) if model.context_length is None else {**_entry(model), "context_length": model.context_length}
-            for model in models
-        ]
-    }
+def running_list(models: Iterable[RunningModel]) -> dict[str, Any]:
+    """Return the body of `/api/ps`."""
+    return {"models": [_running(one) for one in models]}
 
 
 def shown_model(model: OfferedModel) -> dict[str, Any]:
@@ -79,6 +87,15 @@ def shown_model(model: OfferedModel) -> dict[str, Any]:
     }
 
 
+def _running(one: RunningModel) -> dict[str, Any]:
+    told = {
+        "expires_at": one.expires_at or None,
+        "size_vram": one.size_vram_bytes,
+        "context_length": one.model.context_length,
+    }
+    return {**_entry(one.model), **{name: value for name, value in told.items() if value is not None}}
+
+
 def _entry(model: OfferedModel) -> dict[str, Any]:
     return {
         "name": model.name,
@@ -92,7 +109,7 @@ def _entry(model: OfferedModel) -> dict[str, Any]:
 def _details(model: OfferedModel) -> dict[str, Any]:
     return {
         "parent_model": "",
-        "format": "",
+        "format": model.file_format,
         "family": model.family,
         "families": [model.family] if model.family else [],
         "parameter_size": model.parameter_size,

@@ -5,7 +5,7 @@ for who runs it and are ignored, as are unknown ones; what would change the answ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.inference.base import ChatMessage, ChatRole, GenerationParameters, ParameterValue
@@ -96,7 +96,8 @@ def parse_generate(body: bytes) -> ChatRequest:
     if not prompt.strip():
         raise WireError("The prompt is empty: give 'prompt' some text.", param="prompt")
     before = (ChatMessage("system", system),) if system else ()
-    return _request(record, (*before, ChatMessage("user", prompt, read_images(record.get("images"), "images"))))
+    asked = ChatMessage("user", prompt, read_images(record.get("images"), "images"))
+    return replace(_request(record, (*before, asked)), prompt_field="prompt")
 
 
 def parse_embed(body: bytes) -> EmbedRequest:

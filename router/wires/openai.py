@@ -17,6 +17,7 @@ from router.wire import (
     read_parameters,
     read_request_wish,
     reads_usage,
+    told_fingerprint,
     usage,
 )
 from router.wire_chunks import DONE, PING, ChunkWriter, event, failure
@@ -38,6 +39,7 @@ class OpenAIErrors:
 
     label = "openai"
     content_type = "application/json"
+    duration_header = "openai-processing-ms"
 
     def error(self, error: WireError) -> dict[str, Any]:
         """Return the body of a refusal."""
@@ -52,7 +54,6 @@ class ChatSurface:
 
     errors = OPENAI_ERRORS
     stream_type = "text/event-stream"
-    duration_header = "openai-processing-ms"
 
     def parse(self, body: bytes) -> ChatRequest:
         """Read a request; see `parse_chat_request`."""
@@ -67,6 +68,7 @@ class ChatSurface:
             is_usage_included=asked.is_usage_included,
             greenllm=opening.greenllm,
             gco2e=opening.gco2e,
+            fingerprint=opening.fingerprint,
         )
 
     def failure(self, error: WireError) -> bytes:
@@ -79,7 +81,6 @@ class CompletionSurface:
 
     errors = OPENAI_ERRORS
     stream_type = "text/event-stream"
-    duration_header = "openai-processing-ms"
 
     def parse(self, body: bytes) -> ChatRequest:
         """Read a request: the fields of a chat completion, but `prompt` for `messages`."""
@@ -104,6 +105,7 @@ class CompletionSurface:
             is_usage_included=reads_usage(record.get("stream_options")) and is_streamed,
             wish=read_request_wish(record.get("greenllm")),
             cache=read_cache(record.get("cache")),
+            prompt_field="prompt",
         )
 
     def writer(self, opening: Opening, asked: ChatRequest, /) -> AnswerWriter:
@@ -157,6 +159,7 @@ class CompletionWriter:
             "object": "text_completion",
             "created": self.opening.created,
             "model": self.opening.model,
+            **told_fingerprint(self.opening.fingerprint),
         }
 
     def _own(self) -> Mapping[str, Any]:

@@ -21,6 +21,8 @@ class Opening:
         model: the model that answers.
         greenllm: our own part, choice and carbon; empty where the caller wants none of it.
         gco2e: what the answer is expected to cost, in gCO2e; None where nobody knows or the caller wants none of it.
+        fingerprint: of what the model runs with, `fp_` and the beginning of the digest of its weights; empty where its
+            server tells none.
     """
 
     request_id: str
@@ -29,6 +31,7 @@ class Opening:
     model: str
     greenllm: Mapping[str, Any]
     gco2e: float | None = None
+    fingerprint: str = ""
 
 
 class AnswerWriter(Protocol):
@@ -68,6 +71,11 @@ class ErrorShape(Protocol):
         """Return the content type of a whole answer and of an error."""
         ...
 
+    @property
+    def duration_header(self) -> str:
+        """Return the header that tells after how many milliseconds a reply began; empty where clients know none."""
+        ...
+
     def error(self, error: WireError) -> dict[str, Any]:
         """Return the body of a refusal."""
         ...
@@ -84,11 +92,6 @@ class Surface(Protocol):
     @property
     def stream_type(self) -> str:
         """Return the content type of a stream."""
-        ...
-
-    @property
-    def duration_header(self) -> str:
-        """Return the header that tells after how many milliseconds a reply began; empty where clients know none."""
         ...
 
     def parse(self, body: bytes) -> ChatRequest:

@@ -21,7 +21,7 @@ import httpx
 import psutil
 
 from tests.bench.gateway_load import Target, cancels, closed_loop, open_loop, streams
-from tests.bench.installation import installation, process_of, serving
+from tests.bench.installation import add_stalls, installation, process_of, serving, serving_product
 from tests.bench.table import Table
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--no-portkey", action="store_true", help="Do not fetch Portkey from npm.")
     parser.add_argument("--ours", action="store_true", help="Measure neither Portkey nor the bare pass-through.")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="Measure these parts only.")
-    parser.add_argument("--stalls", metavar="FILE", help="Write what held our event loop up; see tests.bench.stalls.")
+    add_stalls(parser)
     options = parser.parse_args()
 
     import django
@@ -164,10 +164,7 @@ def _targets(running: ExitStack, table: Table, options: argparse.Namespace) -> t
     portkey = None if options.no_portkey or options.ours else _portkey(running, table, upstream)
     targets += [portkey] if portkey else []
     environment, secret = running.enter_context(installation(upstream))
-    watched = {"BENCH_STALL_LOG": options.stalls} if options.stalls else {}
-    ours, pid = serve(
-        "tests.bench.stalls:application" if watched else "greenllm.asgi:application", **environment, **watched
-    )
+    ours, pid = running.enter_context(serving_product(environment, stalls=options.stalls))
     key = {"Authorization": f"Bearer {secret}"}
     targets += [
         Target("GreenLLM, named", ours, headers=key, page="/v1/models", pid=pid),

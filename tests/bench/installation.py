@@ -1,5 +1,6 @@
 """What the benches of a served application run on: processes, and a federation on a database that is thrown away."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -22,6 +23,21 @@ def serving(application: str, environment: Mapping[str, str]) -> Iterator[tuple[
         "--log-level", "warning", "--ws", "none",
     ]  # fmt: skip
     with process_of(command, port, {"PYTHONWARNINGS": "ignore", **environment}) as found:
+        yield found
+
+
+def add_stalls(parser: argparse.ArgumentParser) -> None:
+    """Take the flag that says where `serving_product` writes what held its event loop up."""
+    parser.add_argument("--stalls", metavar="FILE", help="Write what held our event loop up; see tests.bench.stalls.")
+
+
+@contextmanager
+def serving_product(environment: Mapping[str, str], *, stalls: str | None = None) -> Iterator[tuple[str, int]]:
+    """Serve the product's application, watched where `stalls` names a file; give its address and process id."""
+    application, watched = "greenllm.asgi:application", {}
+    if stalls:
+        application, watched = "tests.bench.stalls:application", {"BENCH_STALL_LOG": stalls}
+    with serving(application, {**environment, **watched}) as found:
         yield found
 
 

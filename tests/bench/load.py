@@ -17,7 +17,7 @@ from contextlib import ExitStack
 import psutil
 
 from tests.bench.gateway_load import Asked, Target, session, steady, whole
-from tests.bench.installation import installation, serving
+from tests.bench.installation import add_stalls, installation, serving, serving_product
 from tests.bench.judging import Judge, make_judges, vote_calmly
 from tests.bench.table import Table
 
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--new", type=float, default=5, help="Requests a second whose prompt is embedded.")
     parser.add_argument("--people", type=int, default=20, help="People who each judge an answer every 2 s.")
     parser.add_argument("--responses", type=int, default=20_000, help="Answers that wait for them.")
+    add_stalls(parser)
     options = parser.parse_args()
 
     import django
@@ -51,7 +52,7 @@ def main() -> int:
         environment_of_web, secret = running.enter_context(installation(upstream))
         make_many_answers(options.responses)
         judges = make_judges(options.people)
-        address, pid = running.enter_context(serving("greenllm.asgi:application", environment_of_web))
+        address, pid = running.enter_context(serving_product(environment_of_web, stalls=options.stalls))
         target = Target("GreenLLM", address, model="auto", headers={"Authorization": f"Bearer {secret}"})
         used_s = _cpu_s(pid)
         known, new = asyncio.run(_load(target, judges, options))

@@ -27,6 +27,7 @@ class TestNode:
         assert (saw["model"], saw["text"], saw["streamed"], saw["generated"]) == ("small", "Five.", "Five.", "pass")
         assert saw["gco2e"] > 0
         assert (saw["dimensions"], saw["names"]) == ([384, 384], [*AUTO, "large", "small", EMBEDDER_NAME])
+        assert saw["running"] == [[name, True, True, "gguf"] for name in ("large", "small", EMBEDDER_NAME)]
         assert "completion" in saw["capabilities"]
         assert saw["errors"] == [[404, "model 'nobody' not found"]]
 

@@ -1,5 +1,7 @@
+from datetime import datetime
 from typing import Any
 
+import httpx
 import ollama
 import pytest
 from pytest_django.fixtures import Settings
@@ -84,9 +86,20 @@ class TestOllama:
         names = [model.model for model in client.list().models]
         assert names == ["auto", "auto:green", "auto:quality", "large", "small", EMBEDDER_NAME]
         assert all("completion" in (client.show(name or "").capabilities or []) for name in names[:5])
+
+    def test_tells_what_is_in_memory(self, client: ollama.Client, endpoint: Endpoint) -> None:
         assert client.ps().models == []
         client.generate(model="large", prompt="")
-        assert [model.model for model in client.ps().models] == ["large"]
+        [found] = client.ps().models
+        asked = f"{endpoint.federation.server.base_url}/api/ps"
+        [told] = httpx.get(asked).json()["models"]
+        assert (found.model, found.name, found.digest) == ("large", "large", told["digest"])
+        assert (found.size, found.size_vram, found.context_length) == (
+            told["size"], told["size_vram"], told["context_length"],
+        )  # fmt: skip
+        assert found.expires_at == datetime.fromisoformat(told["expires_at"])
+        assert found.details is not None
+        assert found.details.format == told["details"]["format"]
 
     def test_raises_what_it_knows(self, client: ollama.Client, address: str) -> None:
         for call, status, words in (

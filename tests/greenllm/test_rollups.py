@@ -3,10 +3,11 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from io import StringIO
 
 import psycopg
@@ -15,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
-from benchmarks.models import Response, Study
+from benchmarks.models import Deployment, Response, Study
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
 from labeling.answer_tally import AnswerFact
 from labeling.models import AnswerTally
@@ -437,6 +438,57 @@ class TestHours:
         assert sorted(rows) == [
             (chosen.pk, False, Decimal("1.5"), 1), (other.pk, True, Decimal("1.5"), 5),
         ]  # fmt: skip
+
+    def test_count_an_answer_that_a_person_refused_once(self) -> None:
+        refuse_an_answer()
+        assert compared() == (2, Decimal(4), Decimal(5))
+        fold_rollups()
+        assert compared() == (2, Decimal(4), Decimal(5))
+        assert wrong() == {}
+
+    def test_count_what_was_refused_before_anew_as_the_database_is_migrated(self) -> None:
+        operations = import_module("router.migrations.0029_refused_answers_once").Migration.operations
+        run([one.reverse_sql for one in reversed(operations)])
+        refuse_an_answer()
+        fold_rollups()
+        refuse_an_answer()  # which waits to be folded
+        assert compared() == (4, Decimal(10), Decimal(20))
+        run([one.sql for one in operations])
+        assert compared() == (4, Decimal(8), Decimal(10))
+        assert wrong() == {}
+
+
+def refuse_an_answer() -> None:
+    """Make the answer of a model at 1 gCO2e that a person refused, and that of one at 3 in its place; strong is 5."""
+    names = ("small", "larger", "strong")
+    found = {one.language_model.name: one for one in Deployment.objects.select_related("language_model")}
+    small, larger, strong = (found.get(name) or make.make_deployment(name) for name in names)
+    rows = [
+        {"deployment_id": one.pk, "sci_gco2e": cost, "quality": "measured"}
+        for one, cost in ((small, 1.0), (larger, 3.0), (strong, 5.0))
+    ]
+    known = {"baseline": strong, "candidates": rows, "predicted_quality": "measured"}
+    first = make.make_gateway_request()
+    make.make_decision(request=first, chosen=small, predicted_sci_gco2e=1.0, **known)
+    make.make_decision(
+        request=make.make_gateway_request(instead_of=first), chosen=larger, predicted_sci_gco2e=3.0, **known,
+        reason="refused", steps=[{"request_id": first.public_id, "quality": "measured"}], discarded_sci_gco2e=1.0,
+    )  # fmt: skip
+
+
+def compared() -> tuple[int, Decimal, Decimal]:
+    """Return how many decisions are compared with the strong model, and the gCO2e of both sides."""
+    sums = AlternativeHour.objects.filter(is_baseline=True).aggregate(
+        n=Sum("decision_count"), chosen=Sum("chosen_gco2e"), other=Sum("alternative_gco2e")
+    )
+    return sums["n"], sums["chosen"], sums["other"]
+
+
+def run(statements: Sequence[str]) -> None:
+    with connection.cursor() as cursor:
+        for one in statements:
+            if one:
+                cursor.execute(one)
 
 
 @pytest.mark.django_db

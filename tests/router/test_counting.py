@@ -1,5 +1,6 @@
 """What is counted of a request that has ended, without a database; what goes on before is tested at the endpoint."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from router.counting import count_measured, count_request
 from router.ended import Ended
 from router.metrics import OTHERS, Names
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
+from router.steps import Step
 from tests.factories import NOW
 from tests.scraping import Counted
 
@@ -65,6 +67,16 @@ class TestSaving:
         for family, (count, gco2e) in (("saved", saved), ("extra", extra)):
             assert counted(f"greenllm_{family}_gco2e_count", model="m1", quality="measured") == count
             assert counted(f"greenllm_{family}_gco2e_sum") == pytest.approx(gco2e)
+
+    def test_is_the_whole_cost_of_an_answer_in_place_of_a_refused_one(self, counted: Counted) -> None:
+        replacing = ended(strong=(5.0, "measured"))
+        assert replacing.decision is not None
+        replacing.request.instead_of_id = 1
+        replacing.decision.steps = [asdict(Step("req_0", 1, 3, "m3", "person", "", 1.0, "measured"))]
+        replacing.decision.discarded_sci_gco2e = 1.0
+        count_request(replacing)
+        assert counted("greenllm_saved_gco2e_count") == 0
+        assert counted("greenllm_extra_gco2e_sum", model="m1", quality="measured") == pytest.approx(2.0)
 
     def test_is_none_where_another_model_took_over(self, counted: Counted) -> None:
         count_request(ended(deployment=deployment(2)))

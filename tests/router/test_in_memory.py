@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import cast
 
-from benchmarks.inference.base import InferenceClient, ServerUnreachable
+from benchmarks.inference.base import InferenceClient, LoadedModel, ServerUnreachable
 from benchmarks.models import InferenceServer
 from router.in_memory import KEPT_S, LoadedModels
 
@@ -17,9 +17,9 @@ class Telling:
     def __init__(self, tell: Callable[[], frozenset[str]]) -> None:
         self.tell, self.count = tell, 0
 
-    def loaded_models(self) -> frozenset[str]:
+    def loaded_models(self) -> dict[str, LoadedModel]:
         self.count += 1
-        return self.tell()
+        return {name: LoadedModel(name) for name in self.tell()}
 
 
 def keeper(client: object, clock: list[float], *, patience_s: float = 5.0) -> LoadedModels:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ from pytest_django.fixtures import Settings
 
 from benchmarks.federating import retire
 from benchmarks.inference.scripted import Fault, FaultKind
-from benchmarks.models import Deployment
+from benchmarks.models import Deployment, LanguageModel
 from router.keys import revoke_key
 from router.models import GatewayRequest, PromptIndex, UpstreamAttempt
 from router.wire import MAX_BODY_BYTES
@@ -14,6 +15,8 @@ from tests.router.endpoint import CHAT, COMMITTED, Endpoint, OpenEndpoint, error
 from tests.router.standins import EMBEDDER_NAME
 
 pytestmark = [COMMITTED, pytest.mark.slow]
+
+LONG = "word " * 3000
 
 
 class TestKey:
@@ -89,9 +92,9 @@ class TestRefusal:
             pytest.param({"text": " "}, "messages", None, id="empty prompt"),
             pytest.param({"model": "a\x00"}, "model", None, id="NUL in the model"),
             pytest.param({"stream": "yes"}, "stream", None, id="stream"),
-            pytest.param({"text": "word " * 3000}, "messages", "context_length_exceeded", id="too long to embed"),
+            pytest.param({"text": LONG}, "messages", "context_length_exceeded", id="too long to embed"),
             pytest.param(
-                {"text": "word " * 3000, "model": "large"},
+                {"text": LONG, "model": "large"},
                 "messages",
                 "context_length_exceeded",
                 id="too long to answer",
@@ -104,6 +107,29 @@ class TestRefusal:
         response = endpoint.chat(**fields)
         error = error_of(response)
         assert (response.status_code, error["param"], error["code"]) == (400, param, code)
+
+    @pytest.mark.parametrize(
+        ("path", "fields", "param"),
+        [
+            pytest.param("/v1/completions", {"model": "large", "prompt": LONG}, "prompt", id="completion"),
+            pytest.param("/v1/completions", {"model": "auto", "prompt": LONG}, "prompt", id="completion to route"),
+            pytest.param("/v1/embeddings", {"model": "auto", "input": LONG}, "input", id="embedding"),
+            pytest.param("/v1/greenllm/route", {"prompt": LONG}, "prompt", id="route of a prompt"),
+            pytest.param(
+                "/v1/greenllm/route",
+                {"messages": [{"role": "user", "content": LONG}]},
+                "messages",
+                id="route of a chat",
+            ),
+        ],
+    )
+    def test_of_a_long_prompt_names_the_field_of_its_address(
+        self, endpoint: Endpoint, path: str, fields: dict[str, Any], param: str
+    ) -> None:
+        LanguageModel.objects.filter(purpose="chat").update(context_length=100)  # else no route is too long
+        response = endpoint.send("POST", path, raw=json.dumps(fields).encode())
+        error = error_of(response)
+        assert (response.status_code, error["param"], error["code"]) == (400, param, "context_length_exceeded")
 
     def test_of_a_body_that_is_too_large(self, endpoint: Endpoint) -> None:
         response = endpoint.send("POST", CHAT, raw=b" " * (MAX_BODY_BYTES + 1))

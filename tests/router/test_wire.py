@@ -120,8 +120,9 @@ class TestChatRequest:
 
     def test_refuses_a_refusal_of_anybody_else(self) -> None:
         content = [{"type": "refusal", "refusal": "I cannot."}]
-        with pytest.raises(WireError, match="neither text nor image"):
-            parsed(messages=[{"role": "user", "content": content}])
+        with pytest.raises(WireError, match="neither text nor image") as caught:
+            parsed(messages=[USER, {"role": "user", "content": [{"type": "text", "text": "a"}, *content]}])
+        assert caught.value.param == "messages[1].content[1]"
 
     @pytest.mark.parametrize("stop", ["one", ["one"]])
     def test_takes_a_stop_as_text_or_list(self, stop: object) -> None:
@@ -194,15 +195,17 @@ class TestRefusal:
             pytest.param(
                 body(messages=[{"role": "user", "content": {}}]), "messages[0].content", id="content is an object"
             ),
-            pytest.param(body(messages=[{"role": "user", "content": ["x"]}]), "messages[0].content", id="part is text"),
+            pytest.param(
+                body(messages=[{"role": "user", "content": ["x"]}]), "messages[0].content[0]", id="part is text"
+            ),
             pytest.param(
                 body(messages=[{"role": "user", "content": [{"type": "text", "text": 5}]}]),
-                "messages[0].content",
+                "messages[0].content[0]",
                 id="part's text is a number",
             ),
             pytest.param(
                 body(messages=[{"role": "user", "content": [PART, {"type": "input_audio"}]}]),
-                "messages[0].content",
+                "messages[0].content[1]",
                 id="sound",
             ),
             pytest.param(body(messages=[{"role": "user", "content": "a\x00b"}]), "messages[0].content", id="NUL"),
@@ -211,7 +214,7 @@ class TestRefusal:
             ),
             pytest.param(
                 body(messages=[{"role": "user", "content": [{"type": "text", "text": "\udc00"}]}]),
-                "messages[0].content",
+                "messages[0].content[0].text",
                 id="half a surrogate in a part",
             ),
             pytest.param(body(messages=[{"role": "user", "content": None}]), "messages", id="user said null"),

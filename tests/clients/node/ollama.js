@@ -11,6 +11,7 @@ for await (const part of await client.chat({ model: "auto", messages, stream: tr
 const generated = await client.generate({ model: "auto", prompt: "write a python program" });
 const { embeddings } = await client.embed({ model: "auto", input: ["a", "b"] });
 const { models } = await client.list();
+const running = (await client.ps()).models;
 const shown = await client.show({ model: "auto" });
 const errors = [];
 try {
@@ -27,6 +28,7 @@ console.log(
     generated: generated.response,
     dimensions: embeddings.map((one) => one.length),
     names: models.map((one) => one.name),
+    running: running.map((one) => [one.name, one.size > one.size_vram, new Date(one.expires_at) > 0, one.details.format]),
     capabilities: shown.capabilities,
     errors,
   }),

@@ -303,7 +303,7 @@ class TestRealServer:
         content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
         asked = {"model": name, "messages": [{"role": "user", "content": content}]}
         error = error_of(real.send("POST", "/v1/chat/completions", raw=json.dumps(asked).encode()))
-        assert (error["code"], error["param"]) == ("unsupported_parameter", "images")
+        assert (error["code"], error["param"]) == ("unsupported_parameter", "messages")
 
 
 class TestTold:

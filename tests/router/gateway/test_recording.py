@@ -2,12 +2,17 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from greenllm.pooling import pooled
+from greenllm.watched_postgres.base import DatabaseWrapper
 from router.answering import Caller, request_of
+from router.gateway import putting
+from router.gateway.putting import put_rows
 from router.gateway.recording import Record, Recorder, store_records
 from router.gateway.working import Workers
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
@@ -104,6 +109,26 @@ class TestStoreRecordsOutsideATransaction:
         [outcome] = store_records([made])
         assert isinstance(outcome, DatabaseError)
         assert not GatewayRequest.objects.exists()
+
+    def test_is_planned_once_by_postgres_on_a_kept_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: Any = DatabaseWrapper(pooled(connection.settings_dict, most=1), alias="default")
+        monkeypatch.setattr(putting, "connection", kept)
+        try:
+            for _ in range(3):
+                put_rows([record().request], [], [])
+            with kept.cursor() as cursor:
+                cursor.execute("SELECT generic_plans + custom_plans FROM pg_prepared_statements")
+                assert cursor.fetchall() == [(3,)]
+        finally:
+            kept.close()
+            kept.close_pool()
+        assert GatewayRequest.objects.count() == 3
+
+    def test_leaves_no_statement_on_a_connection_that_is_not_kept(self) -> None:
+        put_rows([record().request], [], [])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+            assert cursor.fetchone() == (0,)
 
     def test_stores_nothing_that_points_nowhere(self) -> None:
         records = [whole_record(), record(api_key_id=987654321)]  # found at the end of the transaction only

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from benchmarks.inference.base import ChatMessage, Generation, GenerationParameters, TextChunk
 from router.wires.fields import WireError
 from router.wires.openai import CHAT, COMPLETION, OPENAI_ERRORS
-from router.wires.surface import Opening
+from router.wires.surface import Opening, Surface
 from tests.router.test_wire_chunks import events_of
 
 OPENING = Opening("req_0123", 1_700_000_000, "2023-11-14T22:13:20.000000Z", "tiny", {"model": "tiny"}, 0.25)
@@ -85,6 +86,15 @@ class TestChat:
         whole = CHAT.writer(opening, CHAT.parse(raw.encode())).whole(FIVE)
         assert "greenllm" not in whole
         assert "gco2e" not in whole["usage"]
+
+    @pytest.mark.parametrize("surface", [CHAT, COMPLETION], ids=["chat", "completion"])
+    def test_tells_what_the_model_runs_with_everywhere(self, surface: Surface) -> None:
+        asked = {"model": "auto", "prompt": "a", "messages": [{"role": "user", "content": "a"}], "stream": True}
+        opening = replace(OPENING, fingerprint="fp_0123")
+        writer = surface.writer(opening, surface.parse(json.dumps(asked).encode()))
+        events = events_of(writer.first() + writer.piece(TextChunk("Five.")) + writer.last(FIVE))
+        told = [one["system_fingerprint"] for one in (writer.whole(FIVE), *events[:-1])]
+        assert told == ["fp_0123"] * len(told)
 
     def test_tells_errors_with_four_fields(self) -> None:
         error = WireError("Wrong.", param="n", code="unsupported_parameter")
