@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Least
 
 from benchmarks.models import Response
 from labeling.listing import claim_values, free_sql, is_due, judged_sql, may_look_sql, renew_list
@@ -130,8 +131,11 @@ def claim_answer(*, reader: Reader, now: datetime) -> int | None:
 
 
 def renew_leases(*, person_id: int, now: datetime) -> int:
-    """Give a person's leases their whole time again, expired ones too if nobody took them; return how many."""
-    return leases_of(person_id).update(expires_at=now + LEASE_DURATION)
+    """Give a person's leases their whole time again, expired ones too if nobody took them; return how many.
+
+    One that was claimed later than now, because the wall clock was set back since, counts as claimed now.
+    """
+    return leases_of(person_id).update(claimed_at=Least("claimed_at", Value(now)), expires_at=now + LEASE_DURATION)
 
 
 def release(*, person_id: int, response_id: int) -> bool:
@@ -182,9 +186,10 @@ def leases_of(person_id: int) -> QuerySet[Lease]:
 
 
 def _renew_in_time(person_id: int, now: datetime) -> int:
-    """Renew a person's leases where some of their time has passed; return how many there are."""
+    """Renew a person's leases where some of their time has passed or the clock was set back; return how many."""
     ends = list(leases_of(person_id).values_list("expires_at", flat=True))
-    if any(end < now + LEASE_DURATION - _RENEWAL_PAUSE for end in ends):
+    latest = now + LEASE_DURATION
+    if any(not latest - _RENEWAL_PAUSE <= end <= latest for end in ends):
         return renew_leases(person_id=person_id, now=now)
     return len(ends)
 

@@ -84,7 +84,7 @@ class Drill:
             for number in (1, 2)
         ]
         self._watcher = Watcher(made.address, admin_session=furnished.admin_session)
-        self._progress = Progress(self.journal, self._finished_count)
+        self._progress = Progress(self.journal, self._finished_count, [person for person, _ in furnished.judges])
         self.audit = Audit([person for person, _ in furnished.judges], furnished.study_id)
         self._study_id = furnished.study_id
         self._counted: Counter[str] = Counter()
@@ -129,6 +129,7 @@ class Drill:
             self.audit.look(connection, self.journal, is_last=True)
         for what, counts in (("lost", self.audit.lost), ("doubled", self.audit.doubled)):
             problems += [f"{count} {name} {what}" for name, count in counts.items() if count]
+        problems += [f"{count} x {what}" for what, count in self.journal.unforeseen().items()]
         try:
             _say(self._place.manage("verify"))
         except DrillError as error:

@@ -37,6 +37,10 @@ class Journal:
         """Return what was told since a moment, and how often."""
         return Counter(what for at, what in list(self.troubles) if at >= moment)
 
+    def unforeseen(self) -> Counter[str]:
+        """Return the answers 500, which no fault excuses: what is away is told by 502, 503 or 504."""
+        return Counter(what for _, what in self.troubles if what.split()[1:2] == ["500"])
+
 
 class Load(threading.Thread):
     """One client that goes on until it is told to end; then it finishes what it has begun."""

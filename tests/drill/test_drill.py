@@ -163,7 +163,7 @@ class TestProgress:
         since = time.monotonic() - 10
         journal = Journal(votes=[(since + 1, (1, 2, "correct"))], answers=[(since - 1, "a"), (since + 2, "b")])
         counts = iter(range(100))
-        progress = Progress(journal, lambda: next(counts))
+        progress = Progress(journal, lambda: next(counts), [1])
         found = progress.recovered_at(self.watcher(since + 3), since, timeout_s=600)
         assert found is not None
         assert since + 10 <= found <= time.monotonic()  # the study's response came last
@@ -171,6 +171,14 @@ class TestProgress:
     def test_is_not_recovered_while_a_part_is_away(self) -> None:
         since = time.monotonic()
         journal = Journal(votes=[(since + 1, (1, 2, "correct"))])
-        progress = Progress(journal, lambda: None)
+        progress = Progress(journal, lambda: None, [1, 5])
         assert progress.recovered_at(self.watcher(None), since, timeout_s=0.1) is None
-        assert progress.missing == ["chat", "study"]
+        assert progress.missing == ["judge 5", "chat", "study"]
+
+
+class TestJournal:
+    def test_excuses_no_answer_500(self) -> None:
+        journal = Journal()
+        for what in ("vote 500", "vote 503", "API 500 internal_error", "API 200 upstream_error", "vote 500"):
+            journal.trouble(what)
+        assert journal.unforeseen() == {"vote 500": 2, "API 500 internal_error": 1}

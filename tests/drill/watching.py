@@ -4,7 +4,7 @@ import html
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -85,31 +85,35 @@ class Watcher(threading.Thread):
 
 @dataclass
 class Progress:
-    """Whether votes, chats and the study go on; `finished_count` asks Postgres, None while it is away."""
+    """Whether every judge, chats and the study go on; `finished_count` asks Postgres, None while it is away."""
 
     journal: Journal
     finished_count: Callable[[], int | None]
+    judge_ids: Sequence[int]
     missing: list[str] = field(default_factory=list)
     _count: int = -1
     _grown_at: float = 0.0
 
     def recovered_at(self, watcher: Watcher, since: float, *, timeout_s: float) -> float | None:
-        """Wait until after `since` a vote was saved, a chat answered, a response measured, and all parts are well.
+        """Wait until after `since` each judge saved a vote, a chat was answered, a response measured, all parts well.
 
         Returns when the last of these was so for the first time (monotonic s), None where that took longer.
         """
         self._look()
         first: dict[str, float] = {}
+        names = [*(f"judge {judge_id}" for judge_id in self.judge_ids), "chat", "study"]
         while time.monotonic() < since + timeout_s:
-            self._note(first, "vote", [at for at, _ in self.journal.votes[-200:]], since)
+            votes = self.journal.votes[-200:]
+            for judge_id in self.judge_ids:
+                self._note(first, f"judge {judge_id}", [at for at, (by, *_) in votes if by == judge_id], since)
             self._note(first, "chat", [at for at, _ in self.journal.answers[-200:]], since)
             self._look()
             self._note(first, "study", [self._grown_at], since)
             well_at = watcher.seen().well_at
-            if len(first) == 3 and well_at is not None:
+            if len(first) == len(names) and well_at is not None:
                 return max(*first.values(), well_at, since)
             time.sleep(0.1)
-        self.missing = [name for name in ("vote", "chat", "study") if name not in first] or [str(watcher.latest)]
+        self.missing = [name for name in names if name not in first] or [str(watcher.latest)]
         return None
 
     def _look(self) -> None:

@@ -153,6 +153,14 @@ class TestExpiry:
         after = [lease.response_id for lease in hold_answers(reader=reader_of(ada), now=moment(days=1))]
         assert after == before
 
+    def test_goes_by_a_clock_that_was_set_back(self, ada: User, bob: User) -> None:
+        make_answers(2)
+        hold_answers(reader=reader_of(ada), now=moment(hours=2), count=1)
+        held = hold_answers(reader=reader_of(ada), now=NOW, count=2)
+        assert [lease.claimed_at for lease in held] == [NOW, NOW]
+        assert set(Lease.objects.values_list("expires_at", flat=True)) == {NOW + LEASE_DURATION}
+        assert len(claim_all(reader_of(bob), now=NOW + LEASE_DURATION)) == 2
+
     def test_never_lets_a_lease_end_before_it_begins(self, ada: User) -> None:
         (answer,) = make_answers(1)
         with pytest.raises(IntegrityError, match="lease_expires_after_claim"), transaction.atomic():
