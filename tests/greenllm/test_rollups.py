@@ -160,13 +160,13 @@ def write(seed: int, count: int, done: Counter[str]) -> None:
                 done[f"changes {seed}"] += together
 
 
-def make_rows() -> None:
-    """Make two studies, two models, and answers of which half have a grade."""
+def make_rows(prompt_count: int = 60) -> None:
+    """Make two studies, two models, and answers to prompts of three categories, of which half have a grade."""
     studies, deployments = (
         [make.make_study(), make.make_study()],
         [make.make_deployment("a"), make.make_deployment("b")],
     )
-    kinds = [make.make_prompts(20, category=category) for category in ("math", "code", "trivia")]
+    kinds = [make.make_prompts(prompt_count // 3, category=category) for category in ("math", "code", "trivia")]
     prompts = [prompt for three in zip(*kinds, strict=True) for prompt in three]
     for odd, study in enumerate(studies):
         responses = make.make_responses(
@@ -293,7 +293,7 @@ def read(which: str = "true") -> str:
 @pytest.mark.django_db
 class TestUnchanged:
     def test_never_returns_what_has_changed_since(self) -> None:
-        make_rows()
+        make_rows(24)  # each of the 300 steps reads them all several times
         first, second = Study.objects.order_by("pk").values_list("pk", flat=True)
         chance, made = random.Random(7), changes(random.Random(8))
         kept_count, before = 0, read()
