@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAST := not slow and not ollama and not browser
 .DEFAULT_GOAL := help
-.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak drill bench-pages bench-dashboards bench-lighthouse shots fuzz check supply lock format vendor clean
+.PHONY: help demo up test bench-meters bench-labeling bench-router bench-choice bench-gateway bench-load bench-scale soak drill bench-pages bench-dashboards bench-lighthouse shots fuzz check check-code check-fast supply lock format vendor clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -83,9 +83,14 @@ fuzz: $(VENV)/installed-dev  ## Generated input for whatever reads what others s
 check: $(VENV)/installed-dev  ## Format, lint, types, contracts, migrations and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check-code check-fast
+
+check-code:
 	$(BIN)/lint-imports
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # needs no database
 	$(BIN)/mypy
+
+check-fast:
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "$(FAST)"
 
 SBOM ?= var/sbom.cdx.json

@@ -1,6 +1,7 @@
 """A sweep: one study with a grid of generation parameters, and what varies in it."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import product
@@ -58,7 +59,7 @@ def grid_of(base: Parameters, values: Mapping[str, Sequence[Number]]) -> tuple[P
     """
     given = {name: tuple(listed) for name, listed in values.items() if listed}
     for name, listed in given.items():
-        twice = next((one for one in listed if listed.count(one) > 1), None)
+        twice = next((one for one, times in Counter(listed).items() if times > 1), None)
         if twice is not None:
             raise StudyError(f"{name} names the value {written(twice)} more than once.", field=name)
     count = math.prod(len(listed) for listed in given.values())

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import httpx
@@ -30,18 +30,24 @@ from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from greenllm.models import User
-from router.gateway.application import Application
 from tests.environment import free_port
+
+if TYPE_CHECKING:
+    from router.gateway.application import Application
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 IS_BENCH = bool(os.environ.get("GREENLLM_BENCH"))  # `make bench-pages`: the speed of pages is held to its bounds
 WIDTHS = {"phone": 360, "wide": 1280}
+HEIGHT = 800
 SCHEMES = ("light", "dark")
 FINDERS = list(finders.get_finders())  # of all apps; a test with `available_apps` would have them know these alone
 # two frames on, styles and charts have taken the new colours
 SETTLED_SCRIPT = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+# all rules, and of what they find only what a test tells of
+AXE_SCRIPT = """async () => (await axe.run({resultTypes: ["violations"]})).violations.map((one) => (
+  {id: one.id, help: one.help, targets: one.nodes.map((node) => node.target)}))"""
 # pages need every app, so that every table is emptied after a test; a test makes the roles it needs
 BROWSING = [pytest.mark.slow, pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -84,7 +90,7 @@ class Site:
         """Open a page in a context of its own, signed in as a person; what its console says fails the test."""
         context = self.browser.new_context(
             color_scheme=scheme,  # type: ignore[arg-type]
-            viewport={"width": WIDTHS[width], "height": 800},
+            viewport={"width": WIDTHS[width], "height": HEIGHT},
             base_url=self.address,
             **options,
         )
@@ -111,9 +117,10 @@ def session_of(user: User) -> str:
 
 
 @cache
-def _application() -> Application:
+def _application() -> "Application":
     """Make the application of `greenllm.asgi` with the static files of all apps, whichever test asks first."""
     import greenllm.asgi  # noqa: F401  sets up the connections
+    from router.gateway.application import Application
 
     settings.SERVESTATIC_USE_FINDERS = True
     try:
@@ -160,12 +167,10 @@ def site(browser: Browser, transactional_db: None) -> Iterator[Site]:
 
 def axe_violations(page: Page) -> list[str]:
     """Return what axe-core finds on a page, a line each."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{violation['id']}: {violation['help']}: {node['target']}"
-        for violation in found
-        for node in violation["nodes"]
-    ]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(AXE_SCRIPT)
+    return [f"{one['id']}: {one['help']}: {target}" for one in found for target in one["targets"]]
 
 
 # what reaches past the window's right edge, for the message of a failing test
@@ -193,8 +198,14 @@ def check_page(
     unless `picture` names it.
     """
     name = picture or path.strip("/").replace("/", "-").split("?")[0] or "home"
-    for width in WIDTHS:
-        page = site.open(path, user=user, scheme=SCHEMES[0], width=width)
+    page = None
+    for width, pixels in WIDTHS.items():
+        if page is None:
+            page = site.open(path, user=user, scheme=SCHEMES[0], width=width)
+        else:  # loaded anew, by files that this browser has by now
+            page.emulate_media(color_scheme=SCHEMES[0], reduced_motion="no-preference")
+            page.set_viewport_size({"width": pixels, "height": HEIGHT})
+            page.goto(path)
         if wait_for is not None:
             wait_for(page)
         check_schemes(page, f"{name}-{{}}-{width}")

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from django.conf import settings
+from django.core.handlers.base import BaseHandler
 from django.test import TransactionTestCase
+from django.test.client import ClientHandler
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from psycopg.conninfo import make_conninfo
+from pytest_django import DjangoDbBlocker
 
-from greenllm.embedded.addresses import DATABASE_NAME, DATABASE_USER
 from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
 from tests.browsing import browser, site
 from tests.emptying import empty_database
+from tests.migrated import put_cluster
 
 __all__ = ["browser", "site"]
 
@@ -27,22 +28,41 @@ def pytest_configure() -> None:
     hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.load_profile("any-machine")  # a slow machine is no fault
     TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]
+    ClientHandler.load_middleware = load_middleware_of_client  # type: ignore[method-assign]
+
+
+def load_middleware_of_client(handler: ClientHandler, is_async: bool = False) -> None:
+    """Leave the middleware of static files out of the test client where there are none to serve.
+
+    It is async, for which Django starts a thread and an event loop at each request: half the time of most pages.
+    """
+    whole = settings.MIDDLEWARE
+    if not (settings.SERVESTATIC_USE_FINDERS or settings.SERVESTATIC_USE_STATIC_ROOT):
+        settings.MIDDLEWARE = [one for one in whole if one != "servestatic.middleware.ServeStaticMiddleware"]
+    try:
+        BaseHandler.load_middleware(handler, is_async)
+    finally:
+        settings.MIDDLEWARE = whole
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[Supervisor]:
+def services(pytestconfig: pytest.Config, django_db_blocker: DjangoDbBlocker) -> Iterator[Supervisor]:
     """Run Postgres and Valkey for the session; further services can be added."""
+    with django_db_blocker.unblock():
+        put_cluster(settings.EMBEDDED, pytestconfig.rootpath / ".pytest_cache" / "clusters")
     with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres", "valkey"])) as supervisor:
-        where = make_conninfo(host=str(settings.EMBEDDED.postgres_socket_dir), user=DATABASE_USER, dbname=DATABASE_NAME)
-        with psycopg.connect(where, autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")  # this cluster need not outlive the machine
-            connection.execute("SELECT pg_reload_conf()")
         yield supervisor
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(services: Supervisor) -> None:
     """Have Postgres running before pytest-django makes its database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Have pytest-django take the database that is in the cluster."""
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import atexit
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def use_prepared_models(var_dir: Path) -> None:
     var_dir.mkdir(parents=True, exist_ok=True)
     (var_dir / "models").symlink_to(prepared, target_is_directory=True)
 
+
+# Where the environment keeps Python from storing compiled code, each of the many processes of a run would compile all
+# modules and tests anew, which takes each of them seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 VAR_DIR = Path(tempfile.mkdtemp(prefix="greenllm-test-"))
 os.environ.update(test_environment(VAR_DIR))

@@ -1,10 +1,12 @@
 """Small makers that set only what a test is about."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.db.models import Exists, OuterRef
 
 from benchmarks.models import (
@@ -95,11 +97,28 @@ def make_prompt(text: str = "", *, category: str = "math", role: str = Prompt.Ro
     return Prompt.objects.create(dataset=dataset, category=made, **{**values, **fields})
 
 
+def make_prompts(count: int, *, category: str = "math", role: str = Prompt.Role.TRAIN, **fields: Any) -> list[Prompt]:
+    """Make many prompts of one category at once, as `make_prompt` makes each of them."""
+    dataset, _ = Dataset.objects.get_or_create(name="test")
+    made, _ = Category.objects.get_or_create(name=category)
+    return Prompt.objects.bulk_create(
+        Prompt(
+            dataset=dataset, category=made, external_id=f"test-{number}", position=number, role=role,
+            **{"item_text": f"Prompt number {number}?", "text": f"Prompt number {number}?", **fields},
+        )
+        for number in islice(_numbers, count)
+    )  # fmt: skip
+
+
 def make_study(name: str = "", **fields: Any) -> Study:
-    values = {"name": name or f"study-{next(_numbers)}", "machine": make_machine(), "state": Study.State.RUNNING}
+    return _make_study(name, **fields)[0]
+
+
+def _make_study(name: str = "", **fields: Any) -> tuple[Study, ParameterSet]:
+    machine = fields.pop("machine", None) or make_machine()
+    values = {"name": name or f"study-{next(_numbers)}", "machine": machine, "state": Study.State.RUNNING}
     study = Study.objects.create(**{**values, "carbon_intensity_gco2e_per_kwh": 385.0, **fields})
-    ParameterSet.objects.create(study=study)
-    return study
+    return study, ParameterSet.objects.create(study=study)
 
 
 def make_measurement(energy_j: float | None = 20.0, *, quality: str = "estimated", seconds: float = 1.0) -> Measurement:
@@ -132,12 +151,15 @@ def make_response(
     text: str = "An answer.",
     **fields: Any,
 ) -> Response:
-    study = study or make_study()
+    parameter_set = fields.pop("parameter_set", None)
+    if study is None:
+        study, own_set = _make_study()
+        parameter_set = parameter_set or own_set
     response = Response.objects.create(
         study=study,
         prompt=prompt,
         deployment=deployment,
-        parameter_set=fields.pop("parameter_set", None) or study.parameter_sets.get(),
+        parameter_set=parameter_set or study.parameter_sets.get(),
         state=Response.State.FINISHED,
         finished_at=NOW,
         text=text,
@@ -152,6 +174,39 @@ def make_response(
 Judged = tuple[float, str]  # energy of an answer in J, and the verdict on it
 
 
+def make_responses(
+    answers: Iterable[tuple[Prompt, Deployment, dict[str, Any]]], *, study: Study | None = None
+) -> list[Response]:
+    """Make many responses of one study at once, as `make_response` makes each of them by such facts."""
+    study, parameter_set = (study, study.parameter_sets.get()) if study is not None else _make_study()
+    machine, rows = make_machine(), [(prompt, deployment, dict(facts)) for prompt, deployment, facts in answers]
+    measured = [
+        _measured(machine, facts.pop("energy_j", 20.0), facts.pop("quality", "estimated"), 1.0) for *_, facts in rows
+    ]
+    verdicts = [facts.pop("verdict", "") for *_, facts in rows]
+    values = {"finished_at": NOW, "state": Response.State.FINISHED, "text": "An answer."}
+    responses = Response.objects.bulk_create(
+        Response(
+            study=study, prompt=prompt, deployment=deployment, measurement=measurement,
+            **{"parameter_set": parameter_set, **values, **facts},
+        )
+        for (prompt, deployment, facts), measurement in zip(
+            rows, Measurement.objects.bulk_create(measured), strict=True
+        )
+    )  # fmt: skip
+    _label_by_grader(responses, verdicts)
+    return responses
+
+
+def _label_by_grader(responses: Sequence[Response], verdicts: Sequence[str]) -> None:
+    """Label those with a verdict, in categories in which graders may label from then on."""
+    judged = [(response, verdict) for response, verdict in zip(responses, verdicts, strict=True) if verdict]
+    for category in dict.fromkeys(response.prompt.category for response, _ in judged):
+        switch_graders_in(category=category, is_on=True, person_id=None)
+    grades = Grade.objects.bulk_create(_graded(response, verdict) for response, verdict in judged)
+    Label.objects.bulk_create(map(_labeled, grades))
+
+
 def make_known(
     *rows: tuple[str, str, dict[Deployment, Judged]], study: Study | None = None, labeler: User | None = None
 ) -> list[Prompt]:
@@ -161,8 +216,6 @@ def make_known(
     """
     dataset, _ = Dataset.objects.get_or_create(name="test")
     categories = {name: Category.objects.get_or_create(name=name)[0] for name in {name for _, name, _ in rows}}
-    for category in categories.values() if labeler is None else ():
-        switch_graders_in(category=category, is_on=True, person_id=None)
     prompts = Prompt.objects.bulk_create(
         Prompt(
             dataset=dataset, category=categories[name], external_id=f"test-{number}", position=number, item_text=text,
@@ -175,30 +228,15 @@ def make_known(
         for prompt, (_, _, by_model) in zip(prompts, rows, strict=True)
         for deployment, judged in by_model.items()
     ]
-    responses = _make_answers(answers, study or make_study())
+    responses = make_responses(
+        ((prompt, model, {"energy_j": energy_j}) for prompt, model, energy_j, _ in answers), study=study
+    )
     verdicts = [verdict for _, _, _, verdict in answers]
     if labeler is None:
-        grades = Grade.objects.bulk_create(map(_graded, responses, verdicts))
-        Label.objects.bulk_create(map(_labeled, grades))
+        _label_by_grader(responses, verdicts)
     else:
-        Label.objects.bulk_create(
-            Label(response=response, verdict=verdict, source=Label.Source.PERSON, labeler=labeler)
-            for response, verdict in zip(responses, verdicts, strict=True)
-        )
+        make_labels(responses, verdicts, labeler=labeler)
     return prompts
-
-
-def _make_answers(answers: Sequence[tuple[Prompt, Deployment, float, str]], study: Study) -> list[Response]:
-    machine, parameter_set = make_machine(), study.parameter_sets.get()
-    measured = [_measured(machine, energy_j, "estimated", 1.0) for _, _, energy_j, _ in answers]
-    measurements = Measurement.objects.bulk_create(measured)
-    return Response.objects.bulk_create(
-        Response(
-            study=study, prompt=prompt, deployment=deployment, parameter_set=parameter_set, finished_at=NOW,
-            state=Response.State.FINISHED, text="An answer.", measurement=measurement,
-        )
-        for (prompt, deployment, _, _), measurement in zip(answers, measurements, strict=True)
-    )  # fmt: skip
 
 
 def make_grader_label(response: Response, verdict: str) -> Label:
@@ -226,6 +264,23 @@ def make_label(response: Response, verdict: str = "correct", **facts: Any) -> La
     labeler = facts.pop("labeler") if "labeler" in facts else make_user()
     return Label.objects.create(
         response=response, verdict=verdict, source=Label.Source.PERSON, labeler=labeler, **facts
+    )
+
+
+def make_users(count: int) -> list[User]:
+    """Make many people at once who cannot sign in."""
+    nobodys = make_password(None)
+    return User.objects.bulk_create(User(username=f"person-{n}", password=nobodys) for n in islice(_numbers, count))
+
+
+def make_labels(
+    responses: Sequence[Response], verdicts: Sequence[str], *, labeler: User | None = None, **facts: Any
+) -> list[Label]:
+    """Make many labels at once, one of each response; each of somebody new where no person is named."""
+    people = make_users(len(responses)) if labeler is None else [labeler] * len(responses)
+    return Label.objects.bulk_create(
+        Label(response=response, verdict=verdict, source=Label.Source.PERSON, labeler=person, **facts)
+        for response, verdict, person in zip(responses, verdicts, people, strict=True)
     )
 
 

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 import benchmarks
 from benchmarks.models import (
@@ -94,15 +95,26 @@ print(
 
 
 @pytest.fixture
-def empty_database(db: None) -> Iterator[str]:
-    """Give the address of a database of its own, beside the one of the tests."""
-    name = f"migrations_{os.getpid()}"
-    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+def own_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Give the address of a database of its own, beside the one of the tests.
+
+    It is a copy of that one, so that migrations need not run before they are taken back; it is empty, and they run
+    there first, where anything is still connected to that one, which no database may be copied with.
+    """
+    called = f"migrations_{os.getpid()}"
+    name = sql.Identifier(called)
+    with django_db_blocker.unblock():
+        connection.close()
+        where = connection.get_connection_params()
+    with psycopg.connect(**{**where, "dbname": "postgres"}, autocommit=True) as server:
         try:
-            yield f"{settings.EMBEDDED.database_url.rpartition('/')[0]}/{name}"
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(where["dbname"])))
+        except psycopg.errors.ObjectInUse:
+            server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            yield f"{settings.EMBEDDED.database_url.rpartition('/')[0]}/{called}"
         finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 class TestMigrations:
@@ -111,15 +123,15 @@ class TestMigrations:
         call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
     @pytest.mark.slow
-    def test_go_back_to_nothing_and_forward_again(self, empty_database: str) -> None:
-        count, rest = told_by(THERE_AND_BACK, empty_database).split(maxsplit=1)
+    def test_go_back_to_nothing_and_forward_again(self, own_database: str) -> None:
+        count, rest = told_by(THERE_AND_BACK, own_database).split(maxsplit=1)
         assert int(count) > 20
         assert rest.strip() == "[] True"
 
     @pytest.mark.slow
-    def test_go_back_before_control_runs_without_them_and_forward_again(self, empty_database: str) -> None:
+    def test_go_back_before_control_runs_without_them_and_forward_again(self, own_database: str) -> None:
         """What was measured besides stays: the idle baseline, and the responses' measurements."""
-        assert told_by(CONTROL_RUNS_AND_BACK, empty_database) == "['before'] ['idle_baseline', 'response']\n"
+        assert told_by(CONTROL_RUNS_AND_BACK, own_database) == "['before'] ['idle_baseline', 'response']\n"
 
 
 def told_by(script: str, database: str) -> str:

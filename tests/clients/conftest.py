@@ -5,15 +5,17 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks.inference.demands import ToolCall
 from benchmarks.inference.scripted import ScriptedAnswer
 from tests.router.conftest import address, endpoint, open_endpoint  # noqa: F401  fixtures
-from tests.router.endpoint import LIKE_MATH, Endpoint, OpenEndpoint
 from tests.router.standins import SCRIPTED_MODELS
+
+if TYPE_CHECKING:
+    from tests.router.endpoint import Endpoint, OpenEndpoint
 
 _NODE = Path(__file__).parent / "node"
 _INSTALL_S = 240
@@ -27,8 +29,10 @@ def _left_open() -> Iterator[None]:
 
 
 @pytest.fixture
-def able_endpoint(open_endpoint: OpenEndpoint) -> Endpoint:  # noqa: F811
+def able_endpoint(open_endpoint: "OpenEndpoint") -> "Endpoint":  # noqa: F811
     """The endpoint with models that call tools, `add` when asked for a sum, and that answer in JSON else."""
+    from tests.router.endpoint import LIKE_MATH
+
     able = [replace(one, capabilities=(*one.capabilities, "tools")) for one in SCRIPTED_MODELS]
     call = ToolCall("call_1", "add", '{"a":2,"b":3}')
 

@@ -65,7 +65,7 @@ class TestPooledConnection:
     def test_is_waited_for_and_then_refused_where_all_are_in_use(self, wrapper: Any) -> None:
         server_process(wrapper)
         assert wrapper.pool is not None
-        wrapper.pool.timeout = 0.01
+        wrapper.pool._pool.timeout = 0.01
         second = DatabaseWrapper(wrapper.settings_dict, alias="default")
         with pytest.raises(OperationalError, match="couldn't get a connection"):
             second.ensure_connection()

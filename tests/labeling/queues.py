@@ -26,10 +26,10 @@ def make_answers(count: int, *, category: str = "math", study: Study | None = No
     """Make finished answers of one model in one study."""
     study = study or make.make_study()
     deployment = make.make_deployment(f"model-of-{study.name}-{category}")
-    return [
-        make.make_response(make.make_prompt(category=category), deployment, study=study, text=f"Answer {number}.")
-        for number in range(count)
-    ]
+    prompts = make.make_prompts(count, category=category)
+    return make.make_responses(
+        ((prompt, deployment, {"text": f"Answer {number}."}) for number, prompt in enumerate(prompts)), study=study
+    )
 
 
 def make_rule(category: str = "", **facts: Any) -> JudgementRule:
@@ -44,10 +44,11 @@ def make_graded(
 ) -> list[Response]:
     """Make answers in math that a grader graded, of which one person judged so many blind and the rest not."""
     person, answers = make.make_user(), make_answers(count)
+    Grade.objects.bulk_create(
+        Grade(response=response, grader=grader, grader_version=version, verdict=verdict, reason="7", duration_ms=1)
+        for response in answers
+    )
     for number, response in enumerate(answers):
-        Grade.objects.create(
-            response=response, grader=grader, grader_version=version, verdict=verdict, reason="7", duration_ms=1
-        )
         make.make_label(response, labeler=person, saw_evidence=number >= blind)
     return answers
 

@@ -36,8 +36,9 @@ def make_grid(prompt_count: int, models: tuple[str, ...]) -> list[list[Response]
     deployments = [make.make_deployment(name) for name in models]
     for name in models:
         LanguageModel.objects.filter(name=name).update(family=name)
-    prompts = [make.make_prompt() for _ in range(prompt_count)]
-    return [[make.make_response(prompt, one, study=study) for one in deployments] for prompt in prompts]
+    prompts = make.make_prompts(prompt_count)
+    made = make.make_responses(((prompt, one, {}) for prompt in prompts for one in deployments), study=study)
+    return [list(of_prompt) for of_prompt in zip(*[iter(made)] * len(models), strict=True)]
 
 
 def claim_all(reader: Reader) -> list[int]:
@@ -233,9 +234,9 @@ class TestMixedIn:
 
     def test_an_own_answer_comes_again_after_a_day_as_a_self_check(self, ada: User) -> None:
         old, recent = make_answers(20), make_answers(5)
-        for answer in (*old, *recent):
-            label = make.make_label(answer, labeler=ada)
-            Label.objects.filter(pk=label.pk).update(created_at=moment(hours=-25 if answer in old else -2))
+        for answers, hours in ((old, -25), (recent, -2)):
+            make.make_labels(answers, ["correct"] * len(answers), labeler=ada)
+            Label.objects.filter(response__in=answers).update(created_at=moment(hours=hours))
         waiting = make_answers(200)
         claimed = claim_all(reader_of(ada))
         again = set(claimed) - {answer.pk for answer in waiting}

@@ -33,9 +33,10 @@ def judged(request: pytest.FixtureRequest) -> list[Label]:
     chance = random.Random(request.param)
     people = [make.make_user(f"person-{number}") for number in range(4)]
     deployment, study = make.make_deployment(), make.make_study()
-    for _ in range(45):
-        prompt = make.make_prompt(category=chance.choice(CATEGORIES))
-        judge(make.make_response(prompt, deployment, study=study), people, chance)
+    prompts = {category: make.make_prompts(45, category=category) for category in CATEGORIES}
+    chosen = [prompts[chance.choice(CATEGORIES)][number] for number in range(45)]
+    for response in make.make_responses(((prompt, deployment, {}) for prompt in chosen), study=study):
+        judge(response, people, chance)
     labels = list(Label.objects.select_related("response__prompt__category"))
     for label in labels:
         label.created_at = make.NOW + timedelta(minutes=chance.randrange(60 * 24 * 30))

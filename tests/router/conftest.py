@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connections
@@ -13,8 +13,10 @@ from router.keys import create_key
 from router.observing import Observer
 from tests import factories as make
 from tests.browsing import served
-from tests.router.endpoint import LIKE_CODE, LIKE_MATH, Endpoint, OpenEndpoint
 from tests.router.standins import EMBEDDER_NAME, SCRIPTED_MODELS, make_federation
+
+if TYPE_CHECKING:  # it sets up the application, which every process would pay before its first test
+    from tests.router.endpoint import Endpoint, OpenEndpoint
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +29,14 @@ def unseen_names(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def open_endpoint(
     transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OpenEndpoint]:
+) -> Iterator["OpenEndpoint"]:
+    from tests.router.endpoint import LIKE_CODE, LIKE_MATH, Endpoint
+
     with ExitStack() as servers:
 
-        def opening(*faults: Fault, answers: Any = None, models: Sequence[ScriptedModel] = SCRIPTED_MODELS) -> Endpoint:
+        def opening(
+            *faults: Fault, answers: Any = None, models: Sequence[ScriptedModel] = SCRIPTED_MODELS
+        ) -> "Endpoint":
             script = answers or {LIKE_MATH: "Five.", LIKE_CODE: "pass"}
             server = servers.enter_context(ScriptedOllama(models, answers=script, faults=faults))
             federation = make_federation(server.base_url)
@@ -43,7 +49,7 @@ def open_endpoint(
 
 
 @pytest.fixture
-def endpoint(open_endpoint: OpenEndpoint) -> Endpoint:
+def endpoint(open_endpoint: "OpenEndpoint") -> "Endpoint":
     return open_endpoint()
 
 

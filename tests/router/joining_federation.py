@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.models import Deployment, ParameterSet, Prompt, Study
+from benchmarks.models import Deployment, ParameterSet, Prompt, Study, StudyPrompt
 from router.models import PromptIndex
 from tests import factories as make
 from tests.router.standins import Federation, make_federation, make_index
@@ -39,8 +39,9 @@ def make_wide(base_url: str = "http://127.0.0.1:1") -> Wide:
         ),
         study=reference,
     )
-    for position, prompt in enumerate(more, start=2):
-        reference.tasks.create(prompt=prompt, position=position)
+    StudyPrompt.objects.bulk_create(
+        StudyPrompt(study=reference, prompt=prompt, position=position) for position, prompt in enumerate(more, start=2)
+    )
     prompts = [federation.math, federation.code, *more]
     index = make_index(prompts, embedder=federation.embedder, store=federation.store)
     new = make.make_deployment("new", state="candidate", server=federation.server)
@@ -51,5 +52,5 @@ def make_wide(base_url: str = "http://127.0.0.1:1") -> Wide:
 def answer_all(wide: Wide, *, energy_j: float = 30.0, verdict: str = "correct", quality: str = "estimated") -> None:
     """Let the new model answer every known prompt."""
     study = make.make_study(state=Study.State.FINISHED, finished_at=make.NOW)
-    for prompt in wide.prompts:
-        make.make_response(prompt, wide.new, study=study, energy_j=energy_j, verdict=verdict, quality=quality)
+    facts = {"energy_j": energy_j, "verdict": verdict, "quality": quality}
+    make.make_responses(((prompt, wide.new, facts) for prompt in wide.prompts), study=study)

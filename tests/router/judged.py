@@ -11,10 +11,10 @@ from tests.factories import (
     NOW,
     make_deployment,
     make_known,
-    make_label,
+    make_labels,
     make_machine,
-    make_prompt,
-    make_response,
+    make_prompts,
+    make_responses,
     make_study,
     make_user,
 )
@@ -47,9 +47,13 @@ def checked_study(*, right: int = 15, wrong: int = 5, unreadable: int = 4, name:
     study, person = make_study(name, state=Study.State.FINISHED, finished_at=NOW), make_user()
     small = Deployment.objects.filter(language_model__name="small").first() or make_deployment("small")
     answers = [("It is 7.", "correct")] * right + [("It is 8.", "incorrect")] * wrong
-    for text, verdict in answers + [("I do not know.", "incorrect")] * unreadable:
-        prompt = make_prompt("How many apples are there?")
-        make_label(make_response(prompt, small, study=study, text=text), verdict, labeler=person)
+    answers += [("I do not know.", "incorrect")] * unreadable
+    asked = "How many apples are there?"
+    prompts = make_prompts(len(answers), text=asked, item_text=asked)
+    responses = make_responses(
+        ((prompt, small, {"text": text}) for prompt, (text, _) in zip(prompts, answers, strict=True)), study=study
+    )
+    make_labels(responses, [verdict for _, verdict in answers], labeler=person)
     return study
 
 

@@ -138,10 +138,15 @@ def make_federation(base_url: str = "http://127.0.0.1:1", *, policy: str | None 
     )
     math = make.make_prompt("what is two plus two", category="math")
     code = make.make_prompt("write a python function", category="code")
-    make.make_response(math, small, energy_j=10.0, verdict="correct")
-    make.make_response(math, large, energy_j=90.0, verdict="correct")
-    make.make_response(code, small, energy_j=10.0, verdict="incorrect")
-    make.make_response(code, large, energy_j=90.0, verdict="correct")
+    cheap, dear = {"energy_j": 10.0, "verdict": "correct"}, {"energy_j": 90.0, "verdict": "correct"}
+    make.make_responses(
+        [
+            (math, small, cheap),
+            (math, large, dear),
+            (code, small, {**cheap, "verdict": "incorrect"}),
+            (code, large, dear),
+        ]
+    )
     if policy is not None:
         PolicyVersion.objects.create(policy=policy)
     store = MemoryStore()

@@ -30,14 +30,23 @@ class Grid:
             name: Deployment.objects.filter(language_model__name=name).first() or make.make_deployment(name)
             for name in ("good", "close", "bad")
         }
-        self.prompts = [make.make_prompt(category=category) for _ in range(prompt_count)]
-        for number, prompt in enumerate(self.prompts):
-            for name, deployment in self.deployments.items():
-                energy_j = {"good": 20.0, "close": 21.0, "bad": 500.0}[name]
-                response = make.make_response(prompt, deployment, study=self.study, energy_j=energy_j)
-                if number < labeled_count:
-                    is_right = name != "bad" and number % 2 == (name == "good")
-                    make.make_label(response, "correct" if is_right else "incorrect")
+        self.prompts = make.make_prompts(prompt_count, category=category)
+        energies_j = {"good": 20.0, "close": 21.0, "bad": 500.0}
+        responses = make.make_responses(
+            (
+                (prompt, deployment, {"energy_j": energies_j[name]})
+                for prompt in self.prompts
+                for name, deployment in self.deployments.items()
+            ),
+            study=self.study,
+        )
+        is_right = [
+            name != "bad" and number % 2 == (name == "good")
+            for number in range(labeled_count)
+            for name in self.deployments
+        ]
+        verdicts = ["correct" if one else "incorrect" for one in is_right]
+        make.make_labels(responses[: len(verdicts)], verdicts)
 
 
 def model_of(response_id: int) -> str:

@@ -23,13 +23,12 @@ FITTING = "The regression is being fitted; until then the neighbours alone estim
 def federation() -> Federation:
     """A federation in which the word `hard` tells what small gets wrong."""
     made = make_federation(policy=None)
-    prompts = []
-    for number in range(40):
-        word = "hard" if number % 2 else "easy"
-        prompt = make.make_prompt(f"{word} sum of item{number}", category="math")
-        make.make_response(prompt, made.small, energy_j=10.0, verdict="correct" if number % 2 == 0 else "incorrect")
-        make.make_response(prompt, made.large, energy_j=90.0, verdict="correct")
-        prompts.append(prompt)
+    prompts = make.make_known(
+        *(
+            (f"{word} sum of item{number}", "math", {made.small: (10.0, of_small), made.large: (90.0, "correct")})
+            for number, (word, of_small) in enumerate((("easy", "correct"), ("hard", "incorrect")) * 20)
+        )
+    )
     make_index(prompts, embedder=made.embedder, store=made.store)
     return made
 

@@ -1,6 +1,5 @@
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from greenllm.embedded.supervisor import Supervisor
 from router.index import IndexStoreError, VectorStore
 from router.vectors import DimensionMismatch, Matrix, usual_distance
 from tests.benchmarks.inference.asking import eventually
-from tests.environment import ROOT
 from tests.router.test_vectors import in_double_precision, unit_rows
 
 COUNT = 2000
@@ -48,16 +46,6 @@ def pid_of(services: Supervisor, name: str) -> int | None:
 def known() -> Known:
     """Prompt ids in no order, and a random unit vector for each."""
     return np.random.default_rng(11).permutation(COUNT) + 1, unit_rows(COUNT, seed=12)
-
-
-class TestImportOfChroma:
-    def test_is_late_so_that_commands_start_quickly(self) -> None:
-        script = (
-            "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'greenllm.settings'; django.setup(); "
-            "from django.core.management import call_command; call_command('check'); import router.index; "
-            "sys.exit(7 if 'chromadb' in sys.modules else 0)"
-        )
-        assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

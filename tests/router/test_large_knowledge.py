@@ -36,17 +36,28 @@ def held(tmp_path: Path) -> MemoryStore:
         state="active",
         state_changed_at=make.NOW,
     )
-    prompts = []
-    for number in range(30):
-        text = " ".join(chance.choice(WORDS, 4)) + f" item{number}"
-        prompts.append(make.make_prompt(text, category=("math", "code", "text")[number % 3]))
-        for size, model in enumerate((*models, twin)):
-            if chance.random() < 0.8:
-                response = make.make_response(
-                    prompts[-1], model, energy_j=float(chance.lognormal(4 - size)), quality="measured"
-                )
-                for _ in range(chance.integers(0, 3)):
-                    make.make_label(response, "correct" if chance.random() < 0.8 - 0.1 * size else "incorrect")
+    prompts = make.make_known(
+        *(
+            (" ".join(chance.choice(WORDS, 4)) + f" item{number}", ("math", "code", "text")[number % 3], {})
+            for number in range(30)
+        )
+    )
+    answers = [
+        (prompt, model, size)
+        for prompt in prompts
+        for size, model in enumerate((*models, twin))
+        if chance.random() < 0.8
+    ]
+    responses = make.make_responses(
+        (prompt, model, {"energy_j": float(chance.lognormal(4 - size)), "quality": "measured"})
+        for prompt, model, size in answers
+    )
+    judged = [
+        (response, "correct" if chance.random() < 0.8 - 0.1 * size else "incorrect")
+        for response, (_, _, size) in zip(responses, answers, strict=True)
+        for _ in range(chance.integers(0, 3))
+    ]
+    make.make_labels([response for response, _ in judged], [verdict for _, verdict in judged])
     store = MemoryStore(cache_dir=tmp_path)
     make_index(prompts, embedder=make_embedder(), store=store)
     return store

@@ -56,13 +56,21 @@ class TestUntuned:
         assert (found.chosen, found.choice.reason) == (federation.large, "fallback")
 
     def test_leaves_the_fallback_for_a_cheaper_model_that_is_better_here(self, federation: Federation) -> None:
-        for number in range(60):
-            math = make.make_prompt(f"what is two plus ten{number}", category="math")
-            code = make.make_prompt(f"write a python function ten{number}", category="code")
-            make.make_response(math, federation.small, energy_j=10.0, verdict="correct")
-            make.make_response(math, federation.large, verdict="correct" if number % 2 else "incorrect", energy_j=90.0)
-            make.make_response(code, federation.small, energy_j=10.0, verdict="incorrect")
-            make.make_response(code, federation.large, energy_j=90.0, verdict="correct")
+        small, large = federation.small, federation.large
+        make.make_known(
+            *(
+                (text, category, judged)
+                for number, sometimes in enumerate(("incorrect", "correct") * 30)
+                for text, category, judged in (
+                    (f"what is two plus ten{number}", "math", {small: (10.0, "correct"), large: (90.0, sometimes)}),
+                    (
+                        f"write a python function ten{number}",
+                        "code",
+                        {small: (10.0, "incorrect"), large: (90.0, "correct")},
+                    ),
+                )
+            )
+        )
         make_index(list(Prompt.objects.order_by("pk")), embedder=federation.embedder, store=federation.store)
         found = routed(federation, "what is two plus ten7")
         assert (found.chosen, found.choice.reason) == (federation.small, "as_good")

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,8 +11,10 @@ from benchmarks.inference.openai_parameters import Flavour
 from benchmarks.inference.scripted import AnswerScript, Fault, ScriptedModel, ScriptedOllama
 from benchmarks.inference.scripted_openai import ScriptedOpenAI
 from tests.benchmarks.inference.asking import CHAT, EMBEDDING, Start
-from tests.benchmarks.inference.asking_openai import StartOpenAI
 from tests.real_ollama import real_chat_model, real_ollama
+
+if TYPE_CHECKING:  # the package openai takes every process a third of a second
+    from tests.benchmarks.inference.asking_openai import StartOpenAI
 
 __all__ = ["real_chat_model", "real_ollama"]
 
@@ -44,7 +47,7 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture
-def start_openai() -> Iterator[StartOpenAI]:
+def start_openai() -> Iterator["StartOpenAI"]:
     """Start simulated OpenAI-compatible servers that end with the test."""
     with ExitStack() as servers:
 

@@ -24,12 +24,19 @@ def make_known_study(name: str = "known", *, times: int = 1, validation: bool = 
     for position, deployment in enumerate(deployments.values()):
         StudyDeployment.objects.create(study=study, deployment=deployment, position=position)
     for (category, model), answers in KNOWN.items():
-        for energy_j, is_right in answers * times:
-            verdict = "" if is_right is None else "correct" if is_right else "incorrect"
-            make.make_response(
-                make.make_prompt(category=category), deployments[model], study=study, energy_j=energy_j,
-                verdict=verdict, output_token_count=50,
-            )  # fmt: skip
+        judged = [
+            (energy_j, "" if is_right is None else "correct" if is_right else "incorrect")
+            for energy_j, is_right in answers * times
+        ]
+        make.make_responses(
+            (
+                (prompt, deployments[model], {"energy_j": energy_j, "verdict": verdict, "output_token_count": 50})
+                for prompt, (energy_j, verdict) in zip(
+                    make.make_prompts(len(judged), category=category), judged, strict=True
+                )
+            ),
+            study=study,
+        )
     for number in range(2 if validation else 0):
         prompt = make.make_prompt(category="math", role="validation")
         for model, deployment in deployments.items():

@@ -90,15 +90,15 @@ def make_shown_repeats(name: str = "repeats", *, repeats: int = 6) -> Study:
     for position, model in enumerate(("small", "large"), start=1):
         deployment = Deployment.objects.filter(language_model__name=model).first() or make.make_deployment(model)
         StudyDeployment.objects.create(study=study, deployment=deployment, position=position)
+        answers = []
         for place, prompt in enumerate(prompts):
             for repeat in range(1, repeats + 1):
                 energy_j: float | None = 10.0 * position + place + 0.1 * repeat
                 if (position, place) == (1, 0):
                     energy_j = {2: None, 6: 90.0}.get(repeat, energy_j)
-                make.make_response(
-                    prompt, deployment, study=study, repeat=repeat, energy_j=energy_j,
-                    sequence=study.responses.count() + 1,
-                )  # fmt: skip
+                sequence = (position - 1) * len(prompts) * repeats + len(answers) + 1
+                answers.append((prompt, deployment, {"repeat": repeat, "energy_j": energy_j, "sequence": sequence}))
+        make.make_responses(answers, study=study)
     return study
 
 
