@@ -179,6 +179,8 @@ AUTH_USER_MODEL = "greenllm.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "greenllm.roles.RoleBackend"]
 # whose word about the address of a client counts: proxies in front, by their own addresses; none by default
 TRUSTED_PROXIES = env.words("GREENLLM_TRUSTED_PROXIES", [])
+# from one address, of each web process; 0: whatever comes
+WRONG_KEYS_PER_MINUTE = env.whole_number("GREENLLM_WRONG_KEYS", 30, minimum=0, maximum=1_000_000)
 AXES_FAILURE_LIMIT = 5  # wrong passwords for one name from one address, after which signing in rests
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # by the name alone, anybody could keep an admin out
