@@ -7,6 +7,14 @@ from django.db import models
 class User(AbstractUser):
     """One person, or one client program, that signs in."""
 
+    # a trigger counts it up with each second factor that is set up or taken away, and all sessions of before end
+    sessions_ended = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session must know to go on; with the password it changes, and with `sessions_ended`."""
+        found: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # the stubs do not know it
+        return f"{found}{self.sessions_ended}" if self.sessions_ended else found
+
 
 class AdminAct(models.Model):
     """One row that an admin added, changed or deleted by a page, or one thing done that leaves no row.

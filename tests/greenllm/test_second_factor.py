@@ -11,6 +11,7 @@ from django.test import Client
 from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
+from greenllm.account.inviting import password_path
 from greenllm.account.second_factor import has_second_factor, sealed, unsealed
 from greenllm.models import AdminAct, User
 from greenllm.roles import Role, grant_role
@@ -53,6 +54,11 @@ def set_up(client: Client) -> tuple[str, list[str]]:
 
 def signed_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
+
+
+def is_in(client: Client) -> bool:
+    """Tell whether a client's session is one that pages know."""
+    return client.get("/account/").status_code == 200
 
 
 def half_way(person: User) -> Client:
@@ -204,6 +210,79 @@ class TestTakingAway:
             call_command("remove_second_factor", "ada")
         with pytest.raises(CommandError, match="There is nobody by the name 'eve'"):
             call_command("remove_second_factor", "eve")
+
+
+@ROWS
+class TestOtherSessions:
+    """What somebody holds who was signed in before: nothing, once the second factor or the password is another one."""
+
+    @pytest.fixture
+    def earlier(self, admin: User) -> Client:
+        other = Client()
+        other.force_login(admin)
+        assert other.get("/account/").status_code == 200
+        return other
+
+    @pytest.fixture
+    def client(self, admin: User) -> Client:
+        client = Client()
+        client.force_login(admin)
+        return client
+
+    def test_end_with_a_second_factor(self, client: Client, earlier: Client) -> None:
+        set_up(client)
+        assert not is_in(earlier)
+        assert is_in(client)
+
+    def test_end_where_it_is_taken_away_and_begin_anew_by_the_password(self, client: Client, admin: User) -> None:
+        set_up(client)
+        other = Client()
+        other.force_login(User.objects.get(pk=admin.pk))
+        assert is_in(other)
+        client.post("/account/second-factor/remove/")
+        assert not is_in(other)
+        assert is_in(client)
+        other.post(SIGN_IN, {"username": "ada", "password": PASSWORD})
+        assert is_in(other)
+
+    def test_end_where_somebody_else_takes_it_away(self, client: Client) -> None:
+        set_up(client)
+        call_command("remove_second_factor", "ada")
+        assert not is_in(client)
+
+    def test_end_where_the_admin_site_takes_it_away(self, client: Client, admin: User) -> None:
+        set_up(client)
+        owner = Client()
+        owner.force_login(make.make_user("root", is_staff=True, is_superuser=True))
+        [row] = Authenticator.objects.filter(user=admin, type="totp")
+        owner.post(f"/admin/mfa/authenticator/{row.pk}/delete/", {"post": "yes"})
+        assert not Authenticator.objects.filter(pk=row.pk).exists()
+        assert not is_in(client)
+        assert is_in(owner)
+
+    def test_go_on_where_only_spare_codes_are_new(self, client: Client, admin: User) -> None:
+        _, codes = set_up(client)
+        other = Client()
+        other.force_login(User.objects.get(pk=admin.pk))
+        client.post("/account/second-factor/codes/new/")
+        assert re.findall(r"\b\d{8}\b", client.get(CODES).content.decode()) != codes
+        assert is_in(other)
+
+    def test_end_with_another_password(self, client: Client, earlier: Client) -> None:
+        new = "another long password"
+        form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+        assert client.post("/account/password/", form).status_code == 302
+        assert not is_in(earlier)
+        assert is_in(client)
+
+    def test_end_where_a_link_sets_it(self, client: Client, admin: User) -> None:
+        owner = make.make_user("root", is_staff=True, is_superuser=True)
+        visitor = Client()
+        path = visitor.get(password_path(person=admin, by=owner))["Location"]
+        new = "another long password"
+        visitor.post(path, {"new_password1": new, "new_password2": new})
+        assert not is_in(client)
+        assert is_in(visitor)
 
 
 @ROWS
