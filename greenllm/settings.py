@@ -107,6 +107,7 @@ _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = False  # `greenllm.admin` shows its pages to those who may
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
+AROUND_JOBS = "greenllm.acts.programs.noting_job"  # given the name of a job, what the worker runs it within
 WATCHES_PARTS = True  # admins see on every page which part is away
 PERIODIC_JOBS = [  # and these now and then
     "greenllm.notices.jobs.check_campaigns",

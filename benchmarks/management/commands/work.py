@@ -20,6 +20,7 @@ from django.db import (
     connections,
 )
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
@@ -60,7 +61,8 @@ class MachineWorker(SimpleWorker):
             logger.warning("Postgres does not answer; job %s waits for it", job.id)
             self.heartbeat()
             time.sleep(_POSTGRES_PAUSE_S)
-        super().execute_job(job, queue)
+        with import_string(settings.AROUND_JOBS)(job.func_name):
+            super().execute_job(job, queue)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
