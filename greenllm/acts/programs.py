@@ -99,8 +99,8 @@ class _ProgramTeller(Teller):
             told[table] = ", ".join(words)
         try:
             self._note(AdminAct.Kind.ENDED, told)
-        except (DatabaseError, InterfaceError):
-            logger.warning("that %s ended cannot be written down", self._facts["program"], exc_info=True)
+        except (DatabaseError, InterfaceError) as error:  # such as of `up`, which has stopped Postgres itself
+            logger.info("that %s ended cannot be written down: %s", self._facts["program"], error)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Signing in with a second factor, from outside."""
 
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -283,6 +283,42 @@ class TestOtherSessions:
         visitor.post(path, {"new_password1": new, "new_password2": new})
         assert not is_in(client)
         assert is_in(visitor)
+
+
+@ROWS
+class TestNext:
+    """Where each step leads afterwards, of those that know a person by then: never to another origin."""
+
+    EVIL = pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example/", r"/\evil.example/"])
+
+    @EVIL
+    def test_of_signing_in_stays_here(self, client: Client, admin: User, evil: str) -> None:
+        signed = client.post(f"{SIGN_IN}?{urlencode({'next': evil})}", {"username": "ada", "password": PASSWORD})
+        assert "evil" not in signed["Location"]
+        secret, _ = set_up(client)
+        visitor = Client()
+        asked = visitor.post(SIGN_IN, {"username": "ada", "password": PASSWORD, "next": evil})
+        assert asked["Location"] == FACTOR
+        done = visitor.post(f"{FACTOR}?{urlencode({'next': evil})}", {"code": code_of(secret, step=2), "next": evil})
+        assert done.status_code == 302
+        assert "evil" not in done["Location"]
+        assert signed_in(visitor)
+
+    @EVIL
+    def test_of_confirming_stays_here(self, client: Client, admin: User, evil: str) -> None:
+        client.force_login(admin)
+        by_password = client.post(f"{CONFIRM}?{urlencode({'next': evil})}", {"password": PASSWORD, "next": evil})
+        assert by_password.status_code == 302
+        assert "evil" not in by_password["Location"]
+        page = client.get(ADD).content.decode()
+        [secret] = re.findall(r'id="authenticator_secret" value="([A-Z2-7]+)"', page)
+        client.post(ADD, {"code": code_of(secret)})
+        by_code = client.post(
+            f"/account/second-factor/confirm/?{urlencode({'next': evil})}",
+            {"code": code_of(secret, step=2), "next": evil},
+        )
+        assert by_code.status_code == 302
+        assert "evil" not in by_code["Location"]
 
 
 @ROWS
