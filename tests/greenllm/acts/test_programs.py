@@ -3,8 +3,6 @@
 import ast
 import os
 import pwd
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -119,6 +117,11 @@ def _retire(_: Path) -> list[str]:
     return ["gone"]
 
 
+def _judged(_: Path) -> list[str]:
+    make.make_deployment("new", state=Deployment.State.LABELING)
+    return ["new"]
+
+
 def _forget(_: Path) -> list[str]:
     person = make.make_user("a-name-to-forget")
     make.make_message(make.make_conversation(owner=person), "a text to forget")
@@ -157,6 +160,8 @@ def _reset_password_guesses(_: Path) -> list[str]:
 COMMANDS: dict[str, tuple[Callable[[Path], list[str]], str]] = {  # and the table of which a line must tell
     "create_key": (_add_key, "router_apikey"),
     "retire_model": (_retire, "benchmarks_deployment"),
+    "activate_model": (_judged, "benchmarks_deployment"),
+    "take_back_model": (_judged, "benchmarks_deployment"),
     "forget_person": (_forget, ""),
     "purge_cache": (_purge, ""),
     "withdraw_outcomes": (_withdraw, "benchmarks_study"),
@@ -209,25 +214,6 @@ class TestCommands:
         ended = AdminAct.objects.get(kind="ended")
         assert ended.after["failure"] == "CommandError"
         assert "secret" not in str(list(AdminAct.objects.values()))
-
-
-@pytest.mark.slow
-class TestManage:
-    pytestmark = EVERY_APP
-
-    def test_notes_what_it_runs(self) -> None:
-        make.make_user("owner")
-        place = connection.settings_dict
-        database = f"postgresql://{place['USER']}@/{place['NAME']}?host={place['HOST']}"
-        done = subprocess.run(
-            [sys.executable, "manage.py", "create_key", "owner"],
-            cwd=ROOT, env={**os.environ, "DATABASE_URL": database, "SUDO_USER": "ada"},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert "gllm-" in done.stdout
-        assert [kind for kind, by, _ in acts() if by == "create_key"] == ["added", "ran", "ended"]
-        name = pwd.getpwuid(os.getuid()).pw_name
-        assert set(AdminAct.objects.values_list("os_user", flat=True)) == {f"{name} (sudo by ada)"}
 
 
 @ROWS
