@@ -10,6 +10,7 @@ import pwd
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -30,6 +31,14 @@ _WORDS = {"INSERT": "added", "UPDATE": "changed", "DELETE": "deleted"}
 _OWN = AdminAct._meta.db_table
 
 
+@dataclass
+class _Tally:
+    """How many rows of which table were written, and how; and whether it stands there that the program ran."""
+
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
+    is_noted: bool = False
+
+
 class _ProgramTeller(Teller):
     """Tells what a program does on this thread's connection, and counts the rows that it writes."""
 
@@ -38,8 +47,13 @@ class _ProgramTeller(Teller):
         self._facts = {"place": place, "program": program, "os_user": os_user}
         self._is_run_told = program not in RUNS_NOT_TOLD
         self._told_on: object | None = None
-        self._is_noting = self._is_noted = False
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._is_noting = False
+        self._kept, self._open = _Tally(), _Tally()  # what is committed, and what the open transaction has written
+
+    def begin(self) -> None:
+        """Begin, or go on after somebody else told what they did on this connection."""
+        self._told_on = None
+        super().begin()
 
     def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         written = None if self._is_noting else written_by(sql)
@@ -49,7 +63,7 @@ class _ProgramTeller(Teller):
         self.tell(used)
         if not self._is_run_told:
             return execute(sql, params, many, context)
-        if self._stands(used) or used.in_atomic_block:
+        if self._kept.is_noted or used.in_atomic_block:
             return self._counted(written, execute, sql, params, many, context)
         with transaction.atomic(using=used.alias):  # so that the row is not there without its line
             return self._counted(written, execute, sql, params, many, context)
@@ -58,9 +72,28 @@ class _ProgramTeller(Teller):
         result = execute(*statement)
         context = statement[-1]
         if context["cursor"].rowcount > 0:
-            self._counts[written[1], _WORDS[written[0]]] += context["cursor"].rowcount
+            tally = self._tally(context["connection"])
+            tally.rows[written[1], _WORDS[written[0]]] += context["cursor"].rowcount
             self.note_run(context["connection"])
         return result
+
+    def _tally(self, used: Any) -> _Tally:
+        """Return where to count: what a transaction wrote counts once it is committed."""
+        if not used.in_atomic_block:
+            return self._kept
+        if not self._is_open(used):
+            self._open = _Tally()
+            transaction.on_commit(self._keep, using=used.alias)
+        return self._open
+
+    def _is_open(self, used: Any) -> bool:
+        """Tell whether the transaction in which was counted goes on: a rollback forgets what waits for its end."""
+        return any(called == self._keep for _, called, _ in used.run_on_commit)
+
+    def _keep(self) -> None:
+        self._kept.rows.update(self._open.rows)
+        self._kept.is_noted |= self._open.is_noted
+        self._open = _Tally()
 
     def tell(self, used: Any) -> None:
         """Tell it once for each connection, where no rollback can take it back."""
@@ -68,19 +101,13 @@ class _ProgramTeller(Teller):
             super().tell(used)
             self._told_on = None if used.in_atomic_block else used.connection
 
-    def _stands(self, used: Any) -> bool:
-        """Tell whether it stands there that it ran, or will with the transaction that is open."""
-        return self._is_noted or any(called == self._stay_noted for _, called, _ in used.run_on_commit)
-
     def note_run(self, used: Any) -> None:
-        """Write down that it ran, unless that stands there."""
-        if self._stands(used) or used.connection.execute(_IS_THERE).fetchone() is None:
+        """Write down that it ran, unless that stands there, or will with the transaction that is open."""
+        tally = self._tally(used)
+        if self._kept.is_noted or tally.is_noted or used.connection.execute(_IS_THERE).fetchone() is None:
             return  # where the table is not there, it is its migrations that run
         self._note(AdminAct.Kind.RAN, {})
-        transaction.on_commit(self._stay_noted, using=used.alias)
-
-    def _stay_noted(self) -> None:
-        self._is_noted = True
+        tally.is_noted = True
 
     def _note(self, kind: AdminAct.Kind, after: dict[str, str]) -> None:
         self._is_noting = True
@@ -91,11 +118,13 @@ class _ProgramTeller(Teller):
 
     def note_end(self, failure: str) -> None:
         """Write down what it wrote, and the kind of its failure; whatever its error says is nobody's business here."""
-        if not self._stands(connection):
+        if self._is_open(connection):  # of whoever called the command within a transaction of their own
+            self._keep()
+        if not self._kept.is_noted:
             return
         told: dict[str, str] = {"failure": failure} if failure else {}
-        for table in sorted({table for table, _ in self._counts}):
-            words = [f"{n} {how}" for (of, how), n in sorted(self._counts.items()) if of == table]
+        for table in sorted({table for table, _ in self._kept.rows}):
+            words = [f"{n} {how}" for (of, how), n in sorted(self._kept.rows.items()) if of == table]
             told[table] = ", ".join(words)
         try:
             self._note(AdminAct.Kind.ENDED, told)

@@ -244,17 +244,6 @@ class TestRuns:
         make.make_machine("made by nobody")
         assert AdminAct.objects.count() == count
 
-    def test_of_a_job_are_the_worker_s_while_it_goes_on(self) -> None:
-        with shell("work"):
-            make.make_machine("one")
-            with noting_job("a.job"):
-                make.make_machine("two")
-            make.make_machine("three")
-        told = AdminAct.objects.filter(table="benchmarks_machine").order_by("pk")
-        assert [(act.place, act.program, act.after["name"]) for act in told] == [
-            (SHELL, "work", "one"), (WORKER, "a.job", "two"), (SHELL, "work", "three"),
-        ]  # fmt: skip
-
     def test_that_bring_rows_by_the_thousand_tell_how_many(self) -> None:
         with shell():
             make.make_intensity("DE")
@@ -325,6 +314,47 @@ class TestEveryJob:
         expected = [] if name in RUNS_NOT_TOLD else ["ran", "ended"]
         assert lines_of(name) == expected
         assert AdminAct.objects.get(table="benchmarks_machine").doer == f"worker: {name.rpartition('.')[2]}"
+
+
+@pytest.mark.slow
+class TestCommitted:
+    """With a connection that keeps what it was told, as commands and workers have one."""
+
+    pytestmark = EVERY_APP
+
+    def test_of_a_job_are_the_worker_s_while_it_goes_on(self) -> None:
+        with shell("work"):
+            make.make_machine("one")
+            with noting_job("a.job"):
+                make.make_machine("two")
+            make.make_machine("three")
+        told = AdminAct.objects.filter(table="benchmarks_machine").order_by("pk")
+        assert [(act.place, act.program, act.after["name"]) for act in told] == [
+            (SHELL, "work", "one"), (WORKER, "a.job", "two"), (SHELL, "work", "three"),
+        ]  # fmt: skip
+
+    def test_count_what_was_committed_alone(self) -> None:
+        with shell():
+            with transaction.atomic():
+                write_a_row()
+                transaction.set_rollback(True)
+            assert acts() == []
+            for _ in range(3):
+                write_a_row()
+            with transaction.atomic():
+                write_a_row()
+            with transaction.atomic():
+                write_a_row()
+                transaction.set_rollback(True)
+        assert acts() == [("ran", "any", ""), ("ended", "any", "")]
+        assert AdminAct.objects.get(kind="ended").after == {"router_gatewayrequest": "4 added"}
+
+    def test_where_a_connection_is_another_one_go_on(self) -> None:
+        with shell():
+            make.make_machine("one")
+            connection.close()
+            make.make_machine("two")
+        assert AdminAct.objects.filter(table="benchmarks_machine").count() == 2
 
 
 @pytest.mark.slow
