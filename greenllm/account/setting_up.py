@@ -6,6 +6,8 @@ from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 
+from greenllm.account.views import signed_in
+
 
 class _GoesOn:
     """Lets the session of whoever changes it go on; it gets a new key, as after a change of the password."""
@@ -14,8 +16,9 @@ class _GoesOn:
 
     def form_valid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
-        self.request.user.refresh_from_db(fields=["sessions_ended"])  # which a trigger has counted up
-        update_session_auth_hash(self.request, self.request.user)
+        person = signed_in(self.request)
+        person.refresh_from_db(fields=["sessions_ended"])  # which a trigger has counted up
+        update_session_auth_hash(self.request, person)
         return response
 
 
