@@ -9,10 +9,10 @@ from greenllm.readers_end import ending_with_reader
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
-    from django.core.management import execute_from_command_line
+    from greenllm.acts.shell import NotingUtility
 
     with ending_with_reader():
-        execute_from_command_line(sys.argv)
+        NotingUtility(sys.argv).execute()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Postgres knows what is left to do; the queue only says in which order. A lost or
 Postgres, and a job that runs twice does no harm.
 """
 
+import logging
 import re
 import socket
 import time
@@ -26,8 +27,11 @@ from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
 from rq.worker.base import BaseWorker
 
+from benchmarks.beating import has_beaten
 from benchmarks.models import Machine, Response, Study
 from benchmarks.studying import finish_if_done
+
+logger = logging.getLogger(__name__)
 
 _JOB_PREFIX = "response-"
 _JOB_ID = re.compile(rf"{_JOB_PREFIX}(\d+)(?:-again-.*)?")
@@ -74,23 +78,28 @@ def impatient_connection() -> Redis:
 def listening_queues(connection: Redis) -> Counter[str]:
     """Return how many living workers listen on each queue."""
     counts: Counter[str] = Counter()
-    for worker in Worker.all(connection=connection):
-        if _is_alive(worker):
-            counts.update(worker.queue_names())
+    for worker in living_workers(Worker.all(connection=connection)):
+        counts.update(worker.queue_names())
     return counts
 
 
-def _is_alive(worker: BaseWorker) -> bool:
-    """Tell whether a worker lives.
+def living_workers(known: Iterable[BaseWorker]) -> list[BaseWorker]:
+    """Return those of some workers that live: a killed one stays known for minutes.
 
-    A killed one stays known for minutes. One of this host is alive while its process is, and is not stopped; of another
-    host it must do as proof that it gave a sign of life within its time, which is longer than any wait of a living one.
+    One of this host is alive while its process is, and is not stopped; one of another host while it gives signs of
+    life.
     """
-    return worker.hostname != socket.gethostname() or (worker.pid is not None and _runs(worker.pid))
+    return [one for one in known if (_runs(one.pid) if _is_here(one) else has_beaten(one.name, one.connection))]
 
 
-def _runs(pid: int) -> bool:
+def _is_here(worker: BaseWorker) -> bool:
+    return bool(worker.hostname == socket.gethostname())
+
+
+def _runs(pid: int | None) -> bool:
     """Tell whether a process of this host is there, and neither stopped by a signal nor dead and unburied."""
+    if pid is None:
+        return False
     try:
         return psutil.Process(pid).status() not in _NOT_RUNNING
     except psutil.NoSuchProcess:
@@ -107,7 +116,7 @@ def queue_state(*, machine: Machine) -> QueueState:
     """
     with impatient_connection() as connection:
         queue = Queue(machine.queue_name, connection=connection)
-        return QueueState(worker_count=sum(map(_is_alive, Worker.all(queue=queue))), waiting_count=queue.count)
+        return QueueState(worker_count=len(living_workers(Worker.all(queue=queue))), waiting_count=queue.count)
 
 
 def queued_response_ids(*, machine: Machine) -> set[int]:
@@ -199,13 +208,21 @@ def take_up_work(*, machine: Machine, now: datetime) -> int:
 
     A study whose last response the dead worker stored is finished in its place.
 
-    Only the machine's own queue is touched, because other machines share the Redis. Returns how many responses
-    are to be measured.
+    Only the machine's own queue is touched, because other machines share the Redis, and nothing at all where a worker
+    of another host lives on it: two machines have one name then. Returns how many responses are to be measured.
     """
     queue = queue_of(machine)
-    for worker in Worker.all(connection=queue.connection):
-        if machine.queue_name in worker.queue_names():
-            worker.register_death()  # type: ignore[no-untyped-call]  # rq leaves it without types
+    known = [one for one in Worker.all(connection=queue.connection) if machine.queue_name in one.queue_names()]
+    elsewhere = living_workers(one for one in known if not _is_here(one))
+    if elsewhere:
+        logger.warning(
+            "a worker on %s works for the machine %s too: nothing of it is taken up. Give each machine a name of its "
+            "own (GREENLLM_MACHINE); after a move to this host it ends by itself within a minute",
+            elsewhere[0].hostname, machine,
+        )  # fmt: skip
+        return 0
+    for worker in known:
+        worker.register_death()  # type: ignore[no-untyped-call]  # rq leaves it without types
     StartedJobRegistry(queue=queue).cleanup(timestamp=time.time() + _AFTER_ANY_JOB_S)
     for job_id in queue.get_job_ids():
         if _response_id_of(job_id) is not None:

@@ -189,8 +189,14 @@ def folder(name: str) -> Path | None:
 
 
 def secret_key(name: str, path: Path) -> str:
-    """Return the secret of this installation: the variable, or a random one kept in a private file."""
+    """Return the secret of this installation: the variable, or a random one kept in a private file.
+
+    Raises:
+        ImproperlyConfigured: it is the one that an example of former versions had, which everybody knows.
+    """
     given = os.environ.get(name)
+    if given and given.startswith("change-me"):
+        raise ImproperlyConfigured(f"{name} is that of the example, which everybody knows: put 50 random characters.")
     if given:
         return given
     if not path.exists():

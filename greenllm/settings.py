@@ -107,6 +107,7 @@ _QUEUE = {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
 RQ_QUEUES = {"default": _QUEUE, f"measure-{MACHINE_NAME}": _QUEUE}
 RQ_SHOW_ADMIN_LINK = False  # `greenllm.admin` shows its pages to those who may
 JOBS_AFTER_A_STUDY = ["router.lifecycle_jobs.advance_models"]  # put on the default queue when a study has finished
+AROUND_JOBS = "greenllm.acts.programs.noting_job"  # given the name of a job, what the worker runs it within
 WATCHES_PARTS = True  # admins see on every page which part is away
 PERIODIC_JOBS = [  # and these now and then
     "greenllm.notices.jobs.check_campaigns",
@@ -179,6 +180,8 @@ AUTH_USER_MODEL = "greenllm.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "greenllm.roles.RoleBackend"]
 # whose word about the address of a client counts: proxies in front, by their own addresses; none by default
 TRUSTED_PROXIES = env.words("GREENLLM_TRUSTED_PROXIES", [])
+# from one address, of each web process; 0: whatever comes
+WRONG_KEYS_PER_MINUTE = env.whole_number("GREENLLM_WRONG_KEYS", 30, minimum=0, maximum=1_000_000)
 AXES_FAILURE_LIMIT = 5  # wrong passwords for one name from one address, after which signing in rests
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # by the name alone, anybody could keep an admin out

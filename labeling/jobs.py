@@ -9,7 +9,7 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 
 from benchmarks.models import Study
-from benchmarks.queueing import impatient_connection
+from benchmarks.queueing import impatient_connection, living_workers
 from labeling.suggesting import accept_suggestions, suggest
 from labeling.wiring import graders
 
@@ -101,7 +101,7 @@ def _is_under_way(job: Job, connection: Redis) -> bool:
     if status != "started":
         return status == "queued"
     # a killed worker leaves its job as started
-    workers = Worker.all(queue=Queue(_QUEUE, connection=connection))
+    workers = living_workers(Worker.all(queue=Queue(_QUEUE, connection=connection)))
     return any(worker.get_current_job_id() == job.id for worker in workers)
 
 

@@ -12,7 +12,12 @@ from router.spans import BudgetClosed
 from router.terms import Denial
 from router.wires.fields import WireError
 
-_BY_CODE = {"invalid_api_key": Denial.KEY, "scope_missing": Denial.SCOPE, "model_not_allowed": Denial.MODEL}
+_BY_CODE = {
+    "invalid_api_key": Denial.KEY,
+    "too_many_wrong_keys": Denial.KEY,
+    "scope_missing": Denial.SCOPE,
+    "model_not_allowed": Denial.MODEL,
+}
 
 
 def reason_of(error: Exception) -> Denial | None:

@@ -25,6 +25,7 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SERVESTATIC_USE_FINDERS = settings.SERVESTATIC_USE_STATIC_ROOT = False  # tests.browsing serves them
     settings.WATCHES_PARTS = False  # most parts are away in a test, which pages of admins would tell
+    settings.WRONG_KEYS_PER_MINUTE = 0  # all tests come from one address
     hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.load_profile("any-machine")  # a slow machine is no fault
     TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 import yaml
+from django.conf import settings
 from django.core.management import get_commands
+
+from router.wires.fields import MAX_BODY_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -138,10 +141,18 @@ class TestProxy:
         assert "proxy_buffering off;" in shared
         assert "proxy_set_header X-Forwarded-Proto $scheme;" in shared  # what GREENLLM_HTTPS goes by
         whole = (DEPLOY / "nginx" / "greenllm.conf").read_text()
-        assert whole.count("proxy_pass http://greenllm;") == whole.count("include /etc/nginx/greenllm_proxy.conf;") == 2
+        assert whole.count("proxy_pass http://greenllm;") == whole.count("include /etc/nginx/greenllm_proxy.conf;") == 3
         listened = re.search(r"ListenStream=(\S+)", (DEPLOY / "systemd" / "greenllm-web.socket").read_text())
         assert listened is not None
         assert f"server unix:{listened[1]};" in whole
+
+    def test_lets_as_large_a_body_through_as_each_page_takes_and_no_larger(self) -> None:
+        whole = (DEPLOY / "nginx" / "greenllm.conf").read_text()
+        larger = dict(re.findall(r"location = (\S+) {\s+client_max_body_size (\d+)m;", whole))
+        assert larger == {path: str(size_mb) for path, size_mb in settings.UPLOAD_PAGES_MB.items()}
+        everywhere = re.search(r"^    client_max_body_size (\d+)m;", whole, re.MULTILINE)
+        assert everywhere is not None
+        assert int(everywhere[1]) * 1024 * 1024 == MAX_BODY_BYTES == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 class TestDocuments:

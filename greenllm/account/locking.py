@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from greenllm.addresses import client_address
+from router.addresses import client_address
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -3,12 +3,13 @@
 from allauth.account.views import reauthenticate
 from allauth.mfa.base import views as base
 from allauth.mfa.recovery_codes import views as codes
-from allauth.mfa.totp import views as totp
 from django.contrib.auth.decorators import login_required
 from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.generic import RedirectView
+
+from greenllm.account.setting_up import add_app, remove_app
 
 _asking = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -16,8 +17,8 @@ urlpatterns = [
     path("second-factor/", require_safe(never_cache(base.index)), name="mfa_index"),
     path("second-factor/sign-in/", _asking(base.authenticate), name="mfa_authenticate"),
     path("second-factor/confirm/", _asking(never_cache(base.reauthenticate)), name="mfa_reauthenticate"),
-    path("second-factor/add/", _asking(never_cache(login_required(totp.activate_totp))), name="mfa_activate_totp"),
-    path("second-factor/remove/", _asking(never_cache(totp.deactivate_totp)), name="mfa_deactivate_totp"),
+    path("second-factor/add/", _asking(never_cache(login_required(add_app))), name="mfa_activate_totp"),
+    path("second-factor/remove/", _asking(never_cache(remove_app)), name="mfa_deactivate_totp"),
     path("second-factor/codes/", require_safe(never_cache(codes.view_recovery_codes)), name="mfa_view_recovery_codes"),
     path(
         "second-factor/codes/new/",

@@ -3,12 +3,14 @@
 from django import forms
 
 from greenllm.acts.watched import WATCHED
+from greenllm.models import AdminAct
 
 
 class ActsForm(forms.Form):
     """Narrow the list of acts; what is left empty does not count."""
 
     name = forms.CharField(label="Part of the name", max_length=150, required=False)
+    place = forms.ChoiceField(label="Where", choices=[("", "Everywhere"), *AdminAct.Place.choices], required=False)
     table = forms.ChoiceField(
         label="Of what",
         choices=[

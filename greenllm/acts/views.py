@@ -1,10 +1,10 @@
-"""The page that shows what admins did, and the same as CSV."""
+"""The page that shows what admins and programs did, and the same as CSV."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -22,7 +22,10 @@ from greenllm.roles import CHANGE_PEOPLE
 
 _ON_A_PAGE = 50
 MOST_IN_A_FILE = 100_000
-_HEADER = ("when (UTC)", "who", "person", "from address", "what", "of what", "id", "before", "after")
+_HEADER = (
+    "when (UTC)", "who", "person", "from address", "what", "of what", "id", "before", "after", "where", "OS user",
+    "program",
+)  # fmt: skip
 _HEADS = {"when": "When (UTC)", "who": "Who", "from": "From"}
 _SORTED: Mapping[str, F] = {"when": F("happened_at"), "who": F("person__username"), "from": F("address")}
 _LATEST_FIRST = Order(column="happened_at", is_descending=True)
@@ -32,7 +35,7 @@ _LATEST_FIRST = Order(column="happened_at", is_descending=True)
 @never_cache
 @people_with(CHANGE_PEOPLE)
 def acts(request: HttpRequest) -> HttpResponse:
-    """List what admins did, the latest first or sorted by a head."""
+    """List what was done, the latest first or sorted by a head."""
     form, sorting = ActsForm(request.GET), Sorting.of(request.GET.get("sort", ""), _SORTED)
     asked = _asked(form)
     column = _SORTED[sorting.name].name if sorting.name else ""
@@ -61,7 +64,7 @@ def acts(request: HttpRequest) -> HttpResponse:
 @people_with(CHANGE_PEOPLE)
 def acts_csv(request: HttpRequest) -> HttpResponse:
     """Return the listed acts as CSV in the order of the list, at most so many of the first."""
-    response = announce_file(name="acts-of-admins.csv", content_type="text/csv; charset=utf-8")
+    response = announce_file(name="acts.csv", content_type="text/csv; charset=utf-8")
     if request.method == "GET":
         sorting = Sorting.of(request.GET.get("sort", ""), _SORTED)
         acts = in_order(_asked(ActsForm(request.GET)), sorting, _SORTED, otherwise=("-happened_at", "-pk"))
@@ -76,7 +79,10 @@ def _asked(form: ActsForm) -> QuerySet[AdminAct]:
         return found.none()
     asked = form.cleaned_data
     if asked["name"]:
-        found = found.filter(person__username__icontains=asked["name"])
+        named = Q(person__username__icontains=asked["name"]) | Q(os_user__icontains=asked["name"])
+        found = found.filter(named | Q(program__icontains=asked["name"]))
+    if asked["place"]:
+        found = found.filter(place=asked["place"])
     if asked["table"]:
         found = found.filter(table=asked["table"])
     return found.filter(happened_at__date__gte=asked["since"]) if asked["since"] else found
@@ -103,4 +109,7 @@ def _row(act: AdminAct) -> tuple[str | int | None, ...]:
         act.object_id,
         json.dumps(act.before, sort_keys=True),
         json.dumps(act.after, sort_keys=True),
+        act.place,
+        act.os_user,
+        act.program,
     )

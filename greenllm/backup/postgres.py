@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from django.db import connection
 
@@ -17,6 +17,10 @@ from greenllm.embedded.postgres import PostgresError, binaries
 
 _WITHOUT_ROWS = "public.django_session"  # who is signed in where; the signature is of the secret, which stays behind
 _SHOWN_ERROR_BYTES = 2000
+_VARIABLES = {
+    "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE",
+    **{name: f"PG{name.upper()}" for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")},
+}  # fmt: skip
 
 
 def server_version() -> int:
@@ -117,16 +121,8 @@ def _program(name: str) -> str:
 
 def _environment() -> dict[str, str]:
     """Return the environment that leads Postgres' programs to the database of the settings; no word in `ps`."""
-    stated: dict[str, Any] = connection.settings_dict  # Any: Django's settings hold anything
-    options = stated.get("OPTIONS") or {}
-    wanted = {
-        "PGHOST": stated["HOST"],
-        "PGPORT": stated["PORT"],
-        "PGUSER": stated["USER"],
-        "PGPASSWORD": stated["PASSWORD"],
-        "PGDATABASE": stated["NAME"],
-        **{f"PG{name.upper()}": options.get(name) for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")},
-    }
+    stated = connection.get_connection_params()  # with what the address has after its question mark
+    wanted = {variable: stated.get(name) for name, variable in _VARIABLES.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, **{name: str(value) for name, value in wanted.items() if value}}
 

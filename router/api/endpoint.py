@@ -23,6 +23,7 @@ from router.api.doors import is_local, judges_blind
 from router.connections import DatabaseAway
 from router.denying import denials_counted
 from router.embedding import EmbedderMismatch
+from router.guessing import wrong_keys_limited
 from router.index import IndexStoreError
 from router.indexing import NoIndex
 from router.keys import find_key, note_use
@@ -99,13 +100,15 @@ def caller_of(request: HttpRequest, surface: str = GatewayRequest.Surface.OPENAI
 
     Raises:
         WireError: there is no key, or it opens nothing.
+        TooManyWrongKeys: it opens nothing either, and many came from there.
     """
     secret = secret_of(request.headers.get("Authorization", ""))
     if not secret and may_be_anonymous(
         method=request.method or "", address=request.META.get("REMOTE_ADDR"), headers=request.headers, surface=surface
     ):
         return Caller(surface)
-    with denials_counted(Caller(surface)):
+    remote, forwarded = request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For", "")
+    with denials_counted(Caller(surface)), wrong_keys_limited(secret, remote=remote, forwarded=forwarded):
         return caller_with(secret, surface)
 
 

@@ -26,6 +26,7 @@ from router.gateway.loading import load
 from router.gateway.opening import DETAIL, MEASURE, detail_of, opening_of, opening_of_loading, wants_measuring
 from router.gateway.replaying import replay
 from router.gateway.settling import settle
+from router.guessing import wrong_keys_limited
 from router.metrics import ERROR_REPLIES
 from router.wire import ChatRequest, WireError
 from router.wires.surface import AnswerWriter, Surface
@@ -80,7 +81,9 @@ async def _caller(incoming: Incoming, surface: Surface, house: House) -> Caller:
     ):
         return Caller(label)
     kept_as = (label, hashlib.sha256(secret.encode()).hexdigest())
-    with denials_counted(Caller(label)):  # each of those who wait for one reading
+    forwarded = incoming.header("x-forwarded-for")
+    # each of those who wait for one reading
+    with denials_counted(Caller(label)), wrong_keys_limited(secret, remote=incoming.address, forwarded=forwarded):
         return await house.callers.get(kept_as, lambda: house.workers.query(partial(caller_with, secret, label)))
 
 

@@ -9,12 +9,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
+from rq import Queue, Worker
 
 from benchmarks import jobs
+from benchmarks.beating import has_beaten
 from benchmarks.federating import retire
 from benchmarks.inference.scripted import ScriptedAnswer, ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, Machine, Measurement, Prompt, Response, ResponseAttempt, Study
-from benchmarks.queueing import enqueue_study, queue_of
+from benchmarks.queueing import enqueue_study, impatient_connection, queue_of
 from labeling.models import CampaignNotice
 from tests.factories import (
     NOW,
@@ -36,6 +38,13 @@ DROP_OTHER_CONNECTIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
+
+
+def beating_workers(queue_name: str) -> list[str]:
+    """Return which workers of a queue give signs of life; a job of one of them."""
+    with impatient_connection() as queue:
+        known = Worker.all(queue=Queue(queue_name, connection=queue))
+        return [one.name for one in known if has_beaten(one.name, queue)]
 
 
 def run(name: str, *arguments: str | Path, **options: object) -> str:
@@ -318,6 +327,16 @@ class TestWork:
         assert said == f"Worker of {machine} on the queues default, measure-{machine}; 1 taken up.\n"
         assert study.state == "finished"
         assert not list(Path(os.environ["GREENLLM_SHARED_MEMORY"]).glob(f"*{machine}*"))
+
+    def test_gives_signs_of_life_while_it_has_a_job(self, machine: Machine) -> None:
+        job = queue_of(machine).enqueue(beating_workers, machine.queue_name, result_ttl=60)
+
+        run("work", "--burst")
+
+        with impatient_connection() as queue:
+            [name] = job.return_value(refresh=True)
+            assert not has_beaten(name, queue)
+        job.delete()
 
     def test_looks_between_its_jobs_whether_a_campaign_has_ended(self, machine: Machine) -> None:
         study = make_study(state=Study.State.FINISHED, machine=machine)

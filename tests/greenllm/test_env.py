@@ -199,4 +199,9 @@ class TestSecretKey:
     def test_comes_from_the_variable_where_set(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(NAME, "given")
         assert env.secret_key(NAME, tmp_path / "secret-key") == "given"
+
+    def test_is_never_the_one_of_an_example(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv(NAME, "change-me-to-50-random-characters")
+        with pytest.raises(ImproperlyConfigured, match="which everybody knows"):
+            env.secret_key(NAME, tmp_path / "secret-key")
         assert list(tmp_path.iterdir()) == []

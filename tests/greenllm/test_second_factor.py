@@ -1,7 +1,7 @@
 """Signing in with a second factor, from outside."""
 
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -11,6 +11,7 @@ from django.test import Client
 from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
+from greenllm.account.inviting import password_path
 from greenllm.account.second_factor import has_second_factor, sealed, unsealed
 from greenllm.models import AdminAct, User
 from greenllm.roles import Role, grant_role
@@ -53,6 +54,11 @@ def set_up(client: Client) -> tuple[str, list[str]]:
 
 def signed_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
+
+
+def is_in(client: Client) -> bool:
+    """Tell whether a client's session is one that pages know."""
+    return client.get("/account/").status_code == 200
 
 
 def half_way(person: User) -> Client:
@@ -204,6 +210,115 @@ class TestTakingAway:
             call_command("remove_second_factor", "ada")
         with pytest.raises(CommandError, match="There is nobody by the name 'eve'"):
             call_command("remove_second_factor", "eve")
+
+
+@ROWS
+class TestOtherSessions:
+    """What somebody holds who was signed in before: nothing, once the second factor or the password is another one."""
+
+    @pytest.fixture
+    def earlier(self, admin: User) -> Client:
+        other = Client()
+        other.force_login(admin)
+        assert other.get("/account/").status_code == 200
+        return other
+
+    @pytest.fixture
+    def client(self, admin: User) -> Client:
+        client = Client()
+        client.force_login(admin)
+        return client
+
+    def test_end_with_a_second_factor(self, client: Client, earlier: Client) -> None:
+        set_up(client)
+        assert not is_in(earlier)
+        assert is_in(client)
+
+    def test_end_where_it_is_taken_away_and_begin_anew_by_the_password(self, client: Client, admin: User) -> None:
+        set_up(client)
+        other = Client()
+        other.force_login(User.objects.get(pk=admin.pk))
+        assert is_in(other)
+        client.post("/account/second-factor/remove/")
+        assert not is_in(other)
+        assert is_in(client)
+        other.post(SIGN_IN, {"username": "ada", "password": PASSWORD})
+        assert is_in(other)
+
+    def test_end_where_somebody_else_takes_it_away(self, client: Client) -> None:
+        set_up(client)
+        call_command("remove_second_factor", "ada")
+        assert not is_in(client)
+
+    def test_end_where_the_admin_site_takes_it_away(self, client: Client, admin: User) -> None:
+        set_up(client)
+        owner = Client()
+        owner.force_login(make.make_user("root", is_staff=True, is_superuser=True))
+        [row] = Authenticator.objects.filter(user=admin, type="totp")
+        owner.post(f"/admin/mfa/authenticator/{row.pk}/delete/", {"post": "yes"})
+        assert not Authenticator.objects.filter(pk=row.pk).exists()
+        assert not is_in(client)
+        assert is_in(owner)
+
+    def test_go_on_where_only_spare_codes_are_new(self, client: Client, admin: User) -> None:
+        _, codes = set_up(client)
+        other = Client()
+        other.force_login(User.objects.get(pk=admin.pk))
+        client.post("/account/second-factor/codes/new/")
+        assert re.findall(r"\b\d{8}\b", client.get(CODES).content.decode()) != codes
+        assert is_in(other)
+
+    def test_end_with_another_password(self, client: Client, earlier: Client) -> None:
+        new = "another long password"
+        form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+        assert client.post("/account/password/", form).status_code == 302
+        assert not is_in(earlier)
+        assert is_in(client)
+
+    def test_end_where_a_link_sets_it(self, client: Client, admin: User) -> None:
+        owner = make.make_user("root", is_staff=True, is_superuser=True)
+        visitor = Client()
+        path = visitor.get(password_path(person=admin, by=owner))["Location"]
+        new = "another long password"
+        visitor.post(path, {"new_password1": new, "new_password2": new})
+        assert not is_in(client)
+        assert is_in(visitor)
+
+
+@ROWS
+class TestNext:
+    """Where each step leads afterwards, of those that know a person by then: never to another origin."""
+
+    EVIL = pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example/", r"/\evil.example/"])
+
+    @EVIL
+    def test_of_signing_in_stays_here(self, client: Client, admin: User, evil: str) -> None:
+        signed = client.post(f"{SIGN_IN}?{urlencode({'next': evil})}", {"username": "ada", "password": PASSWORD})
+        assert "evil" not in signed["Location"]
+        secret, _ = set_up(client)
+        visitor = Client()
+        asked = visitor.post(SIGN_IN, {"username": "ada", "password": PASSWORD, "next": evil})
+        assert asked["Location"] == FACTOR
+        done = visitor.post(f"{FACTOR}?{urlencode({'next': evil})}", {"code": code_of(secret, step=2), "next": evil})
+        assert done.status_code == 302
+        assert "evil" not in done["Location"]
+        assert signed_in(visitor)
+
+    @EVIL
+    def test_of_confirming_stays_here(self, client: Client, admin: User, evil: str) -> None:
+        client.force_login(admin)
+        by_password = client.post(f"{CONFIRM}?{urlencode({'next': evil})}", {"password": PASSWORD, "next": evil})
+        assert by_password.status_code == 302
+        assert "evil" not in by_password["Location"]
+        page = client.get(ADD).content.decode()
+        [secret] = re.findall(r'id="authenticator_secret" value="([A-Z2-7]+)"', page)
+        client.post(ADD, {"code": code_of(secret)})
+        by_code = client.post(
+            f"/account/second-factor/confirm/?{urlencode({'next': evil})}",
+            {"code": code_of(secret, step=2), "next": evil},
+        )
+        assert by_code.status_code == 302
+        assert "evil" not in by_code["Location"]
 
 
 @ROWS

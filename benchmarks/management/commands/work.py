@@ -20,16 +20,18 @@ from django.db import (
     connections,
 )
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 
+from benchmarks.beating import beating
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import release_recorder
 from benchmarks.management.telling import TellingCommand
 from benchmarks.models import Machine
-from benchmarks.queueing import enqueue_periodic, queue_of, take_up_forgotten, take_up_work
+from benchmarks.queueing import enqueue_periodic, impatient_connection, queue_of, take_up_forgotten, take_up_work
 from benchmarks.quiet_logs import is_wordy, traceback_of
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class MachineWorker(SimpleWorker):
             logger.warning("Postgres does not answer; job %s waits for it", job.id)
             self.heartbeat()
             time.sleep(_POSTGRES_PAUSE_S)
-        super().execute_job(job, queue)
+        with import_string(settings.AROUND_JOBS)(job.func_name):
+            super().execute_job(job, queue)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
@@ -163,6 +166,7 @@ class Command(TellingCommand):
         worker.on_idle = partial(while_idle, machine)
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
-            worker.work(burst=is_burst, logging_level="WARNING")
+            with beating(worker.name, impatient_connection()):
+                worker.work(burst=is_burst, logging_level="WARNING")
         finally:
             release_recorder(machine.pk)

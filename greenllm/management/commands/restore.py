@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.management.base import CommandParser
 
+from greenllm.acts.programs import note_run
 from greenllm.backup.archive import BackupError
 from greenllm.backup.restoring import restore_backup
 from router.management.telling import RouterCommand
@@ -32,6 +33,7 @@ class Command(RouterCommand):
             is_replacing=options["replace"],
             tell=self.stdout.write,
         )
+        note_run("restore")  # the acts of before are those of the backup now
         manifest = restored.manifest
         for note in restored.notes:
             self.stdout.write(f"Note: {note}")

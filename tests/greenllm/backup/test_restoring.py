@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -71,6 +71,14 @@ def manage(*arguments: str, database: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
+def but_that_it_ran(rows: dict[str, object]) -> dict[str, object]:
+    """Return rows without the two lines that tell of the restore itself."""
+    [told] = cast(tuple[list[str]], rows["greenllm_adminact"])
+    left = [one for one in told if not one.endswith(",restore)")]
+    assert len(told) - len(left) == 2
+    return {**rows, "greenllm_adminact": (left or None,)}
+
+
 def rows_of(name: str) -> dict[str, object]:
     """Return every row of every table that GreenLLM has, as text."""
     with connect(name) as session:
@@ -107,8 +115,7 @@ class TestBackup:
         make.make_gateway_request()
         run = manage("restore", str(path), database=beside)
         assert run.returncode == 0, run.stderr
-        restored = rows_of(beside)
-        assert restored == kept
+        assert but_that_it_ran(rows_of(beside)) == kept
         assert "Restored" in run.stdout
         assert "No index had been built. Build an index" in run.stdout
 
@@ -199,7 +206,7 @@ class TestRestore:
             session.execute("INSERT INTO benchmarks_category (name, title) VALUES ('gone', '')")
         run = manage("restore", str(path), "--replace", database=beside)
         assert run.returncode == 0, run.stderr
-        assert rows_of(beside) == kept
+        assert but_that_it_ran(rows_of(beside)) == kept
 
     def test_refuses_while_somebody_uses_the_database(self, tmp_path: Path, beside: str) -> None:
         make_installation()

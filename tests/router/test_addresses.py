@@ -1,6 +1,6 @@
 import pytest
 
-from greenllm.addresses import client_address
+from router.addresses import client_address
 
 PROXY, OUTER = "10.0.0.1", "10.0.0.2"
 
