@@ -64,4 +64,9 @@ class AdminAct(models.Model):
     @property
     def doer(self) -> str:
         """Return who did it, where that is no person: `shell: ada`, `worker: erase_texts_of_requests`."""
-        return f"{self.place}: {self.os_user or self.program.rpartition('.')[2]}" if self.program else ""
+        return f"{self.place}: {self.os_user or self.short_program}" if self.program else ""
+
+    @property
+    def short_program(self) -> str:
+        """Return the name of the command or the job, without the module that a job is in."""
+        return self.program.rpartition(".")[2]

@@ -3,7 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import connection
 from django.test import Client
 
-from greenllm.models import User
+from greenllm.acts.programs import acts_noted, noting_job
+from greenllm.models import AdminAct, User
 from tests import factories as make
 from tests.browsing import BROWSING, Site, check_page
 
@@ -16,6 +17,10 @@ def act(admin: User) -> None:
     client.force_login(admin)
     client.post("/account/people/add/", {"username": "new"})
     client.post("/account/keys/give/", {"username": "new", "name": "a key for the build", "requests_per_minute": 5})
+    with acts_noted(place=AdminAct.Place.SHELL, program="create_key", os_user="greenllm (sudo by ada)"):
+        make.make_machine("a machine made at the shell")
+    with noting_job("router.erasing_jobs.erase_texts_of_requests"):
+        make.make_gateway_request()
     connection.close()
 
 
