@@ -38,5 +38,8 @@ def sees_results(request: HttpRequest) -> bool:
 
 
 def judges_blind(person: AbstractUser) -> bool:
-    """Tell whether a person judges answers and must not know what models did and cost."""
-    return person.has_perm(_JUDGE_ANSWERS) and not person.has_perm(_VIEW_RESULTS)
+    """Tell whether a person judges answers and must not know what models did and cost.
+
+    One query for whoever may see results by a role, as most owners of keys: keys are read twice a second.
+    """
+    return not person.has_perm(_VIEW_RESULTS) and person.has_perm(_JUDGE_ANSWERS)

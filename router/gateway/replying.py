@@ -109,11 +109,11 @@ async def _load(reply: Reply, surface: Surface, house: House, asked: ChatRequest
     except Exception as error:  # noqa: BLE001  the outer edge: every failure gets an answer
         await _refuse(reply, surface, named(error, asked.model, prompt_field=asked.prompt_field))
         return
+    headers = {"x-request-id": new_public_id()}
     if asked.is_streamed:
-        headers = {"Content-Type": surface.stream_type, "x-request-id": new_public_id()}
-        await reply.whole(200, headers, writer.last(loaded))
+        await reply.whole(200, {"Content-Type": surface.stream_type, **headers}, writer.last(loaded))
     else:
-        await _send_whole(reply, surface, writer.whole(loaded), {})
+        await _send_whole(reply, surface, writer.whole(loaded), headers)
 
 
 async def _answer(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:
@@ -159,7 +159,7 @@ async def _whole(reply: Reply, surface: Surface, conductor: Conductor, asked: Ch
 
 
 async def _send_whole(reply: Reply, surface: Surface, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-    told = {"Content-Type": surface.errors.content_type, "x-request-id": new_public_id(), **headers}
+    told = {"Content-Type": surface.errors.content_type, **headers}
     await reply.whole(200, told, json.dumps(body).encode())
 
 

@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import RequestFactory
+from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from greenllm.roles import Role, grant_role
@@ -50,3 +51,12 @@ class TestJudgingBlind:
         assert judges_blind(person)
         person.is_superuser = True
         assert not judges_blind(person)
+
+    @pytest.mark.parametrize("role", [Role.RESEARCHER, Role.ADMIN])
+    def test_is_one_query_for_whoever_may_see_results(
+        self, role: Role, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        person = make.make_user()
+        grant_role(user=person, role=role)
+        with django_assert_num_queries(1):
+            assert not judges_blind(person)
