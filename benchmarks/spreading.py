@@ -98,21 +98,42 @@ class CellFigures:
     sci_without_gco2e: float | None
 
 
-def prompt_spreads(*, study: Study, among: Collection[Cell] | None = None) -> list[PromptSpread]:
-    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models.
+@dataclass(frozen=True)
+class Block:
+    """All cells of some models, named as in `Cell`, in some categories."""
 
-    With `among`, of some cells only: nothing is read of other categories and models.
-    """
+    models: frozenset[str]
+    categories: frozenset[str]
+
+    @classmethod
+    def around(cls, cells: Collection[Cell]) -> "Block":
+        """Return the smallest one that has some cells."""
+        return cls(frozenset(one.model for one in cells), frozenset(one.category for one in cells))
+
+    def __contains__(self, cell: Cell) -> bool:
+        return cell.model in self.models and cell.category in self.categories
+
+
+def model_titles(study: Study) -> dict[int, str]:
+    """Return how cells name the deployments that a study asks, in its order. One query."""
     targets = study.targets.select_related("deployment__language_model", "deployment__server").order_by("position")
     models = [target.deployment for target in targets]
     names = [one.language_model.name for one in models]
-    titles = {
+    return {
         one.pk: f"{name} on {one.server}" if names.count(name) > 1 else name
         for one, name in zip(models, names, strict=True)
     }
+
+
+def prompt_spreads(*, study: Study, block: Block | None = None) -> list[PromptSpread]:
+    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models.
+
+    With `block`, of its cells only: nothing is read of others.
+    """
+    titles = model_titles(study)
     places = {pk: place for place, pk in enumerate(titles)}
     rows = (
-        _answers(study, among, titles)
+        _answers(study, block, titles)
         .order_by("prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "repeat")
         .values_list(
             "deployment_id", "parameter_set_id", "prompt_id", "deployment__language_model__name",
@@ -144,19 +165,17 @@ def prompt_spreads(*, study: Study, among: Collection[Cell] | None = None) -> li
     ordered = sorted(
         groups, key=lambda key: places.get(key[0], len(places))
     )  # stable: the rest is in the query's order
-    wanted = (key for key in ordered if among is None or described[key][0] in among)
-    return [_prompt_spread(*described[key], repeats=groups[key]) for key in wanted]
+    return [_prompt_spread(*described[key], repeats=groups[key]) for key in ordered]
 
 
-def _answers(study: Study, among: Collection[Cell] | None, titles: dict[int, str]) -> QuerySet[Response]:
-    """Return the finished answers of a study, or those that may be of some cells; `titles` name its deployments."""
+def _answers(study: Study, block: Block | None, titles: dict[int, str]) -> QuerySet[Response]:
+    """Return the finished answers of a study, or those of a block; `titles` name its deployments."""
     found = Response.objects.finished().filter(study=study)
-    if among is None:
+    if block is None:
         return found
-    models = {one.model for one in among}
-    named = Q(deployment__in=[pk for pk, title in titles.items() if title in models])
-    named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=models)
-    return found.filter(named, prompt__category__name__in={one.category for one in among})
+    named = Q(deployment__in=[pk for pk, title in titles.items() if title in block.models])
+    named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=block.models)
+    return found.filter(named, prompt__category__name__in=block.categories)
 
 
 def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:
@@ -229,8 +248,9 @@ class PromptsOfCells(Sequence[PromptSpread]):
         begins = [0, *ends][: len(ends)]
         read = [n for n, (first, after) in enumerate(zip(begins, ends, strict=True)) if first < end and after > begin]
         of_cell: dict[Cell, list[PromptSpread]] = {self._cells[n].cell: [] for n in read}
-        for one in prompt_spreads(study=self._study, among=of_cell) if read else ():
-            of_cell[one.cell].append(one)
+        for one in prompt_spreads(study=self._study, block=Block.around(of_cell)) if read else ():
+            if one.cell in of_cell:
+                of_cell[one.cell].append(one)
         found = [one for prompts in of_cell.values() for one in prompts]
         before = begins[read[0]] if read else 0
         return found[begin - before : end - before]

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db import connection
 
-from benchmarks.models import LanguageModel, Study
+from benchmarks.models import Category, Deployment, LanguageModel, Study
 from benchmarks.products import Products, pairs_of
 from greenllm.reports.cells import POPULATIONS, ReportCell
+from labeling.renewing import Touched, renewed
 from labeling.unchanged import unchanged
 
 MOST_BASES = 50
@@ -130,21 +131,37 @@ class ValidationPrompt:
 def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
     """Return the cells of a study by category and model, over its training answers. One query.
 
-    They are kept until an answer of the study changes; then a second query tells that none did.
+    They are kept until an answer of the study changes; then those of its model and category are worked out anew.
     """
-    return unchanged(
+    return renewed(
         ("reports.cells", study.pk),
         lambda: _report_cells(study),
-        studies=[study.pk],
+        lambda cells, touched: _renewed(study, cells, touched),
+        study_id=study.pk,
         kind=dict[tuple[str, str], ReportCell],
     )
 
 
-def _report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
+def _renewed(
+    study: Study, cells: Mapping[tuple[str, str], ReportCell], touched: Touched
+) -> dict[tuple[str, str], ReportCell]:
+    """Return cells with those that answers changed in worked out anew; all of them where one came or went."""
+    models = Deployment.objects.filter(pk__in=touched.deployment_ids).values_list("language_model__name", flat=True)
+    names = Category.objects.filter(pk__in=touched.category_ids).values_list("name", flat=True)
+    within = {"models": list(models), "categories": list(names)}
+    fresh = _report_cells(study, within)
+    if fresh.keys() != {key for key in cells if key[0] in within["categories"] and key[1] in within["models"]}:
+        return _report_cells(study)
+    return {key: fresh.get(key, cell) for key, cell in cells.items()}
+
+
+def _report_cells(study: Study, within: Mapping[str, list[str]] | None = None) -> dict[tuple[str, str], ReportCell]:
+    """Return all cells, or those of some models in some categories."""
     names = list(POPULATIONS)
     columns = ", ".join(_products_sql(name) for name in names)
-    selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING}"
-    rows = _rows(f"{selected} GROUP BY 1, 2 ORDER BY 1, 2", study)
+    only = "" if within is None else "AND category.name = ANY(%(categories)s) AND model.name = ANY(%(models)s)"
+    selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING} {only}"
+    rows = _rows(f"{selected} GROUP BY 1, 2 ORDER BY 1, 2", study, **(within or {}))
     found = {}
     for category, model, answers, judged, right, untimed, qualities, sources, *values in rows:
         products: dict[str, Products] = {}
@@ -215,7 +232,7 @@ def _taken(values: Sequence[Any], width: int) -> tuple[Products, Sequence[Any]]:
     return Products(values[0], tuple(values[1 : 1 + width]), tuple(values[1 + width : last])), values[last:]
 
 
-def _rows(query: str, study: Study, **values: int | None) -> list[tuple[Any, ...]]:
+def _rows(query: str, study: Study, **values: int | list[str] | None) -> list[tuple[Any, ...]]:
     """Return rows of numbers and words."""
     with connection.cursor() as cursor:
         cursor.execute(query, {"study": study.pk, **values})

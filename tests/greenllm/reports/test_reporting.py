@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks.sci import SciInputs, score
 from benchmarks.units import SECONDS_PER_YEAR
+from greenllm.reports import queries
 from greenllm.reports.against_paper import UnknownPair
 from greenllm.reports.grids import Figure, Grid
 from greenllm.reports.links import Links
@@ -166,10 +167,11 @@ class TestQueries:
     def test_are_as_many_for_any_number_of_answers(self) -> None:
         counts = []
         for study in (make_known_study("one"), make_known_study("many", times=4)):
-            with CaptureQueriesContext(connection) as queries:
+            with CaptureQueriesContext(connection) as asked:
                 study_report(study=study, links=Links(study))
-            counts.append(len(queries))
-        assert counts[0] == counts[1] <= 16  # four of them look for two figures that the database keeps, and keep them
+            counts.append(len(asked))
+        # four of them look for two figures that the database keeps, and keep them; four see which answers changed
+        assert counts[0] == counts[1] <= 20
 
 
 class TestLinks:
@@ -225,3 +227,24 @@ class TestEmptyStudy:
         assert "manage.py run_study" in report.lacks[0].remedy
         assert all(lack.remedy for lack in report.lacks)
         assert report.grids == [report.paper.agreement]
+
+
+@pytest.mark.django_db
+class TestReportCells:
+    def test_are_those_of_now_after_a_change(self) -> None:
+        study = make.make_study()
+        deployments = [make.make_deployment(name) for name in ("a", "b")]
+        for category in ("math", "code"):
+            for deployment in deployments:
+                make.make_response(make.make_prompt(category=category), deployment, study=study, energy_j=1.0)
+        first = queries.report_cells(study)
+        answer = study.responses.select_related("prompt__category", "deployment__language_model").latest("pk")
+        make.make_label(answer, "incorrect")
+        second = queries.report_cells(study)
+        changed = (answer.prompt.category.name, answer.deployment.language_model.name)
+        assert [key for key in first if first[key] != second[key]] == [changed]
+        assert second == queries._report_cells(study)
+        new = make.make_response(make.make_prompt(category="law"), answer.deployment, study=study)
+        assert ("law", changed[1]) in queries.report_cells(study)
+        new.delete()
+        assert list(queries.report_cells(study).items()) == list(queries._report_cells(study).items())

@@ -40,7 +40,7 @@ class TestLook:
 
     def test_of_a_study_that_is_over(self, site: Site, researcher: User) -> None:
         shown.add_failed(shown.make_shown_study("over", prompt_count=6))
-        check_page(site, "/studies/over/", user=researcher)
+        check_page(site, "/studies/over/?sort=-energy", user=researcher)
 
     def test_of_a_study_that_runs_without_a_worker(self, site: Site, researcher: User) -> None:
         study = shown.make_shown_study("runs", state="running")

@@ -8,9 +8,11 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from benchmarks.models import Study
+from benchmarks.models import Measurement, Study
 from benchmarks.spread import drift_of, spread_of
+from benchmarks.spreading import Block, CellFigures
 from greenllm.roles import Role
+from greenllm.studies import spreads
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from tests import factories as make
 from tests.greenllm.studies import shown
@@ -187,12 +189,12 @@ class TestPage:
     @pytest.mark.parametrize(
         ("view", "repeats", "more"), [("cells", 2, 0), ("cells", 6, 0), ("prompts", 2, 2), ("prompts", 6, 2)]
     )
-    def test_needs_eleven_queries_and_the_models_and_answers_of_a_page_of_prompts(
+    def test_needs_fifteen_queries_and_the_models_and_answers_of_a_page_of_prompts(
         self, client: Client, view: str, repeats: int, more: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
         # session, person, permissions; study, state, models, answers; whether the database keeps it, and that it does
-        with django_assert_num_queries(11 + more):
+        with django_assert_num_queries(15 + more):  # four see which answers changed, before and after
             client.get(f"/studies/repeats/spread/?per={view}")
         with django_assert_num_queries(7 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
@@ -206,3 +208,39 @@ class TestPage:
         assert "Outlier: this energy lies far" in self.text(client, f"/responses/{self.outlier(study)}/")
         other = study.responses.order_by("pk")[0]
         assert "utlier" not in self.text(client, f"/responses/{other.pk}/")
+
+
+@pytest.mark.django_db
+class TestKeptCells:
+    @pytest.mark.parametrize("is_new", [False, True])
+    def test_are_those_of_now_after_a_change(self, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
+        study = make.make_study(repeats=2)
+        deployments = [
+            make.make_deployment(name, server=make.make_server(base_url=f"http://127.0.0.1:{port}"))
+            for port, name in enumerate(("same", "same", "other"), start=1)
+        ]
+        study.targets.bulk_create(
+            [study.targets.model(study=study, deployment=one, position=at) for at, one in enumerate(deployments)]
+        )
+        for category in ("math", "code"):
+            for number, deployment in enumerate(deployments):
+                make.make_response(make.make_prompt(category=category), deployment, study=study, energy_j=1.0 + number)
+        read: list[Block | None] = []
+        cells = spreads._cells
+
+        def counting(study: Study, block: Block | None = None) -> list[CellFigures]:
+            read.append(block)
+            return cells(study, block)
+
+        monkeypatch.setattr(spreads, "_cells", counting)
+        first = spreads._kept_cells(study)
+        answer = study.responses.order_by("pk")[1]
+        if is_new:
+            make.make_response(make.make_prompt(category="law"), answer.deployment, study=study, energy_j=7.0)
+        else:
+            Measurement.objects.filter(response=answer).update(energy_j=50.0)
+        second = spreads._kept_cells(study)
+        assert second == cells(study) != first
+        title = f"same on {answer.deployment.server}"
+        block = Block(frozenset({title}), frozenset({"law" if is_new else "math"}))
+        assert read == [None, block, *([None] if is_new else [])]

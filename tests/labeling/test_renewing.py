@@ -1,0 +1,130 @@
+"""After a change, only what it touched is worked out anew, and always all of that."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+
+from benchmarks.models import Category, Measurement, Prompt, Response, Study
+from labeling.models import Label
+from labeling.renewing import Touched, renewed
+from tests import factories as make
+
+pytestmark = pytest.mark.django_db
+Cells = dict[str, int]
+
+
+class Figure:
+    """How many answers each deployment has in each category, with how often that was worked out."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.whole_count = 0
+        self.touched: list[Touched] = []
+
+    def count(self, touched: Touched | None = None) -> Cells:
+        found: Cells = {}
+        for one in self.study.responses.select_related("prompt", "measurement"):
+            if touched is None or (
+                one.deployment_id in touched.deployment_ids and one.prompt.category_id in touched.category_ids
+            ):
+                key = f"{one.deployment_id} {one.prompt.category_id}"
+                weight = 1 if one.measurement is None else int(one.measurement.energy_j or 0)
+                found[key] = found.get(key, 0) + 1000 * one.labels.filter(voided_at=None).count() + weight
+        return found
+
+    def make(self) -> Cells:
+        self.whole_count += 1
+        return self.count()
+
+    def renew(self, cells: Cells, touched: Touched) -> Cells:
+        self.touched.append(touched)
+        pairs = {f"{one} {other}" for one in touched.deployment_ids for other in touched.category_ids}
+        return {key: n for key, n in cells.items() if key not in pairs} | self.count(touched)
+
+    def get(self) -> Cells:
+        return renewed(("figure", self.study.pk), self.make, self.renew, study_id=self.study.pk, kind=Cells)
+
+
+@pytest.fixture
+def figure() -> Figure:
+    study = make.make_study()
+    deployments = [make.make_deployment(name) for name in "abc"]
+    for category in ("math", "code", "law"):
+        for deployment in deployments:
+            make.make_response(make.make_prompt(category=category), deployment, study=study, energy_j=2.0)
+    fold()
+    return Figure(study)
+
+
+def fold() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT labeling_fold_answers()")
+
+
+def move(response: Response, category: str) -> None:
+    Prompt.objects.filter(pk=response.prompt_id).update(category=Category.objects.get(name=category))
+
+
+class TestRenewed:
+    def test_touches_the_cell_of_a_label_alone(self, figure: Figure) -> None:
+        response = figure.study.responses.select_related("prompt").latest("pk")
+        figure.get()
+        make.make_label(response)
+        assert figure.get() == figure.count()
+        own = Touched(frozenset({response.deployment_id}), frozenset({response.prompt.category_id}))
+        assert (figure.whole_count, figure.touched) == (1, [own])
+
+    def test_works_all_out_after_a_fold(self, figure: Figure) -> None:
+        figure.get()
+        make.make_label(figure.study.responses.latest("pk"))
+        fold()
+        assert figure.get() == figure.count()
+        assert (figure.whole_count, figure.touched) == (2, [])
+
+    def test_knows_the_cell_that_an_answer_passed_through(self, figure: Figure) -> None:
+        response = figure.study.responses.order_by("pk")[0]
+        figure.get()
+        for category in ("code", "law", "math"):
+            move(response, category)
+            assert figure.get() == figure.count()
+
+    def test_forgets_an_answer_that_came_and_went(self, figure: Figure) -> None:
+        figure.get()
+        response = make.make_response(make.make_prompt(category="art"), make.make_deployment("d"), study=figure.study)
+        assert figure.get() == figure.count()
+        response.delete()
+        assert figure.get() == figure.count()
+
+    def test_keeps_nothing_of_what_was_taken_back(self, figure: Figure) -> None:
+        response = figure.study.responses.latest("pk")
+        before = figure.get()
+        with transaction.atomic():
+            make.make_label(response)
+            assert figure.get() == figure.count() != before
+            transaction.set_rollback(True)
+        assert figure.get() == figure.count() == before
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_equals_the_whole_after_random_changes(self, figure: Figure, seed: int) -> None:
+        dice = random.Random(seed)
+
+        def an_answer() -> Response:
+            return dice.choice(list(figure.study.responses.order_by("pk")))
+
+        changes: list[Callable[[], object]] = [
+            lambda: make.make_label(an_answer()),
+            lambda: Label.objects.filter(response=an_answer()).update(voided_at=make.NOW, void_reason="x"),
+            lambda: move(an_answer(), dice.choice(("math", "code", "law"))),
+            lambda: Measurement.objects.filter(response=an_answer()).update(energy_j=dice.randrange(1, 9)),
+            lambda: make.make_response(
+                make.make_prompt(category=dice.choice(("math", "art"))), an_answer().deployment, study=figure.study
+            ),
+            fold,
+        ]
+        for _ in range(25):
+            for _ in range(dice.randrange(1, 3)):
+                dice.choice(changes)()
+            assert figure.get() == figure.count()
+        assert figure.touched
