@@ -13,6 +13,8 @@ from greenllm.charts import PALETTE, SYMBOLS
 Figure = dict[str, Any]  # JSON, whose shape is Plotly's
 
 _FEW_MOMENTS = 3
+_GAPS = {1: 0.7, 2: 0.5, 3: 0.35}  # a few bars keep their width, with air between them
+_ROUND = [float(f"{first}e{power}") for power in range(-3, 9) for first in (1, 2, 5)]
 _PATTERNS = ("", "/", "\\", "x", ".", "+")
 
 
@@ -28,6 +30,7 @@ def shares(categories: Sequence[str], models: Sequence[str], counts: Mapping[tup
     ]  # fmt: skip
     layout = {
         "barmode": "stack",
+        "bargap": _gap(len(categories)),
         "xaxis": {"title": {"text": "Share of the category's prompts (%)"}, "range": [0, 100]},
         "yaxis": {"type": "category", "autorange": "reversed"},
         "showlegend": True,
@@ -44,7 +47,8 @@ def carbon(moments: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Fig
         }
         for number, (name, values) in enumerate(groups.items())
     ]  # fmt: skip
-    return {"data": bars, "layout": {"barmode": "stack", **_over_time("Predicted carbon (mgCO2e)", moments)}}
+    layout = {"barmode": "stack", "bargap": _gap(len(moments)), **_over_time("Predicted carbon (mgCO2e)", moments)}
+    return {"data": bars, "layout": layout}
 
 
 def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e: Sequence[float]) -> Figure:
@@ -57,18 +61,20 @@ def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e
 
 
 def latency(parts: Sequence[str], median_ms: Sequence[float | None], p95_ms: Sequence[float | None]) -> Figure:
-    """Draw the median and the 95th percentile of each part, on a logarithmic axis."""
-    bars = [
-        {"type": "bar", "name": name, "x": list(parts), "y": list(values), "marker": _fill(number)}
+    """Draw the median and the 95th percentile of each part on a logarithmic axis, which has no zero for bars."""
+    spots = [
+        {
+            "type": "scatter", "mode": "markers", "name": name, "x": list(parts), "y": list(values),
+            "marker": {"color": PALETTE[number], "symbol": SYMBOLS[number], "size": 11},
+        }
         for number, (name, values) in enumerate((("Median", median_ms), ("95th percentile", p95_ms)))
-    ]
+    ]  # fmt: skip
     layout = {
-        "barmode": "group",
         "xaxis": {"type": "category"},
-        "yaxis": {"title": {"text": "Duration (ms), logarithmic"}, "type": "log"},
+        "yaxis": {"title": {"text": "Duration (ms), logarithmic"}, "type": "log", "tickvals": _ROUND},
         "showlegend": True,
     }
-    return {"data": bars, "layout": layout}
+    return {"data": spots, "layout": layout}
 
 
 def calibration(moments: Sequence[str], supposed: Sequence[float], right: Sequence[Interval | None]) -> Figure:
@@ -87,6 +93,11 @@ def calibration(moments: Sequence[str], supposed: Sequence[float], right: Sequen
     layout = _over_time("Share of answers (%)", moments)
     layout["yaxis"]["range"] = [0, 104]
     return {"data": lines, "layout": layout}
+
+
+def _gap(count: int) -> float:
+    """Return which share of the room of each of so many bars stays empty."""
+    return _GAPS.get(count, 0.2)
 
 
 def _over_time(title: str, moments: Sequence[str]) -> dict[str, Any]:

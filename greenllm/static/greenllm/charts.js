@@ -85,7 +85,7 @@
 
   const offer = (chart) => {
     const tools = chart.querySelector(".chart-tools");
-    if (!tools || tools.childElementCount) return;
+    if (!tools || tools.childElementCount || hasFileOf(chart)) return;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "quiet";
