@@ -133,9 +133,11 @@
     const heads = [...(table.tHead?.rows ?? [])];
     const rows = [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])]);
     const count = heads[0]?.cells.length ?? 0;
-    if (heads.length !== 1 || count < 3 || rows.some((row) => row.cells.length !== count)) return; // two columns fit
+    const full = rows.filter((row) => row.cells.length === count);
+    const isPlain = rows.every((row) => row.cells.length === count || row.cells.length === 1); // one: the title of a group
+    if (heads.length !== 1 || count < 3 || !isPlain) return; // two columns fit
     const titles = [...heads[0].cells].map((head) => head.textContent.replace(/\s+/g, " ").trim());
-    for (const row of rows) titles.forEach((title, column) => { row.cells[column].dataset.name ??= title; });
+    for (const row of full) titles.forEach((title, column) => { row.cells[column].dataset.name ??= title; });
     table.classList.add("stacked");
   };
 
