@@ -128,7 +128,8 @@ def _paths(context: "BrowserContext", seen: set[str]) -> Iterator[str]:
             continue
         seen.add(view)
         answer = context.request.get(path, headers={"Accept": "text/html"})
-        if not (answer.ok and answer.headers.get("content-type", "").startswith("text/html")):
+        is_page = answer.headers.get("content-type", "").startswith("text/html")
+        if not is_page or 400 <= answer.status < 500:  # a file, or not for this person
             continue
         yield path
         page.goto(path)
@@ -169,7 +170,9 @@ def take(page: "Page", path: str, folder: Path) -> list[str]:
     wrong = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
-        page.goto(path)
+        answer = page.goto(path)
+        if answer and not answer.ok:
+            return [f"answers with status {answer.status}"]
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(_SCROLL_THROUGH)

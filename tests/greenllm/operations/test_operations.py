@@ -249,6 +249,9 @@ class TestLooks:
         wrong = " ".join(shots.take_or_note(page, "/wide/", tmp_path))
         assert "html-has-lang" in wrong
         assert "scrolls sideways at 1280 px" in wrong
+        page.route("**/broken/", lambda route: route.fulfill(body="Sorry", content_type="text/html", status=500))
+        assert shots.take_or_note(page, "/broken/", tmp_path) == ["/broken/: answers with status 500"]
+        site.complaints[:] = [one for one in site.complaints if "status of 500" not in one]  # of the browser itself
 
     def test_push_no_table_sideways_on_a_phone(self, site: Site) -> None:
         make_traffic()
