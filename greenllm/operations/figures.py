@@ -8,12 +8,11 @@ from typing import Any
 
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
-from greenllm.charts import PALETTE, SYMBOLS
+from greenllm.charts import PALETTE, SYMBOLS, bar_gap
 
 Figure = dict[str, Any]  # JSON, whose shape is Plotly's
 
 _FEW_MOMENTS = 3
-_GAPS = {1: 0.7, 2: 0.5, 3: 0.35}  # a few bars keep their width, with air between them
 _ROUND = [float(f"{first}e{power}") for power in range(-3, 9) for first in (1, 2, 5)]
 _PATTERNS = ("", "/", "\\", "x", ".", "+")
 
@@ -30,7 +29,7 @@ def shares(categories: Sequence[str], models: Sequence[str], counts: Mapping[tup
     ]  # fmt: skip
     layout = {
         "barmode": "stack",
-        "bargap": _gap(len(categories)),
+        "bargap": bar_gap(len(categories)),
         "xaxis": {"title": {"text": "Share of the category's prompts (%)"}, "range": [0, 100]},
         "yaxis": {"type": "category", "autorange": "reversed"},
         "showlegend": True,
@@ -47,7 +46,7 @@ def carbon(moments: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Fig
         }
         for number, (name, values) in enumerate(groups.items())
     ]  # fmt: skip
-    layout = {"barmode": "stack", "bargap": _gap(len(moments)), **_over_time("Predicted carbon (mgCO2e)", moments)}
+    layout = {"barmode": "stack", "bargap": bar_gap(len(moments)), **_over_time("Predicted carbon (mgCO2e)", moments)}
     return {"data": bars, "layout": layout}
 
 
@@ -93,11 +92,6 @@ def calibration(moments: Sequence[str], supposed: Sequence[float], right: Sequen
     layout = _over_time("Share of answers (%)", moments)
     layout["yaxis"]["range"] = [0, 104]
     return {"data": lines, "layout": layout}
-
-
-def _gap(count: int) -> float:
-    """Return which share of the room of each of so many bars stays empty."""
-    return _GAPS.get(count, 0.2)
 
 
 def _over_time(title: str, moments: Sequence[str]) -> dict[str, Any]:
