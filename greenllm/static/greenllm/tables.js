@@ -133,11 +133,17 @@
     const heads = [...(table.tHead?.rows ?? [])];
     const rows = [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])]);
     const count = heads[0]?.cells.length ?? 0;
-    const full = rows.filter((row) => row.cells.length === count);
-    const isPlain = rows.every((row) => row.cells.length === count || row.cells.length === 1); // one: the title of a group
+    const cells = (row) => [...row.cells];
+    const isPlain = rows.every((row) => cells(row).reduce((sum, cell) => sum + cell.colSpan, 0) === count);
     if (heads.length !== 1 || count < 3 || !isPlain) return; // two columns fit
-    const titles = [...heads[0].cells].map((head) => head.textContent.replace(/\s+/g, " ").trim());
-    for (const row of full) titles.forEach((title, column) => { row.cells[column].dataset.name ??= title; });
+    const titles = cells(heads[0]).map((head) => head.textContent.replace(/\s+/g, " ").trim());
+    for (const row of rows) {
+      let column = 0;
+      for (const cell of cells(row)) { // one that spans columns has no name of its own
+        if (cell.colSpan === 1) cell.dataset.name ??= titles[column];
+        column += cell.colSpan;
+      }
+    }
     table.classList.add("stacked");
   };
 
