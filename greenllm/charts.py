@@ -8,6 +8,13 @@ from typing import Any
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
 
+_GAPS = {1: 0.7, 2: 0.5, 3: 0.35}
+
+
+def bar_gap(count: int) -> float:
+    """Return which share of the room of each of so many bars stays empty: a few are no blocks."""
+    return _GAPS.get(count, 0.2)
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -1,7 +1,9 @@
 """Pictures of every page, to be looked at: `make shots`. They stay out of the repository.
 
 Without `--url`, the pages of an empty installation, which is made and thrown away; with it, those of a running one,
-whose `GREENLLM_VAR` must be in the environment. Pages are found by following links, one for each view.
+whose `GREENLLM_VAR` must be in the environment. Pages are found by following links, one for each view, and at the end
+is told which pages no link led to. What axe-core finds on a page, what its console says and whether it scrolls sideways
+fails it.
 """
 
 import argparse
@@ -89,18 +91,33 @@ def _take_all(url: str, folder: Path) -> list[str]:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
         context = browser.new_context(base_url=url)
         context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(admin), "url": url}])
-        page = context.new_page()
-        page.on("console", lambda said: print(f"{page.url}: {said.text}"))  # noqa: T201
-        failures = [why for path in _paths(context) if (why := take_or_note(page, path, folder))]
+        page, said = context.new_page(), []
+        page.on("console", lambda message: said.append(f"{page.url}: the console says {message.text}"))
+        page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+        seen: set[str] = set()
+        failures = [why for path in _paths(context, seen) for why in take_or_note(page, path, folder)]
         browser.close()
-    return failures
+    print("No link led to:", *sorted(_views() - seen))  # noqa: T201
+    return [*failures, *said]
 
 
-def _paths(context: "BrowserContext") -> Iterator[str]:
-    """Follow links from the front page and the living page; give one path for each view that answers with a page."""
+def _views() -> set[str]:
+    """Return the views of people's pages that may be asked by GET, by name; parts of pages and files are among them."""
+    from greenllm.access import door_of
+    from greenllm.management.commands.doors import addresses
+
+    ours = [name for name, _ in addresses() if name.split(":")[0] not in {"admin", "openai", "ollama"}]
+    return {name for name in ours if door_of(name, "GET")}
+
+
+def _paths(context: "BrowserContext", seen: set[str]) -> Iterator[str]:
+    """Follow links from the front page and the living page; give one path for each view that answers with a page.
+
+    The views that a link led to are put into `seen`.
+    """
     from django.urls import Resolver404, resolve
 
-    waiting, seen, page = ["/", "/look/", "/account/"], set(), context.new_page()
+    waiting, page = ["/", "/look/", "/account/"], context.new_page()
     while waiting:
         path = waiting.pop(0)
         try:
@@ -111,7 +128,8 @@ def _paths(context: "BrowserContext") -> Iterator[str]:
             continue
         seen.add(view)
         answer = context.request.get(path, headers={"Accept": "text/html"})
-        if not (answer.ok and answer.headers.get("content-type", "").startswith("text/html")):
+        is_page = answer.headers.get("content-type", "").startswith("text/html")
+        if not is_page or 400 <= answer.status < 500:  # a file, or not for this person
             continue
         yield path
         page.goto(path)
@@ -132,29 +150,39 @@ def settle(page: "Page") -> None:
     expect(page.locator("figure.chart[data-chart]:not([data-drawn])")).to_have_count(0, timeout=_PATIENCE_MS)
 
 
-def take_or_note(page: "Page", path: str, folder: Path) -> str:
-    """Take the pictures of a page; return what kept it from it, or an empty text."""
+def take_or_note(page: "Page", path: str, folder: Path) -> list[str]:
+    """Take the pictures of a page; return what is wrong with it, or what kept it from them."""
     from playwright.sync_api import Error
 
     try:
-        take(page, path, folder)
+        wrong = take(page, path, folder)
     except (Error, AssertionError) as error:  # a timeout, or what was expected and did not come
-        print(f"{path}: FAILED")  # noqa: T201
-        return f"{path}: {str(error).strip().splitlines()[0]}"
-    print(path)  # noqa: T201
-    return ""
+        wrong = [str(error).strip().splitlines()[0]]
+    print(f"{path}: FAILED" if wrong else path)  # noqa: T201
+    return [f"{path}: {one}" for one in wrong]
 
 
-def take(page: "Page", path: str, folder: Path) -> None:
+def take(page: "Page", path: str, folder: Path) -> list[str]:
+    """Take the pictures of a page; return what axe-core finds on it, and at which width it scrolls sideways."""
+    from tests.browsing import axe_violations, scrolls_sideways
+
     name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
+    wrong = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
-        page.goto(path)
+        answer = page.goto(path)
+        if answer and not answer.ok:
+            return [f"answers with status {answer.status}"]
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(_SCROLL_THROUGH)
             settle(page)
             page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)
+            if (width, scheme) in zip((WIDTHS[0], WIDTHS[-1]), SCHEMES, strict=True):  # each scheme and end once
+                wrong += [f"{scheme}, {width} px: {one}" for one in axe_violations(page)]
+        if scrolls_sideways(page):
+            wrong.append(f"scrolls sideways at {width} px")
+    return wrong
 
 
 if __name__ == "__main__":

@@ -78,6 +78,11 @@ class StudyTables:
         """Tell whether any energy behind the figures was estimated."""
         return any("estimated" in cell.qualities for cell in self.cells.values())
 
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether any answer behind the figures is judged."""
+        return any(cell.judged_count for cell in self.cells.values())
+
     def rows(self) -> list[tuple[str, list[Cell | None]]]:
         """Return each category with its cells in the order of the models."""
         return [

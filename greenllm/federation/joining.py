@@ -145,13 +145,14 @@ def preview_model(request: HttpRequest, deployment_id: int) -> HttpResponse:
     if deployment.language_model.purpose != LanguageModel.Purpose.CHAT or deployment.server.is_router:
         messages.info(request, f"{deployment} answers no prompts itself: routing would not change.")
         return redirect("federation:model", deployment_id)
+    is_active = deployment.state == Deployment.State.ACTIVE
     is_live = request.GET.get("part") == "live"
     if is_live and getattr(request, "htmx", False):
-        return render(request, "federation/_live_change.html", {"deployment": deployment, **_live(deployment)})
+        context: dict[str, object] = {"deployment": deployment, "is_active": is_active, **_live(deployment)}
+        return render(request, "federation/_live_change.html", context)
     standing = standing_of(deployment)
-    is_active = deployment.state == Deployment.State.ACTIVE
     is_shown = is_active or not standing.unjudged_count or request.GET.get("as_it_is") == "yes"
-    context: dict[str, object] = {
+    context = {
         "deployment": deployment,
         "standing": standing,
         "is_active": is_active,

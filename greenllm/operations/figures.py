@@ -8,11 +8,12 @@ from typing import Any
 
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
-from greenllm.charts import PALETTE, SYMBOLS
+from greenllm.charts import PALETTE, SYMBOLS, bar_gap
 
 Figure = dict[str, Any]  # JSON, whose shape is Plotly's
 
 _FEW_MOMENTS = 3
+_ROUND = [float(f"{first}e{power}") for power in range(-3, 9) for first in (1, 2, 5)]
 _PATTERNS = ("", "/", "\\", "x", ".", "+")
 
 
@@ -28,6 +29,7 @@ def shares(categories: Sequence[str], models: Sequence[str], counts: Mapping[tup
     ]  # fmt: skip
     layout = {
         "barmode": "stack",
+        "bargap": bar_gap(len(categories)),
         "xaxis": {"title": {"text": "Share of the category's prompts (%)"}, "range": [0, 100]},
         "yaxis": {"type": "category", "autorange": "reversed"},
         "showlegend": True,
@@ -44,7 +46,8 @@ def carbon(moments: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Fig
         }
         for number, (name, values) in enumerate(groups.items())
     ]  # fmt: skip
-    return {"data": bars, "layout": {"barmode": "stack", **_over_time("Predicted carbon (mgCO2e)", moments)}}
+    layout = {"barmode": "stack", "bargap": bar_gap(len(moments)), **_over_time("Predicted carbon (mgCO2e)", moments)}
+    return {"data": bars, "layout": layout}
 
 
 def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e: Sequence[float]) -> Figure:
@@ -57,18 +60,20 @@ def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e
 
 
 def latency(parts: Sequence[str], median_ms: Sequence[float | None], p95_ms: Sequence[float | None]) -> Figure:
-    """Draw the median and the 95th percentile of each part, on a logarithmic axis."""
-    bars = [
-        {"type": "bar", "name": name, "x": list(parts), "y": list(values), "marker": _fill(number)}
+    """Draw the median and the 95th percentile of each part on a logarithmic axis, which has no zero for bars."""
+    spots = [
+        {
+            "type": "scatter", "mode": "markers", "name": name, "x": list(parts), "y": list(values),
+            "marker": {"color": PALETTE[number], "symbol": SYMBOLS[number], "size": 11},
+        }
         for number, (name, values) in enumerate((("Median", median_ms), ("95th percentile", p95_ms)))
-    ]
+    ]  # fmt: skip
     layout = {
-        "barmode": "group",
         "xaxis": {"type": "category"},
-        "yaxis": {"title": {"text": "Duration (ms), logarithmic"}, "type": "log"},
+        "yaxis": {"title": {"text": "Duration (ms), logarithmic"}, "type": "log", "tickvals": _ROUND},
         "showlegend": True,
     }
-    return {"data": bars, "layout": layout}
+    return {"data": spots, "layout": layout}
 
 
 def calibration(moments: Sequence[str], supposed: Sequence[float], right: Sequence[Interval | None]) -> Figure:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.intervals import Interval
-from greenllm.charts import PALETTE, SYMBOLS, Chart
+from greenllm.charts import PALETTE, SYMBOLS, Chart, bar_gap
 
 _MAX_TOLD = 30  # marks that a description lists one by one
 
@@ -52,9 +52,12 @@ def graders_chart(series: Series) -> Chart:
 
 def drift_chart(series: Series, *, x_title: str, of_days: bool) -> Chart:
     """Return how shares change over time: by the day that a period begins, or by its labels."""
+    places = {
+        mark.place for marks in series.values() for mark in marks
+    }  # of one day an axis of time shows parts of a second
     return _chart(
         "quality-drift", "Shares over time (%), with 95 % intervals", series,
-        xaxis={"title": {"text": x_title}, "type": "date" if of_days else "category"},
+        xaxis={"title": {"text": x_title}, "type": "date" if of_days and len(places) > 1 else "category"},
         yaxis={"title": {"text": "Share (%)"}, "range": [0, 104]}, unit=" %", mode="lines+markers",
     )  # fmt: skip
 
@@ -78,6 +81,7 @@ def pace_chart(days: Sequence[str], labels: Sequence[int], per_hour: Sequence[fl
             "layout": {
                 "xaxis": {"title": {"text": "First day (UTC)"}, "type": "category" if len(days) == 1 else "date"},
                 "yaxis": {"title": {"text": "Labels"}, "rangemode": "tozero"},
+                "bargap": bar_gap(len(days)),
             },
         },
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from django import template
 
-from benchmarks.units import milliwatts_to_watts, nanoseconds_to_seconds
+from benchmarks.units import SECONDS_PER_YEAR, milliwatts_to_watts, nanoseconds_to_seconds
 from greenllm.templatetags.figures import NONE, seconds, significant
 
 register = template.Library()
@@ -46,6 +46,15 @@ def plain(value: float | None) -> str:
 def nanoseconds(duration_ns: int | None) -> str:
     """Write a duration that is given in nanoseconds in seconds."""
     return NONE if duration_ns is None else seconds(nanoseconds_to_seconds(duration_ns))
+
+
+@register.filter
+def years(duration_s: float | None) -> str:
+    """Write how long a machine lasts in years of 365 days, which the SCI is reckoned with."""
+    if duration_s is None:
+        return NONE
+    count = duration_s / SECONDS_PER_YEAR
+    return f"{significant(count) if count % 1 else int(count)}\u00a0year{'' if count == 1 else 's'}"
 
 
 @register.filter

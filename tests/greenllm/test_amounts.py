@@ -22,7 +22,14 @@ class TestAmounts:
     def test_say_about_how_long(self, seconds: float | None, text: str) -> None:
         assert amounts.about(seconds) == text
 
-    @pytest.mark.parametrize("write", [amounts.joules, amounts.watts, amounts.nanoseconds])
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(126_144_000, "4\u00a0years"), (31_536_000, "1\u00a0year"), (78_840_000, "2.50\u00a0years")],
+    )
+    def test_say_how_many_years(self, seconds: float, text: str) -> None:
+        assert amounts.years(seconds) == text
+
+    @pytest.mark.parametrize("write", [amounts.joules, amounts.watts, amounts.nanoseconds, amounts.years])
     def test_write_a_dash_for_what_is_missing(self, write: object) -> None:
         assert write(None) == "\u2013"  # type: ignore[operator]
 

@@ -159,8 +159,11 @@ class TestDryRun:
             settings.EMBEDDER_NAME, settings.EMBEDDER_HOST = EMBEDDER_NAME, ollama.base_url
             whole = page_of(signed_in().get(path_of(wide, "preview/?part=live")))
             part = page_of(signed_in().get(path_of(wide, "preview/?part=live"), headers={"HX-Request": "true"}))
+            active = f"/federation/models/{wide.federation.large.pk}/preview/?part=live"
+            without = page_of(signed_in().get(active, headers={"HX-Request": "true"}))
+        assert '<th scope="row">Without large</th>' in without
         for shown in (whole, part):
-            assert "Over the latest 1 decisions whose prompt is kept" in shown
+            assert "Over the latest 1 decision whose prompt is kept" in shown
         assert "<html" not in part
 
     def test_says_that_live_prompts_are_not_kept_or_the_embedder_is_away(self, wide: Wide) -> None:

@@ -91,6 +91,7 @@ class TestLookInTheBrowser:
 
     def test_sorts_filters_and_gives_out_a_table_by_keyboard(self, site: Site) -> None:
         page = site.open("/look/", user=person(Role.RESEARCHER))
+        expect(page.locator("table[data-table=specimens] td").first).to_have_attribute("data-name", "State")
         head = page.get_by_role("columnheader", name="Mean SCI")
         given = names(page)
         head.get_by_role("button").focus()

@@ -109,7 +109,7 @@ class TestHome:
         make_shown_study(energy_j=None, verdict="")
         page = page_of(browser.get("/"))
         assert 'n = 0 of 1</small><small><span class="badge missing">' in page
-        assert "not judged yet" in page
+        assert "No answer of this study is judged yet" in page
         assert "<b>0.00</b>" not in page
 
     def test_says_that_the_router_has_no_index_yet(self, browser: Client, person: User) -> None:

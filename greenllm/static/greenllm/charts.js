@@ -45,13 +45,18 @@
     return json ? JSON.parse(json.textContent) : null;
   };
 
+  // a legend cuts off what is wider than a phone: long names go on in a new line
+  const fitted = (data, width) => (width < NARROW_PX
+    ? data.map((trace) => ({ ...trace, name: trace.name?.replace(/(.{24})(?=.{4})/g, "$1<br>") }))
+    : data);
+
   const draw = async (chart) => {
     const area = chart.querySelector(".chart-area");
     const figure = figureOf(chart);
     if (!figure || !area) return;
     const drawer = window.Plotly ?? (await plotly());
     chart.dataset.begun = "yes"; // on paper what was never begun is left out
-    await drawer.react(area, figure.data, themed(figure.layout || {}, area.clientWidth), { responsive: true, displayModeBar: false });
+    await drawer.react(area, fitted(figure.data, area.clientWidth), themed(figure.layout || {}, area.clientWidth), { responsive: true, displayModeBar: false });
     chart.dataset.drawn = "yes";
   };
 
@@ -85,7 +90,7 @@
 
   const offer = (chart) => {
     const tools = chart.querySelector(".chart-tools");
-    if (!tools || tools.childElementCount) return;
+    if (!tools || tools.childElementCount || hasFileOf(chart)) return;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "quiet";

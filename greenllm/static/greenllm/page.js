@@ -8,6 +8,9 @@ const csvCell = (value) => {
   return `"${(isRun ? `'${text}` : text).replaceAll('"', '""')}"`;
 };
 
+// whether the part of a page that a table or chart is in offers the numbers as the server's own file already
+const hasFileOf = (element) => Boolean(element.closest("section, .card")?.querySelector(':scope > .head a[href*=".csv"]'));
+
 document.addEventListener("keydown", (event) => {
   const field = event.target;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field instanceof HTMLTextAreaElement && field.form) {

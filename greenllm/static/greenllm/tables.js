@@ -1,5 +1,6 @@
 // A table with data-table="what" sorts by its heads, filters, pages and goes out as CSV; without this script it is read as it is.
 // A cell's data-value is what it is sorted by; rows without a value ("–", empty) stay last. tfoot stays where it is.
+// Every table of a plain grid tells its cells the names of their columns, so that it becomes a list on a phone (style.css).
 "use strict";
 
 (() => {
@@ -120,14 +121,36 @@
       save(asCsv(titles, [...found, ...(table.tFoot?.rows ?? [])]), `${what.replace(/[^\w-]+/g, "-")}.csv`);
       show();
     });
-    tools.append(told, csv);
+    tools.append(told);
+    if (!hasFileOf(table)) tools.append(csv);
     const place = table.closest(".scroll") ?? table;
     place.before(tools);
     place.after(pages);
     show();
   };
 
-  const dressAll = () => document.querySelectorAll("table[data-table]:not([data-dressed])").forEach(dress);
+  const nameCells = (table) => {
+    const heads = [...(table.tHead?.rows ?? [])];
+    const rows = [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])]);
+    const count = heads[0]?.cells.length ?? 0;
+    const cells = (row) => [...row.cells];
+    const isPlain = rows.every((row) => cells(row).reduce((sum, cell) => sum + cell.colSpan, 0) === count);
+    if (heads.length !== 1 || count < 3 || !isPlain) return; // two columns fit
+    const titles = cells(heads[0]).map((head) => head.textContent.replace(/\s+/g, " ").trim());
+    for (const row of rows) {
+      let column = 0;
+      for (const cell of cells(row)) { // one that spans columns has no name of its own
+        if (cell.colSpan === 1) cell.dataset.name ??= titles[column];
+        column += cell.colSpan;
+      }
+    }
+    table.classList.add("stacked");
+  };
+
+  const dressAll = () => {
+    document.querySelectorAll(".scroll > table:not(.grid)").forEach(nameCells);
+    document.querySelectorAll("table[data-table]:not([data-dressed])").forEach(dress);
+  };
   document.addEventListener("DOMContentLoaded", dressAll);
   document.addEventListener("htmx:afterSettle", dressAll);
 })();

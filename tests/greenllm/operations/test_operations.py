@@ -237,13 +237,21 @@ class TestLooks:
         make_traffic()
         monkeypatch.setattr(shots, "WIDTHS", (1280,))
         page = site.open("/look/", user=person(Role.RESEARCHER))
-        assert shots.take_or_note(page, PAGE, tmp_path) == ""
+        assert shots.take_or_note(page, PAGE, tmp_path) == []
         pictures = sorted(one.name for one in tmp_path.iterdir())
         assert pictures == ["dashboards-operations-dark-1280.png", "dashboards-operations-light-1280.png"]
         monkeypatch.setattr(shots, "_PATIENCE_MS", 300)
         stuck = '<figure class="chart" data-chart="none">'
         page.route("**/stuck/", lambda route: route.fulfill(body=stuck, content_type="text/html"))
-        assert shots.take_or_note(page, "/stuck/", tmp_path).startswith("/stuck/: ")
+        assert shots.take_or_note(page, "/stuck/", tmp_path)[0].startswith("/stuck/: ")
+        wide = '<p style="width: 3000px">No title, no language, and wider than the window'
+        page.route("**/wide/", lambda route: route.fulfill(body=wide, content_type="text/html"))
+        wrong = " ".join(shots.take_or_note(page, "/wide/", tmp_path))
+        assert "html-has-lang" in wrong
+        assert "scrolls sideways at 1280 px" in wrong
+        page.route("**/broken/", lambda route: route.fulfill(body="Sorry", content_type="text/html", status=500))
+        assert shots.take_or_note(page, "/broken/", tmp_path) == ["/broken/: answers with status 500"]
+        site.complaints[:] = [one for one in site.complaints if "status of 500" not in one]  # of the browser itself
 
     def test_push_no_table_sideways_on_a_phone(self, site: Site) -> None:
         make_traffic()
