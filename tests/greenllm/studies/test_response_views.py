@@ -73,7 +73,7 @@ class TestResponse:
             f"{1000 * operational:.3g} mgCO",
             f"{1000 * embodied:.3g} mgCO",
             "574,100 gCO",
-            "4\u00a0years",
+            "4 years",
             "sci-1.1/1",
             "12 tokens in 0.0500 s",
             "100.0 tokens/s",  # 20 tokens in 0.2 s
