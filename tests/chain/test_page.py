@@ -41,8 +41,9 @@ class TestPage:
         expect(page.get_by_label("Your prompt")).to_be_focused()
         page.keyboard.type("Tom has 6 pears and gets 5 more. How many pears does Tom have?")
         page.keyboard.press("Control+Enter")
-        expect(page.get_by_role("article", name="Answer")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
-        page.get_by_text("Why this model?").click()
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
+        answer.get_by_text("Why this model?").click()
         expect(page.get_by_role("table", name="Candidates")).to_contain_text("chosen")
         expect(page.get_by_role("article", name="Answer")).to_contain_text("mgCO2e expected (estimated, n = 10)")
 
