@@ -128,8 +128,8 @@ class _ProgramTeller(Teller):
             told[table] = ", ".join(words)
         try:
             self._note(AdminAct.Kind.ENDED, told)
-        except (DatabaseError, InterfaceError) as error:  # such as of `up`, which has stopped Postgres itself
-            logger.info("that %s ended cannot be written down: %s", self._facts["program"], error)
+        except (DatabaseError, InterfaceError) as error:  # `demo` and `up` stop Postgres themselves
+            logger.debug("that %s ended cannot be written down: %s", self._facts["program"], error)
 
 
 @contextmanager
