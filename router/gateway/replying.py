@@ -75,6 +75,8 @@ async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house:
 
 
 async def _caller(incoming: Incoming, surface: Surface, house: House) -> Caller:
+    if house.workers.is_away:  # who is known still would have an answer made that nobody can record
+        raise DatabaseAway
     secret, label = secret_of(incoming.header("authorization")), surface.errors.label
     if not secret and may_be_anonymous(
         method=incoming.method, address=incoming.address, headers=incoming.headers, surface=label

@@ -24,6 +24,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._watch = DatabaseWatch(clock=time.monotonic)
+        self._waiting_for_postgres = 0  # pieces of patient work that it has been found away for
         self._database = ThreadPoolExecutor(PLACES, thread_name_prefix="gateway-database")
         self._asking = ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="gateway-asking")
         self._checking = ThreadPoolExecutor(_CHECKING_THREADS, thread_name_prefix="gateway-checking")
@@ -32,6 +33,11 @@ class Workers:
         """Start the threads, so that the event loop does not wait for that in the middle of its work."""
         _start(self._database, PLACES)
         _start(self._asking, _ASKING_THREADS)
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether Postgres was found away; nobody is asked."""
+        return self._waiting_for_postgres > 0 or self._watch.is_away
 
     async def query(self, work: Callable[[], Result], *, is_patient: bool = False) -> Result:
         """Run work that uses the database; its connection is given back with its end.
@@ -42,12 +48,27 @@ class Workers:
         Raises:
             DatabaseAway: Postgres does not answer; not of patient work.
         """
-        if self._watch.is_away and not is_patient:
+        if self.is_away and not is_patient:
             raise DatabaseAway
         running = asyncio.get_running_loop().run_in_executor(self._database, _with_place, work)
-        if not is_patient:
+        if is_patient:
+            await self._wait_knowingly(running)
+        else:
             await self._notice_outage(running)
         return await running
+
+    async def _wait_knowingly(self, running: "asyncio.Future[Result]") -> None:
+        """Return once work has ended; while Postgres is away meanwhile, `is_away` says so to whoever comes next."""
+        is_away = False
+        try:
+            while not (await asyncio.wait({running}, timeout=_NOTICED_S))[0]:
+                was_away, is_away = is_away, not await self.ask(self._watch.answers)
+                self._waiting_for_postgres += is_away - was_away
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+        finally:
+            self._waiting_for_postgres -= is_away
 
     async def _notice_outage(self, running: "asyncio.Future[Result]") -> None:
         """Return once work has ended, or Postgres was found to answer while it takes its time.

@@ -20,7 +20,7 @@ from tests.drill.audit import Audit
 from tests.drill.faults import Fault, Skipped, planned
 from tests.drill.furnishing import Furnished, furnish
 from tests.drill.llm_twin import MODELS
-from tests.drill.loads import Chat, Journal, Judge, Load
+from tests.drill.loads import Chat, HastyChat, Journal, Judge, Load
 from tests.drill.place import DrillError, Place, place
 from tests.drill.watching import Progress, Watcher
 
@@ -83,6 +83,7 @@ class Drill:
             Chat(made.address, self.journal, key=key, models=("auto", MODELS[0]), name=f"client {number}")
             for number in (1, 2)
         ]
+        self.loads.append(HastyChat(made.address, self.journal, key=key, models=(MODELS[0],), name="client 3"))
         self._watcher = Watcher(made.address, admin_session=furnished.admin_session)
         self._progress = Progress(self.journal, self._finished_count, [person for person, _ in furnished.judges])
         self.audit = Audit([person for person, _ in furnished.judges], furnished.study_id)

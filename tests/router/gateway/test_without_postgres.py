@@ -1,6 +1,9 @@
 """The endpoint of a web process that has lost Postgres: 503 at once, and answers again as soon as it is back."""
 
+import asyncio
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -8,7 +11,8 @@ import psycopg
 import pytest
 from django.db import connection
 
-from router.connections import DatabaseWatch
+from router.connections import DatabaseAway, DatabaseWatch
+from router.gateway.working import Workers
 from tests.benchmarks.inference.asking import eventually
 from tests.router.endpoint import CHAT, COMMITTED, LIKE_MATH, Endpoint
 from tests.router.gateway.process import WebServer, own_process
@@ -35,6 +39,50 @@ class TestDatabaseWatch:
         assert not watch.is_away
         assert watch.answers()
         assert asked == [0.0, 1.5]
+
+
+class TestWorkers:
+    async def test_know_of_an_outage_by_what_waits_for_its_end(self) -> None:
+        is_away, may_end = [True], threading.Event()
+
+        def probe() -> None:
+            if is_away[0]:
+                raise psycopg.OperationalError
+
+        workers = Workers()
+        workers._watch = DatabaseWatch(clock=time.monotonic, probe=probe)
+        storing = asyncio.ensure_future(workers.query(lambda: may_end.wait(60), is_patient=True))
+        await come_true(lambda: workers.is_away)
+        with pytest.raises(DatabaseAway):
+            await workers.query(lambda: None)
+        is_away[0] = False
+        await come_true(lambda: not workers.is_away)
+        assert await workers.query(lambda: "read") == "read"
+        assert not storing.done()
+        may_end.set()
+        assert await storing
+        workers.close()
+
+    async def test_forget_an_outage_with_what_waited_for_its_end(self) -> None:
+        may_end = threading.Event()
+
+        def probe() -> None:
+            raise psycopg.OperationalError
+
+        workers = Workers()
+        workers._watch = DatabaseWatch(clock=time.monotonic, probe=probe)
+        storing = asyncio.ensure_future(workers.query(lambda: may_end.wait(60), is_patient=True))
+        await come_true(lambda: workers._waiting_for_postgres == 1)
+        may_end.set()
+        await storing
+        assert workers._waiting_for_postgres == 0
+        workers.close()
+
+
+async def come_true(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 def ask(server: WebServer, endpoint: Endpoint) -> httpx.Response:
