@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.meters.power_curve import PowerCurve
+from benchmarks.units import nanoseconds_to_seconds
 
-NS_PER_S = 1_000_000_000
 # short ones have fewer readings, and so other errors (s)
 _LENGTHS_S = ((0.0, 1.0), (1.0, 5.0), (5.0, float("inf")))
 
@@ -56,8 +56,11 @@ def curve_energy_j(curve: PowerCurve, *, began_ns: int, start_ns: int, end_ns: i
         BeforeTheCurve: the first mark is before the beginning.
     """
     if start_ns < began_ns:
-        raise BeforeTheCurve(f"A measurement began {(began_ns - start_ns) / NS_PER_S:.3f} s before the curve.")
-    return curve.energy_j((end_ns - began_ns) / NS_PER_S) - curve.energy_j((start_ns - began_ns) / NS_PER_S)
+        raise BeforeTheCurve(
+            f"A measurement began {nanoseconds_to_seconds(began_ns - start_ns):.3f} s before the curve."
+        )
+    begin_s, end_s = nanoseconds_to_seconds(start_ns - began_ns), nanoseconds_to_seconds(end_ns - began_ns)
+    return curve.energy_j(end_s) - curve.energy_j(begin_s)
 
 
 def errors_of(curve: PowerCurve, measured: Iterable[Measured], *, began_ns: int) -> list[CurveErrors]:
@@ -69,7 +72,7 @@ def errors_of(curve: PowerCurve, measured: Iterable[Measured], *, began_ns: int)
     rows = list(measured)
     found = []
     for from_s, to_s in _LENGTHS_S:
-        alike = [row for row in rows if from_s <= (row.end_ns - row.start_ns) / NS_PER_S < to_s]
+        alike = [row for row in rows if from_s <= nanoseconds_to_seconds(row.end_ns - row.start_ns) < to_s]
         if alike:
             found.append(_errors(curve, alike, began_ns, from_s, to_s))
     return found
