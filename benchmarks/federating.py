@@ -264,8 +264,9 @@ def activate(*, deployment: Deployment, now: datetime) -> None:
 
 def begin_evaluation(*, deployment: Deployment, now: datetime) -> None:
     """Mark a candidate as being evaluated; one that is further along stays where it is."""
-    if deployment.state == Deployment.State.CANDIDATE:
-        change_state(deployment=deployment, state=Deployment.State.EVALUATING, now=now)
+    candidate = Deployment.State.CANDIDATE
+    if deployment.state == candidate:
+        change_state(deployment=deployment, state=Deployment.State.EVALUATING, now=now, only_from=candidate)
 
 
 def retire(*, deployment: Deployment, now: datetime) -> None:
@@ -276,8 +277,17 @@ def retire(*, deployment: Deployment, now: datetime) -> None:
     change_state(deployment=deployment, state=Deployment.State.RETIRED, now=now)
 
 
-def change_state(*, deployment: Deployment, state: Deployment.State, now: datetime) -> None:
-    """Move a deployment to a state, with the moment it did.
+def change_state(
+    *,
+    deployment: Deployment,
+    state: Deployment.State,
+    now: datetime,
+    only_from: Deployment.State | None = None,
+) -> bool:
+    """Move a deployment to a state, with the moment it did; tell whether it moved.
+
+    With `only_from` it moves only where the database, not the object at hand, has it in that state: somebody else may
+    have moved it on since it was read.
 
     Raises:
         RouterIsNoModel: it would become active, and is a router itself.
@@ -290,9 +300,14 @@ def change_state(*, deployment: Deployment, state: Deployment.State, now: dateti
         )
     if state != Deployment.State.RETIRED and deployment.study_targets.filter(study__kind=Study.Kind.IMPORTED).exists():
         raise NobodyToAsk(f"{deployment} stands for imported outcomes: it is nowhere, so nobody can ask it.")
+    rows = Deployment.objects.filter(pk=deployment.pk)
+    if only_from is not None:
+        rows = rows.filter(state=only_from)
+    if not rows.update(state=state, state_changed_at=now):
+        return False
     deployment.state = state
     deployment.state_changed_at = now
-    deployment.save(update_fields=["state", "state_changed_at"])
+    return True
 
 
 def find_deployment(*, name: str, is_retired_allowed: bool = False) -> Deployment:

@@ -55,7 +55,7 @@ def request_evaluation(
             evaluation.problem, evaluation.is_stop_tested = "", is_stop_tested
             evaluation.save(update_fields=["problem", "is_stop_tested"])
         if deployment.state == _State.CANDIDATE:
-            change_state(deployment=deployment, state=_State.EVALUATING, now=now)
+            change_state(deployment=deployment, state=_State.EVALUATING, now=now, only_from=_State.CANDIDATE)
     return evaluation
 
 
@@ -210,10 +210,11 @@ def settle_measured(*, now: datetime) -> int:
         .exclude(pk__in=ModelEvaluation.objects.exclude(step=_Step.OVER).values("deployment_id"))
         .distinct()
     )
-    settled = list(measured)
-    for deployment in settled:
-        change_state(deployment=deployment, state=_State.LABELING, now=now)
-    return len(settled)
+    # an admin, or the demo, may activate one of them between the reading and the writing
+    return sum(
+        change_state(deployment=one, state=_State.LABELING, now=now, only_from=_State.EVALUATING)
+        for one in list(measured)
+    )
 
 
 def take_back(*, deployment: Deployment, now: datetime) -> None:

@@ -130,6 +130,15 @@ class TestStates:
         deployment.refresh_from_db()
         assert (deployment.state, deployment.state_changed_at) == (state, NOW)
 
+    def test_begin_evaluation_of_one_that_somebody_activated_meanwhile_leaves_it_active(self) -> None:
+        stale = make_deployment(state="candidate")
+        activate(deployment=Deployment.objects.get(pk=stale.pk), now=NOW)
+
+        begin_evaluation(deployment=stale, now=LATER)
+
+        stale.refresh_from_db()
+        assert (stale.state, stale.state_changed_at) == ("active", NOW)
+
     def test_retire_takes_a_model_out_of_routing_and_keeps_it(self) -> None:
         deployment = make_deployment()
 

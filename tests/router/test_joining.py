@@ -1,8 +1,10 @@
 """A model on its way into the federation: each step, what holds it up, and that it goes on where it stopped."""
 
+from typing import Any
+
 import pytest
 
-from benchmarks.federating import Timeouts, change_state, connect
+from benchmarks.federating import Timeouts, activate, change_state, connect
 from benchmarks.inference.base import ServerUnreachable
 from benchmarks.inference.scripted import ScriptedModel, ScriptedOllama
 from benchmarks.models import Deployment, ModelEvaluation, ParameterSet, Response, Study
@@ -249,6 +251,21 @@ class TestPlainStudies:
         assert settle_measured(now=NOW) == 1
         deployment.refresh_from_db()
         assert deployment.state == "labeling"
+
+    def test_leave_a_model_that_is_activated_while_they_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        deployment = make.make_deployment("plain", state="evaluating")
+        study = make.make_study(state=Study.State.FINISHED)
+        study.targets.create(deployment=deployment, position=1)
+        make.make_response(make.make_prompt(), deployment, study=study)
+
+        def late(**arguments: Any) -> bool:
+            activate(deployment=Deployment.objects.get(pk=deployment.pk), now=NOW)
+            return change_state(**arguments)
+
+        monkeypatch.setattr("router.joining.change_state", late)
+        assert settle_measured(now=NOW) == 0
+        deployment.refresh_from_db()
+        assert deployment.state == "active"
 
     def test_leave_models_that_are_evaluated(self) -> None:
         wide = make_wide()
