@@ -14,6 +14,8 @@ from router.keeping import forget_requests
 from router.models import Conversation, GatewayRequest, Message
 from router.refusing import AnswerStands, refusable_answer
 
+_GONE = "The conversation was deleted while its answer was on the way."
+
 
 class ConversationGone(LookupError):
     """The conversation was deleted while its answer was on the way."""
@@ -105,13 +107,11 @@ def _begin(gateway: Gateway, exchange: Exchange, decided: Decided, prompt: str, 
     if exchange.question is not None:  # another answer: nothing changes before there is one
         exchange.moved_to_id = decided.deployment.pk
         return Begun(conversation, exchange.question, decided)
+    conversation.picked_model, conversation.updated_at = picked_model, now
+    if is_auto(picked_model):
+        conversation.settled, conversation.settled_by = decided.deployment, dial_of(picked_model)
     with transaction.atomic():
-        conversation.picked_model = picked_model
-        conversation.updated_at = now
-        if is_auto(picked_model):
-            conversation.settled = decided.deployment
-            conversation.settled_by = dial_of(picked_model)
-        conversation.save()
+        _keep_head(exchange)
         exchange.question = Message.objects.create(
             conversation=conversation,
             parent=exchange.parent,
@@ -124,13 +124,34 @@ def _begin(gateway: Gateway, exchange: Exchange, decided: Decided, prompt: str, 
     return Begun(conversation, exchange.question, decided)
 
 
+def _keep_head(exchange: Exchange) -> None:
+    """Store a new conversation, or of one that is there only what a prompt changes: it may have been renamed meanwhile.
+
+    Raises:
+        ConversationGone: it was deleted since it was read.
+    """
+    conversation = exchange.conversation
+    if exchange.is_new:
+        conversation.save(force_insert=True)
+        return
+    changed = {
+        "picked_model": conversation.picked_model,
+        "settled": conversation.settled,
+        "settled_by": conversation.settled_by,
+        "updated_at": conversation.updated_at,
+        **asdict(conversation.manner),
+    }
+    if not Conversation.objects.filter(pk=conversation.pk).update(**changed):
+        raise ConversationGone(_GONE)
+
+
 def _keep_answer(gateway: Gateway, exchange: Exchange, state: Message.State) -> Message:
     gateway.claim()
     now = gateway.clock()
     own = Conversation.objects.filter(pk=exchange.conversation.pk)
     with transaction.atomic():
         if not own.select_for_update().exists():
-            raise ConversationGone("The conversation was deleted while its answer was on the way.")
+            raise ConversationGone(_GONE)
         if exchange.refused is not None:
             refused = refusable_answer(conversation=exchange.conversation, answer_id=exchange.refused.pk)
             refused.refused_at = now

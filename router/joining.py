@@ -143,9 +143,15 @@ def _try_and_plan(
     evaluation.refresh_from_db()
 
 
-def _step_to(evaluation: ModelEvaluation, step: ModelEvaluation.Step, now: datetime) -> None:
-    evaluation.step, evaluation.step_changed_at = step, now
-    evaluation.save()
+def _step_to(evaluation: ModelEvaluation, step: ModelEvaluation.Step, now: datetime) -> bool:
+    """Store an evaluation with its next step; not where somebody moved it on, or closed it, since it was read."""
+    with transaction.atomic():
+        if not ModelEvaluation.objects.select_for_update().filter(pk=evaluation.pk, step=evaluation.step).exists():
+            evaluation.refresh_from_db()
+            return False
+        evaluation.step, evaluation.step_changed_at = step, now
+        evaluation.save()
+    return True
 
 
 def advance(*, evaluation: ModelEvaluation, grade: Callable[[int], str], now: datetime) -> bool:
@@ -162,11 +168,10 @@ def advance(*, evaluation: ModelEvaluation, grade: Callable[[int], str], now: da
     if evaluation.step == _Step.GRADING:
         evaluation.grading_note = grade(evaluation.study_id) if evaluation.study_id is not None else ""
         with transaction.atomic():
-            deployment = Deployment.objects.select_for_update().get(pk=evaluation.deployment_id)
-            if deployment.state == _State.EVALUATING:
-                change_state(deployment=deployment, state=_State.LABELING, now=now)
-            _step_to(evaluation, _Step.LABELING, now)
-    return evaluation.step != before
+            if _step_to(evaluation, _Step.LABELING, now):
+                deployment = Deployment.objects.get(pk=evaluation.deployment_id)
+                change_state(deployment=deployment, state=_State.LABELING, now=now, only_from=_State.EVALUATING)
+    return evaluation.step not in (before, _Step.OVER)
 
 
 def _look_at_study(evaluation: ModelEvaluation, now: datetime) -> None:

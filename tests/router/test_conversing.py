@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 
 from benchmarks.federating import retire
 from benchmarks.inference.base import StreamBroken, TextChunk
-from router.conversing import Speaker, converse, delete_conversation, settled_id
+from router.conversing import Speaker, converse, delete_conversation, rename_conversation, settled_id
 from router.exchanging import Begun, ConversationEvent, ConversationGone, Kept
 from router.keeping import kept_prompts
 from router.manner import Manner
@@ -176,6 +176,24 @@ class TestEarlyEnd:
         with pytest.raises(ConversationGone):
             list(events)
         assert not Message.objects.exists()
+
+    def test_by_deletion_before_its_model_is_decided_stays_deleted(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        say(desk)
+        stale = Conversation.objects.get()
+        delete_conversation(conversation=Conversation.objects.get())
+        with pytest.raises(ConversationGone):
+            say(desk, "again", conversation=stale)
+        assert not Conversation.objects.exists()
+        assert not Message.objects.exists()
+
+    def test_keeps_a_title_that_was_given_meanwhile(self, open_desk: OpenDesk) -> None:
+        desk = open_desk()
+        say(desk)
+        stale = Conversation.objects.get()
+        rename_conversation(conversation=Conversation.objects.get(), title="Sums")
+        say(desk, "again", conversation=stale)
+        assert Conversation.objects.get().title == "Sums"
 
     @pytest.mark.parametrize("is_stopped", [False, True], ids=["to the end", "stopped"])
     def test_by_deletion_meanwhile_leaves_no_text(self, open_desk: OpenDesk, is_stopped: bool) -> None:

@@ -239,6 +239,22 @@ class TestAdvancing:
         advanced(wide)
         assert wide.new.state == "active"
 
+    def test_leaves_one_over_that_was_taken_back_while_graders_looked(self) -> None:
+        wide = make_wide()
+        study = begun(wide)
+        assert study is not None
+        finish(study)
+        evaluation = open_evaluation(wide.new)
+        assert evaluation is not None
+
+        def take_back_meanwhile(_study_id: int) -> str:
+            take_back(deployment=Deployment.objects.get(pk=wide.new.pk), now=NOW)
+            return "graded"
+
+        assert not advance(evaluation=evaluation, grade=take_back_meanwhile, now=NOW)
+        assert ModelEvaluation.objects.get().step == "over"
+        assert Deployment.objects.get(pk=wide.new.pk).state == "candidate"
+
 
 class TestPlainStudies:
     def test_move_their_models_on_when_they_are_over(self) -> None:
