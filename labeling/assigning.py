@@ -55,6 +55,12 @@ JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 WHERE response.id = %(response)s AND {may_look} AND (%(is_extra)s OR {free})
 ON CONFLICT DO NOTHING
 """
+# No lease lasts longer from now than its whole time, but for one that was claimed before the wall clock was set back:
+# it would hold its answer until the clock has come that far again. What somebody is just writing is left to them.
+_SHORTEN = """
+UPDATE labeling_lease SET claimed_at = least(claimed_at, %(now)s), expires_at = %(ends)s
+WHERE id IN (SELECT id FROM labeling_lease WHERE expires_at > %(latest)s FOR UPDATE SKIP LOCKED)
+"""
 _HELD = f"""
 SELECT lease.id, lease.kind, lease.claimed_at, {READ_COLUMNS} FROM labeling_lease AS lease
 {READ_JOINS}
@@ -210,6 +216,7 @@ def _claim(annotator: Annotator, reader: Reader, now: datetime, count: int) -> l
     length, claimed = len(annotator.list_ids), list[int]()
     for _ in range(_ATTEMPTS + count):
         if is_stale or (not annotator.list_ids and not is_fresh):
+            _shorten_leases(now)
             renew_list(annotator=annotator, chosen=reader.chosen, now=now)
             is_stale, is_fresh, length = False, True, len(annotator.list_ids)
         if not annotator.list_ids or len(claimed) == count:
@@ -221,6 +228,16 @@ def _claim(annotator: Annotator, reader: Reader, now: datetime, count: int) -> l
             is_fresh = False  # what stayed may only have been locked for a moment: look at all once more
     _cut_list(annotator, length - len(annotator.list_ids))
     return claimed
+
+
+def _shorten_leases(now: datetime) -> None:
+    """Let leases that were claimed later than now, before the wall clock was set back, end as if claimed now.
+
+    Clocks of several web processes differ a little, so that half a minute too long is left alone.
+    """
+    ends = now + LEASE_DURATION
+    with connection.cursor() as cursor:
+        cursor.execute(_SHORTEN, {"now": now, "ends": ends, "latest": ends + _RENEWAL_PAUSE})
 
 
 def _cut_list(annotator: Annotator, count: int) -> None:

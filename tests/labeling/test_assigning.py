@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -160,6 +160,22 @@ class TestExpiry:
         assert [lease.claimed_at for lease in held] == [NOW, NOW]
         assert set(Lease.objects.values_list("expires_at", flat=True)) == {NOW + LEASE_DURATION}
         assert len(claim_all(reader_of(bob), now=NOW + LEASE_DURATION)) == 2
+
+    def test_holds_what_was_claimed_ahead_of_the_clock_no_longer_than_others(self, ada: User, bob: User) -> None:
+        """Ada claims, the wall clock is set back by two hours, and she has gone."""
+        (answer,) = make_answers(1)
+        claim_answer(reader=reader_of(ada), now=moment(hours=2))
+        assert claim_answer(reader=reader_of(bob), now=NOW) is None
+        assert [(one.claimed_at, one.expires_at) for one in Lease.objects.all()] == [(NOW, NOW + LEASE_DURATION)]
+        just_before = NOW + LEASE_DURATION - timedelta(milliseconds=1)
+        assert claim_answer(reader=reader_of(bob), now=just_before) is None
+        assert claim_answer(reader=reader_of(bob), now=NOW + LEASE_DURATION) == answer.pk
+
+    def test_leaves_leases_alone_where_clocks_differ_a_little(self, ada: User, bob: User) -> None:
+        make_answers(1)
+        claim_answer(reader=reader_of(ada), now=moment(seconds=20))
+        claim_answer(reader=reader_of(bob), now=NOW)
+        assert Lease.objects.get().expires_at == moment(seconds=20) + LEASE_DURATION
 
     def test_never_lets_a_lease_end_before_it_begins(self, ada: User) -> None:
         (answer,) = make_answers(1)
