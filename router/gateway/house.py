@@ -15,6 +15,7 @@ from router.gateway.able import Abilities
 from router.gateway.caching import AnswerCache
 from router.gateway.deciding import AHEAD_S, FRESH_S, Decider
 from router.gateway.kept import Kept
+from router.gateway.line import DatabaseLine, is_kept
 from router.gateway.metering import LiveMeter
 from router.gateway.pacing import Pacing
 from router.gateway.presence import Presence
@@ -70,7 +71,9 @@ class House:
         )
         self.meter = LiveMeter(self.wanted.machine_name, self.wanted.measured_every)
         self.presence = Presence(self.workers, longest_s=self.wanted.longest_answer_s)
-        self.recorder = Recorder(self.workers, process=lambda: self.presence.process)
+        self.recorder = Recorder(
+            self.workers, process=lambda: self.presence.process, line=DatabaseLine(self.workers) if is_kept() else None
+        )
         self.cache = AnswerCache(self.workers, self.decider, self.wanted.cache)
         self.session = open_session(connect_timeout_s=self.wanted.connect_timeout_s)
         self.limiter = Limiter(self.wanted.redis_url)

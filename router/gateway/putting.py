@@ -6,14 +6,14 @@ plan it once: planning took Postgres longer than storing the rows of a request.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from math import isfinite
 from typing import Any
 
 import psycopg
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 
@@ -54,7 +54,12 @@ def put_rows(requests: Sequence[GatewayRequest], decisions: Sequence[Placed], at
     Raises:
         DatabaseError: they cannot be stored.
     """
-    params = [
+    note_keys(requests, decisions, attempts, _put(params_of(requests, decisions, attempts)))
+
+
+def params_of(requests: Sequence[GatewayRequest], decisions: Sequence[Placed], attempts: Sequence[Placed]) -> list[Any]:
+    """Return the values that go with `statement`."""
+    return [
         _as_json([_values(row) for row in requests]),
         [request.public_id for request in requests],
         *(
@@ -62,7 +67,16 @@ def put_rows(requests: Sequence[GatewayRequest], decisions: Sequence[Placed], at
             for rows in (decisions, attempts)
         ),
     ]
-    keys = {(place, what, number): key for place, what, number, key in _put(params)}
+
+
+def note_keys(
+    requests: Sequence[GatewayRequest],
+    decisions: Sequence[Placed],
+    attempts: Sequence[Placed],
+    found: Iterable[tuple[int, str, int, int]],
+) -> None:
+    """Note in stored rows the keys that `statement` has told."""
+    keys = {(place, what, number): key for place, what, number, key in found}
     for place, request in enumerate(requests, start=1):
         _note_key(request, keys[place, "request", 1])
     for what, rows in (("decision", decisions), ("attempt", attempts)):
@@ -81,7 +95,7 @@ def _put(params: Sequence[Any]) -> list[tuple[int, str, int, int]]:
         # without a pool of ours there may be another one between, which gives each statement another connection
         postgres.prepare_threshold = None if wrapper.pool is None else 0
         try:
-            cursor.execute(_statement(), params)
+            cursor.execute(statement(), params)
         finally:
             postgres.prepare_threshold = None  # psycopg would note every statement of Django
         found: list[tuple[int, str, int, int]] = cursor.fetchall()
@@ -96,7 +110,8 @@ def _columns(model: type[models.Model]) -> tuple[str, ...]:
 
 
 @lru_cache
-def _statement() -> str:
+def statement() -> str:
+    """Return what puts rows of requests, always in the same words; it tells the keys of all of them."""
     return _STATEMENT.format(
         **_parts(GatewayRequest, "public_id"),
         decisions=_OF_REQUESTS.format(**_parts(RoutingDecision, "request_id")),
@@ -135,4 +150,4 @@ def _named(value: object) -> object:
 
 def _note_key(row: models.Model, key: int) -> None:
     row.pk = key
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS

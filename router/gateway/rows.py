@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError, connection, transaction
 
 from benchmarks.models import Measurement
-from router.gateway.putting import put_rows
+from router.gateway.putting import Placed, put_rows
 from router.metering import note_measurement
 from router.models import GatewayRequest, RoutingDecision, UpstreamAttempt
 from router.reckoning import Settling, settle, settle_measured
@@ -74,9 +74,14 @@ def _store_together(records: Sequence[Record]) -> None:
     settling = [(one.request, one.attempts, one.settling) for one in records if one.settling is not None]
     is_more = bool(settling) or connection.in_atomic_block  # else the one message is a transaction by itself
     with transaction.atomic() if is_more else nullcontext():
-        put_rows(
-            [one.request for one in records],
-            [(place, one.decision) for place, one in enumerate(records) if one.decision is not None],
-            [(place, attempt) for place, one in enumerate(records) for attempt in one.attempts],
-        )
+        put_rows(*rows_of(records))
         settle(settling)
+
+
+def rows_of(records: Sequence[Record]) -> tuple[list[GatewayRequest], list[Placed], list[Placed]]:
+    """Return the requests, decisions and attempts of records, as `put_rows` takes them."""
+    return (
+        [one.request for one in records],
+        [(place, one.decision) for place, one in enumerate(records) if one.decision is not None],
+        [(place, attempt) for place, one in enumerate(records) for attempt in one.attempts],
+    )

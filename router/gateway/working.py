@@ -52,12 +52,12 @@ class Workers:
             raise DatabaseAway
         running = asyncio.get_running_loop().run_in_executor(self._database, _with_place, work)
         if is_patient:
-            await self._wait_knowingly(running)
+            await self.wait_knowingly(running)
         else:
             await self._notice_outage(running)
         return await running
 
-    async def _wait_knowingly(self, running: "asyncio.Future[Result]") -> None:
+    async def wait_knowingly(self, running: "asyncio.Future[Result]") -> None:
         """Return once work has ended; while Postgres is away meanwhile, `is_away` says so to whoever comes next."""
         is_away = False
         try:
