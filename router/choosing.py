@@ -80,7 +80,7 @@ def choose(
         lacking = f"{_LACKING[type(error)]}, so that {nearest} stands in for {wanted.policy}."
         found = _nearest(asked)
         return nearest, replace(found, explanation=f"{lacking} {found.explanation}")
-    return wanted.policy, replace(choice, explanation=f"{choice.explanation} {note}".rstrip())
+    return wanted.policy, replace(choice, explanation=f"{choice.explanation} {note}") if note else choice
 
 
 def _nearest(asked: AskedPrompt, evidence: Sequence[Evidence] | None = None) -> Choice:

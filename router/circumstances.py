@@ -96,9 +96,10 @@ def route_sent(*, sent: Sent, embedder: Embedder, store: VectorStore, is_patient
     Raises what `router.falling_back.route_or_fall_back` raises, and BudgetClosed.
     """
     hour = _hour(sent)
+    conditions = sent.conditions if hour is None else replace(sent.conditions, hour=hour)
     found = route_or_fall_back(
         prompt_text=sent.text, embedder=embedder, store=store, wishes=sent.wishes,
-        conditions=replace(sent.conditions, hour=hour), is_patient=is_patient, readable=sent.readable,
+        conditions=conditions, is_patient=is_patient, readable=sent.readable,
     )  # fmt: skip
     return Routed(found, strong_candidate(route=found, store=store), hour)
 

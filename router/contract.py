@@ -142,4 +142,6 @@ def _route_word(decided: Decided) -> str:
 
 def one_line(text: str) -> str:
     """Return a name as a header can hold it; prompts and models may be called anything."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)

@@ -5,6 +5,7 @@ Masses are in gCO2e, durations in seconds. Only what is known is counted: a miss
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -45,6 +46,19 @@ class Names:
 
 
 models, keys, servers = Names(), Names(), Names()
+
+Family = TypeVar("Family", Counter, Gauge, Histogram, Summary)
+_series: dict[tuple[object, ...], Any] = {}  # Any: of whatever family
+
+
+def series(family: Family, *labels: str) -> Family:
+    """Return what a family counts under its labels; kept, as prometheus_client looks labels up under a lock."""
+    key = (family, *labels)
+    found: Family | None = _series.get(key)
+    if found is None:
+        found = _series[key] = family.labels(*labels)
+    return found
+
 
 REQUESTS = Counter(
     "greenllm_requests",

@@ -38,6 +38,7 @@ def settle(*, version: PolicyVersion | None, wishes: Sequence[Wish] = ()) -> Set
         WishRefused: a caller wants something outside the limits of the version.
     """
     in_force = version or _untuned()
+    wishes = [one for one in wishes if one.wanted]
     if not wishes:
         return Settled(version, in_force)
     limits = limits_of(in_force)

@@ -213,8 +213,11 @@ def _asked_by(choice: Choice) -> set[int]:
 
 def _prompts(prompt_ids: tuple[int, ...]) -> dict[int, Prompt]:
     """Return known prompts with what is told of them: their names and categories, which hardly ever change."""
-    rows = Prompt.objects.select_related("category").only("external_id", "category")
-    return lately_each("prompt", prompt_ids, rows.in_bulk, lifetime_s=_NAMES_KEPT_S)
+    return lately_each("prompt", prompt_ids, _read_prompts, lifetime_s=_NAMES_KEPT_S)
+
+
+def _read_prompts(prompt_ids: list[int]) -> dict[int, Prompt]:
+    return Prompt.objects.select_related("category").only("external_id", "category").in_bulk(prompt_ids)
 
 
 def record_route(

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 _MOST_CAUTION = 10.0  # standard errors
 _MOST_NEIGHBOURS = 1000
 FIELDS = ("policy", "sci_price", "accuracy_floor", "caution", "neighbours")
+_SETTABLE = ("policy", "sci_price", "accuracy_floor", "caution", "tolerance", "neighbours")  # also by names and keys
 # which policies go by a field; in others it would have no say
 USED_BY: dict[str, tuple[str, ...]] = {
     "sci_price": ("knn", "category"),
@@ -51,8 +52,8 @@ class Wish:
     @property
     def wanted(self) -> dict[str, Any]:
         """Return the fields that something is wanted of."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "by"}
-        return {name: value for name, value in values.items() if value is not None}
+        values = ((name, getattr(self, name)) for name in _SETTABLE)
+        return {name: value for name, value in values if value is not None}
 
 
 # two settings of the dial with a name of their own: `model` in a request

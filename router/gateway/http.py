@@ -15,13 +15,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_SECURE = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_SECURE = (
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"X-Frame-Options", b"DENY"),
+    (b"Referrer-Policy", b"same-origin"),
+    (b"Cross-Origin-Opener-Policy", b"same-origin"),
+    (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 
 
 class ClientLeft(Exception):
@@ -118,7 +118,7 @@ class Reply:
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers, with those that every reply has."""
-        told = {**self.always, **headers, **_SECURE}
+        told = {**self.always, **headers}
         if settings.SECURE_HSTS_SECONDS:
             told["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
         if self.duration_header:
@@ -128,7 +128,10 @@ class Reply:
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [(name.encode("latin-1"), _header_bytes(value)) for name, value in told.items()],
+                "headers": [
+                    *((name.encode("latin-1"), _header_bytes(value)) for name, value in told.items()),
+                    *_SECURE,
+                ],
             }
         )
 

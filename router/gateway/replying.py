@@ -51,7 +51,8 @@ async def reply_to(incoming: Incoming, reply: Reply, *, surface: Surface, house:
             raise WireError(f"{incoming.method} is not allowed here; use POST.", status=405)
         caller = await _caller(incoming, surface, house)
         asked = surface.parse(await incoming.body())
-        asked = replace(asked, cache=asked.cache.within(incoming.header("cache-control")))
+        if told := incoming.header("cache-control"):
+            asked = replace(asked, cache=asked.cache.within(told))
         detail = detail_of(incoming.header(DETAIL.lower())).shown_to(caller)
         is_measuring_wanted = wants_measuring(incoming.header(MEASURE.lower()))
         with denials_counted(caller):

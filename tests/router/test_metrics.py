@@ -7,7 +7,7 @@ from prometheus_client import Counter, Summary
 from prometheus_client.parser import text_string_to_metric_families
 
 from router import metrics
-from router.metrics import OTHERS, REGISTRY, Names
+from router.metrics import OTHERS, REGISTRY, Names, series
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAMILIES = [family.name for family in REGISTRY.collect()]
@@ -17,6 +17,16 @@ class TestNames:
     def test_are_bounded_and_stay_what_they_were(self) -> None:
         names = Names(2)
         assert [names(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHERS, "a", OTHERS]
+
+
+class TestSeries:
+    def test_is_the_one_of_its_labels(self) -> None:
+        family = Counter("series_of_a_test", "Of a test.", ("model", "kind"), registry=None)
+        kept = [series(family, "small", "prompt") for _ in range(2)]
+        series(family, "small", "output").inc(5)
+        kept[0].inc()
+        kept[1].inc()
+        assert family.labels("small", "prompt")._value.get() == 2
 
 
 class TestFamilies:
