@@ -37,7 +37,7 @@ def own_process(*, socket_dir: str = "", pool: int = 0) -> Iterator[WebServer]:
     how many connections requests share.
     """
     port = free_port()
-    with _process("--host", "127.0.0.1", "--port", str(port), socket_dir=socket_dir) as process:
+    with _process("--host", "127.0.0.1", "--port", str(port), socket_dir=socket_dir, pool=pool) as process:
         server = WebServer(f"http://127.0.0.1:{port}", process)
         _wait(server)
         yield server
@@ -51,13 +51,15 @@ def process_on(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @contextmanager
-def _process(*where: str, socket_dir: str = "", fds: Sequence[int] = ()) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(
+    *where: str, socket_dir: str = "", fds: Sequence[int] = (), pool: int = 0
+) -> Iterator["subprocess.Popen[bytes]"]:
     place = connection.settings_dict
     database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
     command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", *where]
     process = subprocess.Popen(
         [*command, "--log-level", "error", "--ws", "none"],
-        cwd=ROOT, env={**os.environ, "DATABASE_URL": database}, pass_fds=fds,
+        cwd=ROOT, env={**os.environ, "DATABASE_URL": database, "GREENLLM_DATABASE_POOL": str(pool)}, pass_fds=fds,
     )  # fmt: skip
     try:
         yield process

@@ -87,7 +87,7 @@ class TestAKilledProcess:
     def test_loses_no_request_whose_last_byte_was_sent(self, open_endpoint: OpenEndpoint) -> None:
         gate = threading.Event()
         endpoint = open_endpoint(answers=scripted(gate))
-        with own_process() as server:
+        with own_process(pool=4) as server:
             burst = Burst(endpoint, server.address)
             asyncio.run(burst.until(server.kill))
         gate.set()
@@ -114,7 +114,7 @@ class TestAKilledProcess:
 
     def test_in_a_quick_burst_loses_none_that_was_answered(self, open_endpoint: OpenEndpoint) -> None:
         endpoint = open_endpoint(answers={})
-        with own_process() as server:
+        with own_process(pool=4) as server:
             burst = Burst(endpoint, server.address)
             asyncio.run(_killed_while_answering(burst, server.kill))
         states = dict(GatewayRequest.objects.values_list("public_id", "state"))
