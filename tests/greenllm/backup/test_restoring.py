@@ -51,6 +51,24 @@ def beside(services: object) -> Iterator[str]:
         session.execute(f"DROP DATABASE {_NAME} WITH (FORCE)")
 
 
+@pytest.fixture
+def migrated(beside: str, transactional_db: None) -> str:
+    """The database beside with all tables: a copy of that of the tests, for the migrations take long.
+
+    They run where anything is still connected to that one, which no database is copied with.
+    """
+    own = connection.settings_dict["NAME"]
+    connection.close()
+    with connect("postgres") as session:
+        session.execute(f"DROP DATABASE {beside}")
+        try:
+            session.execute(f"CREATE DATABASE {beside} TEMPLATE {own}")
+        except psycopg.errors.ObjectInUse:
+            session.execute(f"CREATE DATABASE {beside}")
+            assert manage("migrate", database=beside).returncode == 0
+    return beside
+
+
 @pytest.fixture(autouse=True)
 def _no_chroma(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Backups find no Chroma, whatever other tests run in this process."""
@@ -196,17 +214,15 @@ class TestRestore:
             call_command("restore", str(path))
         assert rows_of(connection.settings_dict["NAME"]) == before
 
-    def test_replaces_where_it_is_told_to(self, tmp_path: Path, beside: str) -> None:
+    def test_replaces_where_it_is_told_to(self, tmp_path: Path, migrated: str) -> None:
         make_installation()
         path = make_backup(tmp_path)
         kept = rows_of(connection.settings_dict["NAME"])
-        migrated = manage("migrate", database=beside)
-        assert migrated.returncode == 0, migrated.stderr
-        with connect(beside) as session:
+        with connect(migrated) as session:
             session.execute("INSERT INTO benchmarks_category (name, title) VALUES ('gone', '')")
-        run = manage("restore", str(path), "--replace", database=beside)
+        run = manage("restore", str(path), "--replace", database=migrated)
         assert run.returncode == 0, run.stderr
-        assert but_that_it_ran(rows_of(beside)) == kept
+        assert but_that_it_ran(rows_of(migrated)) == kept
 
     def test_refuses_while_somebody_uses_the_database(self, tmp_path: Path, beside: str) -> None:
         make_installation()
@@ -217,19 +233,20 @@ class TestRestore:
         assert "1 other sessions use the database. Stop the web processes and workers" in run.stderr
         assert rows_of(beside) == {}
 
-    @pytest.mark.parametrize("is_replacing", [False, True])
-    def test_changes_nothing_where_the_dump_breaks(self, tmp_path: Path, beside: str, is_replacing: bool) -> None:
+    @pytest.mark.parametrize("place", ["beside", "migrated"])
+    def test_changes_nothing_where_the_dump_breaks(
+        self, tmp_path: Path, place: str, request: pytest.FixtureRequest
+    ) -> None:
+        database = request.getfixturevalue(place)
         make_installation()
         with zipfile.ZipFile(make_backup(tmp_path)) as archive:
             dump = archive.read(DATABASE)
         half = write_archive(tmp_path / "half.backup", database=dump[: len(dump) * 2 // 3])
-        if is_replacing:
-            assert manage("migrate", database=beside).returncode == 0
-        before = rows_of(beside)
-        run = manage("restore", str(half), *(["--replace"] if is_replacing else []), database=beside)
+        before = rows_of(database)
+        run = manage("restore", str(half), *(["--replace"] if before else []), database=database)
         assert run.returncode == 1
         assert "pg_restore refused" in run.stderr
-        assert rows_of(beside) == before
+        assert rows_of(database) == before
 
     def test_changes_nothing_where_rows_are_missing(self, tmp_path: Path, beside: str) -> None:
         make_installation()
