@@ -1,7 +1,7 @@
 """The OpenAI-compatible endpoint as its tests meet it: served by ASGI, with a scripted server behind it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +43,25 @@ class Endpoint:
         headers: dict[str, str] | None = None,
     ) -> HttpResponse:
         """Send a request; `secret` None sends no key, an empty one the right key."""
-        headers = dict(headers or {})
-        if secret is not None:
-            headers["Authorization"] = f"Bearer {secret or self.secret}"
-        return async_to_sync(self._send)(method, path, raw, headers)
+        [response] = self.send_each([(method, path, raw)], secret=secret, headers=headers)
+        return response
 
-    async def _send(self, method: str, path: str, raw: bytes, headers: dict[str, str]) -> HttpResponse:
+    def send_each(
+        self,
+        asked: Sequence[tuple[str, str, bytes]],
+        *,
+        secret: str | None = "",
+        headers: dict[str, str] | None = None,
+    ) -> list[HttpResponse]:
+        """Send requests, given by method, path and body, one after the other while the application lives once."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if secret is not None:
+            sent["Authorization"] = f"Bearer {secret or self.secret}"
+        return async_to_sync(self._send_each)(asked, sent)
+
+    async def _send_each(self, asked: Sequence[tuple[str, str, bytes]], headers: dict[str, str]) -> list[HttpResponse]:
         async with living(application):
-            return await requested(application, method, path, raw, {"Content-Type": "application/json", **headers})
+            return [await requested(application, method, path, raw, headers) for method, path, raw in asked]
 
     def chat(self, text: str = LIKE_MATH, *, model: str = "auto", **fields: Any) -> HttpResponse:
         record = {"model": model, "messages": [{"role": "user", "content": text}], **fields}

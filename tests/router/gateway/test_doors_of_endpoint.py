@@ -56,14 +56,20 @@ def addresses() -> list[Address]:
 
 
 def ask_all(endpoint: Endpoint, secret: str | None) -> Iterator[Asked]:
-    for address in addresses():
-        body = json.dumps(BODIES.get(address.name, {"model": "tiny"})).encode()
-        for method in METHODS:
-            response = endpoint.send(method, address.path, secret=secret, raw=body if method == "POST" else b"")
-            assert response["X-Content-Type-Options"] == "nosniff", address
-            assert response["X-Frame-Options"] == "DENY", address
-            assert "frame-ancestors 'none'" in response["Content-Security-Policy"], address
-            yield Asked(address, method, response.status_code)
+    asked = [(address, method) for address in addresses() for method in METHODS]
+    responses = endpoint.send_each(
+        [(method, address.path, body_of(address) if method == "POST" else b"") for address, method in asked],
+        secret=secret,
+    )
+    for (address, method), response in zip(asked, responses, strict=True):
+        assert response["X-Content-Type-Options"] == "nosniff", address
+        assert response["X-Frame-Options"] == "DENY", address
+        assert "frame-ancestors 'none'" in response["Content-Security-Policy"], address
+        yield Asked(address, method, response.status_code)
+
+
+def body_of(address: Address) -> bytes:
+    return json.dumps(BODIES.get(address.name, {"model": "tiny"})).encode()
 
 
 class TestEndpoint:
