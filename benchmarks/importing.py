@@ -14,6 +14,7 @@ from benchmarks.datasets.databases import DatabaseFileError, StagedDatabases, st
 from benchmarks.datasets.files import parse_prompts
 from benchmarks.datasets.published import PublishedDataset, parse_published
 from benchmarks.models import Category, Dataset, Prompt
+from benchmarks.models.catalog import category_title
 
 _DATASET_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
@@ -136,7 +137,7 @@ def _store(path: Path, name: str, facts: DatasetFacts, lines: Sequence[PromptLin
 
 def _store_prompts(path: Path, dataset: Dataset, facts: DatasetFacts, lines: Sequence[PromptLine]) -> ImportedPrompts:
     categories = {
-        name: Category.objects.get_or_create(name=name, defaults={"title": name.capitalize()})[0]
+        name: Category.objects.get_or_create(name=name, defaults={"title": category_title(name)})[0]
         for name in {line.category for line in lines}
     }
     known = {prompt.external_id: prompt for prompt in dataset.prompts.select_related("category")}

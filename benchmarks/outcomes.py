@@ -30,6 +30,7 @@ from benchmarks.models import (
     StudyDeployment,
     StudyPrompt,
 )
+from benchmarks.models.catalog import category_title
 from benchmarks.scoring import apply_operational_score
 from benchmarks.study_plan import StudyError, check_free_name
 
@@ -208,7 +209,7 @@ def _prompts(table: OutcomeTable, name: str) -> tuple[Prompt, ...]:
 
 def _new_prompts(table: OutcomeTable, dataset: Dataset) -> Iterator[Prompt]:
     categories = [
-        Category.objects.get_or_create(name=name, defaults={"title": name.capitalize()})[0]
+        Category.objects.get_or_create(name=name, defaults={"title": category_title(name)})[0]
         for name in table.category_names
     ]
     counts = [0] * len(categories)

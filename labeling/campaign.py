@@ -3,9 +3,9 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import formats
 
 from benchmarks.models import Study
+from benchmarks.moments import written_moment
 
 
 class CampaignNotice(models.Model):
@@ -47,7 +47,7 @@ class CampaignNotice(models.Model):
     @property
     def text(self) -> str:
         """Return what happened, in a sentence."""
-        moment = f"{formats.date_format(self.latest_label_at, 'j M Y, H:i')} UTC"
+        moment = written_moment(self.latest_label_at)
         if self.kind == self.Kind.ENDED:
             return f"None of its {self.answer_count} answers waits any more; the last verdict was given {moment}."
         waiting = f"{self.reader_count} of its {self.answer_count} answers waited for a reader"

@@ -9,7 +9,6 @@ fails it.
 import argparse
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 WIDTHS = (1280, 768, 320)
 SCHEMES = ("light", "dark")
 _PATIENCE_MS = 20_000
-_PLAIN_LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map((link) => link.href)"
+# those of drawings have addresses of another kind, and lead nowhere else
+_PLAIN_LINKS = "() => [...document.links].filter((link) => !link.hasAttribute('download')).map((link) => link.href)"
 # every chart is drawn once it was in view
 _SCROLL_THROUGH = """async () => {
   for (let y = 0; y < document.body.scrollHeight; y += 600) {
@@ -95,7 +95,13 @@ def _take_all(url: str, folder: Path) -> list[str]:
         page.on("console", lambda message: said.append(f"{page.url}: the console says {message.text}"))
         page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
         seen: set[str] = set()
-        failures = [why for path in _paths(context, seen) for why in take_or_note(page, path, folder)]
+        failures: list[str] = []
+        waiting = ["/", "/look/", "/account/"]
+        while waiting:
+            path = waiting.pop(0)
+            if _is_new_page(context, path, seen):
+                failures += take_or_note(page, path, folder)
+                waiting += _links(page)
         browser.close()
     print("No link led to:", *sorted(_views() - seen))  # noqa: T201
     return [*failures, *said]
@@ -110,32 +116,27 @@ def _views() -> set[str]:
     return {name for name in ours if door_of(name, "GET")}
 
 
-def _paths(context: "BrowserContext", seen: set[str]) -> Iterator[str]:
-    """Follow links from the front page and the living page; give one path for each view that answers with a page.
-
-    The views that a link led to are put into `seen`.
-    """
+def _is_new_page(context: "BrowserContext", path: str, seen: set[str]) -> bool:
+    """Tell whether an address answers with a page whose view is not in `seen` yet, and put its view there."""
     from django.urls import Resolver404, resolve
 
-    waiting, page = ["/", "/look/", "/account/"], context.new_page()
-    while waiting:
-        path = waiting.pop(0)
-        try:
-            view = resolve(urlsplit(path).path).view_name
-        except Resolver404:
-            continue
-        if view in seen or view.startswith("admin:"):
-            continue
-        seen.add(view)
-        answer = context.request.get(path, headers={"Accept": "text/html"})
-        is_page = answer.headers.get("content-type", "").startswith("text/html")
-        if not is_page or 400 <= answer.status < 500:  # a file, or not for this person
-            continue
-        yield path
-        page.goto(path)
-        found = (urlsplit(link) for link in page.evaluate(_PLAIN_LINKS))
-        here = urlsplit(page.url).netloc
-        waiting += [one.path + ("?" + one.query if one.query else "") for one in found if one.netloc == here]
+    try:
+        view = resolve(urlsplit(path).path).view_name
+    except Resolver404:
+        return False
+    if view in seen or view.startswith("admin:"):
+        return False
+    seen.add(view)
+    answer = context.request.get(path, headers={"Accept": "text/html"})
+    is_page = answer.headers.get("content-type", "").startswith("text/html")
+    return is_page and not 400 <= answer.status < 500  # otherwise a file, or not for this person
+
+
+def _links(page: "Page") -> list[str]:
+    """Return where the open page leads to on the same site; nowhere, where it could not be opened."""
+    here = urlsplit(page.url).netloc
+    found = [urlsplit(link) for link in page.evaluate(_PLAIN_LINKS)]
+    return [one.path + ("?" + one.query if one.query else "") for one in found if one.netloc == here]
 
 
 def settle(page: "Page") -> None:

@@ -8,6 +8,13 @@ from django.db.models import Q
 from benchmarks.models.machine import Machine
 from benchmarks.reach import in_force
 
+_ACRONYMS = {"sql"}
+
+
+def category_title(name: str) -> str:
+    """Return how the name of a category is written at the start of a line: Math, SQL."""
+    return name.upper() if name in _ACRONYMS else name.capitalize()
+
 
 class Category(models.Model):
     """One task category, such as code or math."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from benchmarks.moments import written_day
 from benchmarks.units import SECONDS_PER_DAY, grams_to_milligrams
 from greenllm.charts import PALETTE, Chart
 
@@ -12,7 +13,7 @@ _BAR_MS = 0.8 * SECONDS_PER_DAY * 1000
 def spending_chart(days: Sequence[tuple[date, float | None]], *, until: date, day_count: int) -> Chart:
     """Return what a key's requests were expected to cost by day, up to one; a day without a figure has no bar."""
     known = [(day, grams_to_milligrams(gco2e)) for day, gco2e in days if gco2e is not None]
-    told = "; ".join(f"{day:%d %B}: {mass:.3g} mgCO2e" for day, mass in known)
+    told = "; ".join(f"{written_day(day)}: {mass:.3g} mgCO2e" for day, mass in known)
     return Chart(
         id="key-spending",
         title="Predicted emissions by day (mgCO2e)",

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,7 +16,7 @@ from benchmarks.paging import Order, keyed_page, place_in
 from benchmarks.sending import announce_file
 from benchmarks.sorting import Sorting, heads, in_order
 from greenllm.acts.forms import ActsForm
-from greenllm.acts.watched import name_of
+from greenllm.acts.watched import WATCHED, name_of
 from greenllm.dashboards.sheets import Sheet, as_csv
 from greenllm.doors import people_with
 from greenllm.models import AdminAct
@@ -90,7 +92,21 @@ def _asked(form: ActsForm) -> QuerySet[AdminAct]:
 
 def _changes(act: AdminAct) -> list[tuple[str, str, str]]:
     """Return for each column its name, what it was and what it is."""
-    return [(name, _shown(act.before, name), _shown(act.after, name)) for name in sorted({*act.before, *act.after})]
+    names = sorted({*act.before, *act.after})
+    return [(_column_name(act, name), _shown(act.before, name), _shown(act.after, name)) for name in names]
+
+
+def _column_name(act: AdminAct, name: str) -> str:
+    """Return what a column is called; where a program ended, what it counts are rows of tables."""
+    return _table_titles().get(name, name.replace("_", " ")) if act.kind == AdminAct.Kind.ENDED else name
+
+
+@cache
+def _table_titles() -> dict[str, str]:
+    """Return what the rows of every table are called, by its name in Postgres."""
+    models = apps.get_models(include_auto_created=True)
+    titles = {model._meta.db_table: str(model._meta.verbose_name_plural) for model in models}
+    return titles | {table: name_of(table) for table in WATCHED if table not in titles}
 
 
 def _shown(values: dict[str, Any], name: str) -> str:

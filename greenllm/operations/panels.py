@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from benchmarks.moments import written_day, written_moment
 from greenllm.charts import Chart
 from greenllm.dashboards.sheets import Sheet, Value, joined
 from greenllm.operations import figures
@@ -318,7 +319,7 @@ def _time(at: datetime, span: Span, under: str = "") -> Shown:
 
 
 def _when(at: datetime, span: Span) -> str:
-    return f"{at:%-d %b, %H:%M}" if span.step.days == 0 else f"{at:%-d %b %Y}"
+    return written_moment(at) if span.step.days == 0 else written_day(at)
 
 
 def _iso(at: datetime) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.moments import written_moment
+
 SPANS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 GROUPS = {"model": "Model", "category": "Category", "policy": "Policy", "reason": "Reason"}
 STRONG, LARGEST = "strong", "largest"
@@ -51,7 +53,7 @@ class Span:
     @property
     def words(self) -> str:
         """Return it in words."""
-        return f"{self.begins_at:%-d %B %Y, %H:%M} to {self.ends_at:%-d %B %Y, %H:%M} UTC"
+        return f"{written_moment(self.begins_at)} to {written_moment(self.ends_at)}"
 
 
 @dataclass(frozen=True)

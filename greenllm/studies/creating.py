@@ -1,6 +1,6 @@
 """The page of a new study, and what it says before the study is made: how many responses, and about how long."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -182,7 +182,7 @@ def _create(form: StudyForm, *, created_by_id: int | None) -> Study | None:
     return None
 
 
-def _prompt_counts() -> dict[str, list[str]]:
+def _prompt_counts() -> dict[str, str]:
     """Return what each data set holds, in words, by its name."""
     counted = (
         Prompt.objects.exclude(role=Prompt.Role.UNUSED)
@@ -190,7 +190,13 @@ def _prompt_counts() -> dict[str, list[str]]:
         .annotate(count=Count("pk"))
         .order_by("dataset__name", "category__name", "role")
     )
-    found: dict[str, list[str]] = defaultdict(list)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    categories: dict[str, dict[str, None]] = defaultdict(dict)
     for dataset, category, role, count in counted:
-        found[dataset].append(f"{category}: {count} {'training' if role == Prompt.Role.TRAIN else 'validation'}")
-    return dict(found)
+        counts[dataset][role] += count
+        categories[dataset][category] = None
+    return {
+        dataset: f"{of[Prompt.Role.TRAIN]} training, {of[Prompt.Role.VALIDATION]} validation: "
+        f"{', '.join(categories[dataset])}"
+        for dataset, of in counts.items()
+    }

@@ -11,6 +11,7 @@ from greenllm.charts import PALETTE, Chart
 MAX_STEPS = 4_000  # per channel: more than a screen has points, few enough to draw at once
 _BAND_COLORS = {"load": PALETTE[3], "prefill": PALETTE[4], "decode": PALETTE[5]}
 _NAME_HEIGHT_PX = 14
+_NAME_SHARE = 0.08  # of the height of a chart, on a phone
 _NARROWEST_NAMED = 0.02  # of the answer's time
 _BRIDGED_PERIODS = 3  # as integration does: a longer time without a reading is a gap
 
@@ -111,6 +112,7 @@ def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: 
     """
     shown = [thinned(curve) for curve in curves]
     stop_s = nanoseconds_to_seconds(stop_ns - start_ns)
+    names = _names(parts, stop_s)
     return Chart(
         id="power",
         title=title,
@@ -119,9 +121,9 @@ def power_chart(curves: Sequence[Curve], *, start_ns: int, stop_ns: int, parts: 
             "data": [line_of(curve, start_ns, color) for curve, color in zip(shown, colors(), strict=False)],
             "layout": {
                 "xaxis": {"title": {"text": "Seconds since the start mark"}},
-                "yaxis": {"title": {"text": "Power (W)"}, "rangemode": "tozero"},
+                "yaxis": {"title": {"text": "Power (W)"}, **_reach(curves, len(names))},
                 "shapes": [*_marks(stop_s), *_bands(parts)],
-                "annotations": _names(parts, stop_s),
+                "annotations": names,
                 "showlegend": True,
             },
         },
@@ -195,6 +197,14 @@ def _names(parts: Sequence[Phase], stop_s: float) -> list[dict[str, Any]]:
         }
         for place, part in enumerate(wide)
     ]  # fmt: skip
+
+
+def _reach(curves: Sequence[Curve], name_count: int) -> dict[str, Any]:
+    """Return how far the axis of power reaches: from nothing to the peak, and higher by the lines of the names."""
+    peak_mw = max((step.power_mw for curve in curves for step in curve.steps), default=0)
+    if not name_count or peak_mw <= 0:
+        return {"rangemode": "tozero"}
+    return {"range": [0, round(milliwatts_to_watts(peak_mw) / (1 - _NAME_SHARE * name_count), 6)]}
 
 
 def _description(curves: Sequence[Curve], stop_s: float, parts: Sequence[Phase]) -> str:

@@ -78,7 +78,9 @@ def _chart(
         title=f"{title} against {parameter}, with 95 % intervals",
         description=f"A line for each of {len(lines)}: {'; '.join(described)}.",
         figure={
-            "data": [_trace(line, number, figure_of, scale) for number, line in enumerate(lines)],
+            "data": [
+                _trace(line, number, figure_of, scale) for number, line in enumerate(lines) if _known(line, figure_of)
+            ],
             "layout": {
                 "xaxis": {"title": {"text": parameter}},
                 "yaxis": y_axis,

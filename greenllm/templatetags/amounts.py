@@ -43,6 +43,12 @@ def plain(value: float | None) -> str:
 
 
 @register.filter
+def parameter(value: float) -> str:
+    """Write the value of a parameter of generation as people type it: 0.8, 42."""
+    return f"{value:.15g}"
+
+
+@register.filter
 def nanoseconds(duration_ns: int | None) -> str:
     """Write a duration that is given in nanoseconds in seconds."""
     return NONE if duration_ns is None else seconds(nanoseconds_to_seconds(duration_ns))

@@ -8,6 +8,6 @@ register = template.Library()
 
 
 @register.filter
-def of(words: Mapping[str, list[str]], name: object) -> list[str]:
+def of(words: Mapping[str, str], name: object) -> str:
     """Return what a mapping holds for a name, nothing where it has none."""
-    return words.get(str(name), [])
+    return words.get(str(name), "")

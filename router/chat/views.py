@@ -26,6 +26,13 @@ from router.wishes import DIALS
 MAX_PROMPT_CHARACTERS = 20_000
 _LISTED = 30
 _LONGEST_SEARCH = 200
+# short prompts of different kinds, for whoever has none at hand; none is anybody's own
+_EXAMPLES = (
+    "Write a Python function that reverses a string.",
+    "A train covers 180 km in 2 hours. How fast is it?",
+    "Who wrote the play Faust?",
+    "Translate to German: Good morning, how are you?",
+)
 
 _View = Callable[..., HttpResponseBase]
 
@@ -46,7 +53,9 @@ def welcoming(view: _View) -> _View:
 @never_cache
 @welcoming
 def start(request: HttpRequest) -> HttpResponse:
-    return chat_page(request, None)
+    """Show an empty conversation; an example of which the address tells the number stands in its box, not yet sent."""
+    examples = {str(number): text for number, text in enumerate(_EXAMPLES, 1)}
+    return chat_page(request, None, prompt=examples.get(request.GET.get("example", ""), ""))
 
 
 @require_safe
@@ -132,6 +141,7 @@ def chat_page(
         "max_system_characters": MOST_SYSTEM_CHARACTERS,
         "has_index": PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).exists(),
         "prompt": prompt,
+        "examples": _EXAMPLES,
         "edited_key": edited.pk if edited else request.POST.get("edit", ""),
         "problem": problem,
         "may_keep": settings.KEEP_WITH_CONSENT,

@@ -181,7 +181,23 @@ class TestBanner:
         client.force_login(user)
         page = client.get("/account/").content.decode()
         assert ("Queue: unreachable (Unreachable)." in page) is is_told
+        assert ("1 part is away: queue</summary>" in page) is is_told
         assert "No worker runs" not in page
+
+    def test_folds_what_is_away_into_one_line(
+        self, client: Client, parts: Callable[..., None], settings: Settings
+    ) -> None:
+        settings.WATCHES_PARTS = True
+        parts("queue", "chroma")
+        health.watch.parts(fresh_s=5)
+        user = make.make_user()
+        grant_role(user=user, role=Role.ADMIN)
+        client.force_login(user)
+        banner = client.get("/account/").content.decode().split('<aside class="away"')[1].split("</aside>")[0]
+        assert "<details>" in banner
+        summary = banner.split("<summary>")[1].split("</summary>")[0]
+        assert summary.startswith("2 parts are away: ")
+        assert sorted(summary.split(": ")[1].split(", ")) == ["chroma", "queue"]
 
     def test_is_not_there_while_all_is_well(
         self, client: Client, parts: Callable[..., None], settings: Settings

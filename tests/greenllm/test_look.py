@@ -113,6 +113,22 @@ class TestLookInTheBrowser:
         assert [line[0] for line in lines[1:]] == [row.name for row in ROWS if row.state == "active"]
         assert lines[1][2:4] == ["71", "71; n = 70"]
 
+    def test_sorts_a_table_that_is_a_list_on_a_phone(self, site: Site) -> None:
+        page = site.open("/look/", user=person(Role.RESEARCHER), width="phone")
+        expect(page.get_by_role("columnheader", name="Mean SCI")).to_be_hidden()
+        orders = page.get_by_role("combobox", name="Sort the table of specimens")
+        orders.select_option("Mean SCI (mgCO2e per prompt), descending")
+        assert (names(page)[0], names(page)[-1]) == ("oak:32b", "larch:7b")  # what is missing stays last
+        orders.select_option("Sort by…")
+        assert names(page) == [row.name for row in ROWS]
+        page.set_viewport_size({"width": 1280, "height": 800})  # there the heads sort
+        expect(orders).to_be_hidden()
+        page.set_viewport_size({"width": 768, "height": 800})  # there a table that fits is none
+        expect(page.get_by_role("columnheader", name="Mean SCI")).to_be_visible()
+        page.locator("table[data-table=specimens] tbody td").first.evaluate("cell => { cell.style.minWidth = '60rem' }")
+        page.set_viewport_size({"width": 760, "height": 800})
+        expect(orders).to_be_visible()
+
     def test_fetches_the_charts_script_once_a_chart_is_scrolled_to(self, site: Site) -> None:
         page = site.open("/look/", user=person(Role.RESEARCHER))
         assert page.evaluate("typeof window.Plotly") == "undefined"

@@ -37,6 +37,21 @@ def text_of(response: Any) -> str:
     return str(response.content.decode())
 
 
+class TestExamples:
+    def test_put_a_prompt_into_the_box_and_send_nothing(self, client: Client) -> None:
+        client.force_login(make.make_user())
+        empty = text_of(client.get("/chat/"))
+        assert '<a href="/chat/?example=3#prompt">Who wrote the play Faust?</a>' in empty
+        assert ">Who wrote the play Faust?</textarea>" not in empty
+        assert ">Who wrote the play Faust?</textarea>" in text_of(client.get("/chat/?example=3"))
+        assert not GatewayRequest.objects.exists()
+
+    @pytest.mark.parametrize("number", ["0", "99", "x", "-1"])
+    def test_that_are_none_leave_it_empty(self, client: Client, number: str) -> None:
+        client.force_login(make.make_user())
+        assert 'aria-describedby="keys"></textarea>' in text_of(client.get(f"/chat/?example={number}"))
+
+
 class TestDoor:
     def test_asks_a_stranger_to_sign_in(self, client: Client) -> None:
         conversation = make.make_conversation(owner=make.make_user())

@@ -1,6 +1,7 @@
 // A table with data-table="what" sorts by its heads, filters, pages and goes out as CSV; without this script it is read as it is.
 // A cell's data-value is what it is sorted by; rows without a value ("–", empty) stay last. tfoot stays where it is.
-// Every table of a plain grid tells its cells the names of their columns, so that it becomes a list on a phone (style.css).
+// Every table of a plain grid tells its cells the names of their columns, so that it is a list on a phone, and on a screen
+// of medium width that it would not fit (style.css).
 "use strict";
 
 (() => {
@@ -79,6 +80,7 @@
         if (column === state.column && state.direction) head.setAttribute("aria-sort", state.direction);
         else head.removeAttribute("aria-sort");
       });
+      orders.value = state.direction ? `${state.column} ${state.direction}` : "";
       const order = state.direction ? `, by ${titles[state.column]}, ${state.direction}` : "";
       told.textContent = `${found.length === given.length ? given.length : `${found.length} of ${given.length}`} rows${order}`;
       pages.hidden = last === 0;
@@ -121,6 +123,21 @@
       save(asCsv(titles, [...found, ...(table.tFoot?.rows ?? [])]), `${what.replace(/[^\w-]+/g, "-")}.csv`);
       show();
     });
+    const orders = make("select", { className: "orders" }); // for a phone, where the heads are not shown
+    orders.setAttribute("aria-label", `Sort the table of ${what}`);
+    orders.append(make("option", { value: "", textContent: "Sort by…" }));
+    titles.forEach((title, column) => {
+      if (!title || heads[column].dataset.sort === "no") return;
+      for (const direction of ["ascending", "descending"]) {
+        orders.append(make("option", { value: `${column} ${direction}`, textContent: `${title}, ${direction}` }));
+      }
+    });
+    orders.addEventListener("change", () => {
+      const [column, direction] = orders.value.split(" ");
+      Object.assign(state, { column: direction ? Number(column) : -1, direction: direction ?? "", page: 0 });
+      show();
+    });
+    if (table.dataset.named) tools.append(orders);
     tools.append(told);
     if (!hasFileOf(table)) tools.append(csv);
     const place = table.closest(".scroll") ?? table;
@@ -129,28 +146,68 @@
     show();
   };
 
-  const nameCells = (table) => {
-    const heads = [...(table.tHead?.rows ?? [])];
-    const rows = [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])]);
-    const count = heads[0]?.cells.length ?? 0;
-    const cells = (row) => [...row.cells];
-    const isPlain = rows.every((row) => cells(row).reduce((sum, cell) => sum + cell.colSpan, 0) === count);
-    if (heads.length !== 1 || count < 3 || !isPlain) return; // two columns fit
-    const titles = cells(heads[0]).map((head) => head.textContent.replace(/\s+/g, " ").trim());
+  // the first column of each cell of a group of rows, a cell that spans rows counted in all of them; null where rows differ
+  const placesIn = (rows, count) => {
+    const places = new Map();
+    const taken = Array(count).fill(0); // for how many rows more a column is
     for (const row of rows) {
       let column = 0;
-      for (const cell of cells(row)) { // one that spans columns has no name of its own
-        if (cell.colSpan === 1) cell.dataset.name ??= titles[column];
+      const skip = () => { while (taken[column] > 0) column += 1; };
+      for (const cell of row.cells) {
+        skip();
+        places.set(cell, column);
+        taken.fill(cell.rowSpan, column, column + cell.colSpan);
         column += cell.colSpan;
       }
+      skip();
+      if (column !== count || taken.length !== count) return null;
+      taken.forEach((left, place) => { taken[place] = left - 1; });
     }
+    return places;
+  };
+
+  const nameCells = (table) => {
+    const heads = [...(table.tHead?.rows ?? [])];
+    const count = heads[0]?.cells.length ?? 0;
+    const groups = [...table.tBodies, table.tFoot].filter(Boolean).map((part) => placesIn(part.rows, count));
+    if (heads.length !== 1 || count < 3 || groups.includes(null)) return; // two columns fit
+    const titles = [...heads[0].cells].map((head) => head.textContent.replace(/\s+/g, " ").trim());
+    for (const [cell, column] of groups.flatMap((places) => [...places])) {
+      if (cell.colSpan === 1) cell.dataset.name ??= titles[column]; // one that spans columns has no name of its own
+    }
+    if (!table.dataset.named) offerOrders(table);
+    table.dataset.named = "yes";
     table.classList.add("stacked");
+  };
+
+  // the heads by which the server sorts are not shown on a phone: the same links as a list that opens
+  const offerOrders = (table) => {
+    const links = [...table.tHead.querySelectorAll("a.sort")];
+    if (!links.length) return;
+    const sorted = links.find((link) => link.closest("th").ariaSort);
+    const order = sorted ? `${sorted.textContent}, ${sorted.closest("th").ariaSort}` : "…";
+    const items = links.map((link) => make("li", {}, make("a", { href: link.href, textContent: link.textContent })));
+    const list = make("details", { className: "orders" }, make("summary", { textContent: `Sort by ${order}` }), make("ul", {}, ...items));
+    (table.closest(".scroll") ?? table).before(list);
+  };
+
+  const [isPhone, isMedium] = ["46rem", "60rem"].map((width) => matchMedia(`(max-width: ${width})`));
+  const listWhatDoesNotFit = () => {
+    const tables = [...document.querySelectorAll(".scroll > table.stacked")];
+    tables.forEach((table) => table.classList.remove("listed"));
+    const isWide = tables.map(({ parentElement: place }) => place.scrollWidth > place.clientWidth + 1);
+    tables.forEach((table, number) => {
+      table.classList.toggle("listed", isPhone.matches || (isMedium.matches && isWide[number]));
+    });
   };
 
   const dressAll = () => {
     document.querySelectorAll(".scroll > table:not(.grid)").forEach(nameCells);
     document.querySelectorAll("table[data-table]:not([data-dressed])").forEach(dress);
+    listWhatDoesNotFit();
   };
   document.addEventListener("DOMContentLoaded", dressAll);
   document.addEventListener("htmx:afterSettle", dressAll);
+  addEventListener("resize", listWhatDoesNotFit);
+  document.addEventListener("toggle", listWhatDoesNotFit, true); // what is folded has no width
 })();

@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connection
 from django.test import Client
+from playwright.sync_api import expect
 
 from greenllm.acts.programs import acts_noted, noting_job
 from greenllm.models import AdminAct, User
@@ -30,3 +31,10 @@ class TestPageInBrowser:
         with ThreadPoolExecutor(1) as beside:
             beside.submit(act, admin).result()
         check_page(site, "/account/acts/", user=admin)
+        page = site.open("/account/acts/?sort=-when", user=admin, width="phone")
+        page.get_by_text("Sort by When (UTC), descending").click()
+        page.get_by_role("listitem").get_by_role("link", name="Who").click()
+        expect(page).to_have_url(f"{site.address}/account/acts/?sort=who")
+        expect(page.get_by_text("gateway requests: 1 added")).to_be_visible()
+        assert "router_gatewayrequest" not in page.inner_text("main")
+        expect(page.locator("td:empty:visible")).to_have_count(0)  # what has no address is no line without one

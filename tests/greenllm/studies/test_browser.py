@@ -108,7 +108,7 @@ class TestLook:
         page.get_by_label("Against", exact=True).select_option("num_ctx")
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_role("columnheader", name="num_ctx", exact=True)).to_be_visible()
-        expect(page.get_by_role("row", name="small temperature=0.5 1,024")).to_be_visible()
+        expect(page.get_by_role("row", name="small temperature=0.5 1024")).to_be_visible()
 
     @pytest.mark.parametrize("view", ["cells", "prompts"])
     def test_of_the_spread(self, site: Site, researcher: User, view: str) -> None:
@@ -207,7 +207,7 @@ class TestUse:
         page.keyboard.type("by-keyboard")
         page.get_by_label("tiny").focus()
         page.keyboard.press("Space")
-        page.get_by_label("test math").focus()
+        page.get_by_label("validation: math").focus()
         page.keyboard.press("Space")
         expect(page.locator("#estimate")).to_contain_text("= 4 responses, for an unknown time")
         page.get_by_label("Sampling period").focus()
@@ -261,7 +261,7 @@ class TestUse:
         page.get_by_role("button", name="Check").click()
         expect(page.get_by_role("alert")).to_contain_text("Choose at least one data set.")
         page.get_by_label("Name").fill("without")
-        page.get_by_label("test code").check()
+        page.get_by_label("validation: code").check()
         page.get_by_role("button", name="Check").click()
         expect(page.locator("#estimate")).to_contain_text("= 2 responses")
         expect(page.get_by_label("small")).to_be_checked()

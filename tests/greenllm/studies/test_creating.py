@@ -86,7 +86,7 @@ class TestForm:
     @pytest.mark.usefixtures("dataset")
     def test_says_what_a_data_set_holds(self, client: Client) -> None:
         page = page_of(client.get("/studies/new/"))
-        assert "code: 1 training; code: 1 validation; math: 2 training; math: 1 validation" in page
+        assert "3 training, 2 validation: code, math" in page
 
     @pytest.mark.parametrize("count", [1, 5])
     def test_needs_nine_queries_however_much_there_is(

@@ -82,6 +82,14 @@ class TestPowerChart:
         assert [note["text"] for note in chart.figure["layout"]["annotations"]] == ["prefill"]
         assert "load from 0 to 0.001 s" in chart.description
 
+    def test_keeps_the_lines_of_the_names_above_the_curve(self) -> None:
+        parts = (Phase("prefill", 0.0, 0.1), Phase("decode", 0.1, 0.4))
+        steps = [curve(Step(0, 100 * MS, 42_000))]
+        axis = power_chart(steps, start_ns=0, stop_ns=500 * MS, parts=parts, title="").figure["layout"]["yaxis"]
+        assert axis["range"] == [0, 50]  # two names, 8 % of the height each
+        bare = power_chart(steps, start_ns=0, stop_ns=500 * MS, parts=(), title="").figure["layout"]["yaxis"]
+        assert bare["rangemode"] == "tozero"
+
     def test_tells_in_words_what_it_shows(self) -> None:
         steps = (Step(0, 100 * MS, 10_000), Step(100 * MS, 200 * MS, 50_000))
         chart = power_chart(

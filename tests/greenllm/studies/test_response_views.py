@@ -148,7 +148,7 @@ class TestResponse:
     def test_of_one_that_failed_says_why(self, client: Client) -> None:
         page = page_of(client, shown.add_failed(shown.make_shown_study(), error="The stream broke."))
         assert '<p class="problem">The stream broke.</p>' in page
-        assert "2026-01-02 03:04:05: failed \u2013 The stream broke." in page
+        assert "2026-01-02 03:04:05 UTC</time>: failed \u2013 The stream broke." in page
 
     def test_leads_to_the_one_before_and_the_one_after(self, client: Client) -> None:
         first, second, third, last = shown.make_shown_study().responses.in_order()

@@ -12,6 +12,7 @@ from benchmarks.sweeping import varied_parameters
 from greenllm.roles import Role
 from greenllm.studies.sweep_figures import Line, Point, accuracy_chart, energy_chart
 from greenllm.studies.sweeps import sweep_lines
+from labeling.models import Label
 from tests import factories as make
 from tests.greenllm.studies import shown
 
@@ -96,6 +97,19 @@ class TestPage:
         study = shown.make_shown_sweep()
         study.responses.update(state="pending")
         assert "No answer is measured yet." in self.text(client, "/studies/sweep/sweep/")
+
+    def test_says_where_nothing_is_judged_instead_of_an_empty_chart(self, client: Client) -> None:
+        shown.make_shown_sweep()
+        assert 'data-chart="sweep-accuracy-figure"' in self.text(client, "/studies/sweep/sweep/")
+        Label.objects.all().delete()
+        page = self.text(client, "/studies/sweep/sweep/")
+        assert 'data-chart="sweep-energy-figure"' in page
+        assert "sweep-accuracy-figure" not in page
+        assert "No answer has this figure yet: none is judged." in page
+
+    def test_writes_values_as_people_type_them(self, client: Client) -> None:
+        shown.make_shown_sweep()
+        assert '<td class="number">0.5</td>' in self.text(client, "/studies/sweep/sweep/")
 
     def test_is_linked_from_the_study(self, client: Client) -> None:
         shown.make_shown_sweep()
