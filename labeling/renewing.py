@@ -1,61 +1,103 @@
-"""Figures of a study's cells, worked out anew after a change only where answers changed.
+"""Figures worked out anew after a change only where answers changed.
 
-A cell has the answers of some deployment in some category. Between two folds (migration 0013) each changed answer has
-its mark, so that Postgres can tell where answers changed since a process worked a figure out: a label that comes in has
-one cell read again and not the study. After a fold, which takes the marks, everything is worked out once.
+Each changed answer has its mark, and the latest folds (migrations 0013 and 0020) remember which marks they took, so
+that Postgres can tell which answers changed since a process worked a figure out: a label that comes in has its part of
+the figure read again and not all answers. After a change of what figures read beside answers, or where folds of long
+ago are asked for, everything is worked out.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import connection
 
-from labeling.unchanged import state_of, unchanged
+from labeling.unchanged import JUDGED, Shelf, unchanged
 
 Value = TypeVar("Value")
 
 _MOST = 50  # figures, those worked out last
-# where each marked answer of a study is counted so far, and where it stands now
-_MARKED = """
-SELECT mark.id, mark.response_id, known.deployment_id, known.category_id, one.deployment_id, prompt.category_id
-FROM labeling_answermark AS mark
-LEFT JOIN labeling_answerfact AS known ON known.response_id = mark.response_id AND known.study_id = %(study)s
-LEFT JOIN benchmarks_response AS one ON one.id = mark.response_id AND one.study_id = %(study)s
-LEFT JOIN benchmarks_prompt AS prompt ON prompt.id = one.prompt_id
-WHERE known.response_id IS NOT NULL OR one.id IS NOT NULL
+# What stands for everything but marks; the latest fold; and the marks, each with its answer, where that is counted so
+# far (study, deployment, category) and where it stands now.
+_SEEN = """
+SELECT current_database(), 'labeling_answermark'::regclass::oid,
+       (SELECT stamp FROM labeling_changestamp WHERE scope = -1),
+       (SELECT concat_ws(' ', count(*), sum(hashint8extended(id, 0))) FROM labeling_sourcechange),
+       (SELECT max(number) FROM labeling_fold),
+       (SELECT stamp FROM labeling_fold ORDER BY number DESC LIMIT 1),
+       (
+           SELECT coalesce(json_agg(json_build_array(
+               mark.id, mark.response_id, json_build_array(known.study_id, known.deployment_id, known.category_id),
+               json_build_array(one.study_id, one.deployment_id, prompt.category_id)
+           )), '[]')
+           FROM labeling_answermark AS mark
+           LEFT JOIN labeling_answerfact AS known ON known.response_id = mark.response_id
+           LEFT JOIN benchmarks_response AS one ON one.id = mark.response_id
+           LEFT JOIN benchmarks_prompt AS prompt ON prompt.id = one.prompt_id
+       )
 """
-_Cells = frozenset[tuple[int, int]]
+_FOLDS = """
+SELECT stamp, marks::json, cells::json FROM labeling_fold
+WHERE number BETWEEN %(first)s AND %(latest)s ORDER BY number
+"""
+_Cell = tuple[int, int, int]  # study, deployment, category
+_Counted = frozenset[tuple[int, _Cell]]  # an answer and a cell of it
 
 
 @dataclass(frozen=True)
 class Touched:
-    """Where answers changed: every cell that had or has one of them is of one of these deployments and categories."""
+    """Where answers changed: which, and every cell (deployment and category) that had or has one of them."""
 
-    deployment_ids: frozenset[int]
-    category_ids: frozenset[int]
+    response_ids: frozenset[int]
+    cells: frozenset[tuple[int, int]]
+
+    @property
+    def deployment_ids(self) -> frozenset[int]:
+        """Return the deployments of the cells."""
+        return frozenset(one for one, _ in self.cells)
+
+    @property
+    def category_ids(self) -> frozenset[int]:
+        """Return the categories of the cells."""
+        return frozenset(one for _, one in self.cells)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Marks with the answer of each, and the cells of those answers."""
+
+    marks: dict[int, int]
+    counted: _Counted
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a study's answers were like: the state but for its marks, and each mark with its answer and that's cells."""
+    """What answers were like: what stands for everything but marks, the latest fold, and the marks since."""
 
     base: tuple[Any, ...]
-    marks: dict[int, tuple[int, _Cells]]
+    fold: tuple[int, Any]
+    since: _Changes
 
-    def touched_since(self, before: "_Seen") -> Touched | None:
-        """Return where answers changed since; None where that cannot be told: then they may have changed anywhere.
-
-        An answer that went to another cell and on to a third one was seen in the second.
-        """
-        if self.base != before.base or not before.marks.keys() <= self.marks.keys():
+    def touched_since(self, before: "_Seen", studies: Collection[int]) -> Touched | None:
+        """Return where answers of some studies changed since; None where that cannot be told."""
+        if self.base != before.base:
             return None
-        changed = {self.marks[one][0] for one in self.marks.keys() - before.marks.keys()}
-        seen = (*before.marks.values(), *self.marks.values())
-        cells = {cell for response_id, its in seen if response_id in changed for cell in its}
-        return Touched(frozenset(one for one, _ in cells), frozenset(one for _, one in cells))
+        folded = _folded(before.fold, self.fold)
+        if folded is None:
+            return None
+        marks = folded.marks | self.since.marks
+        if not before.since.marks.keys() <= marks.keys():  # what was seen has been taken back
+            return None
+        changed = {marks[one] for one in marks.keys() - before.since.marks.keys()}
+        of_studies = None if JUDGED in studies else set(studies)
+        found = {
+            (response_id, cell)
+            for response_id, cell in folded.counted | self.since.counted
+            if response_id in changed and (of_studies is None or cell[0] in of_studies)
+        }
+        return Touched(frozenset(one for one, _ in found), frozenset((one, other) for _, (_, one, other) in found))
 
 
 _latest: OrderedDict[Hashable, tuple[_Seen, Any]] = OrderedDict()
@@ -67,40 +109,58 @@ def renewed(
     make: Callable[[], Value],
     renew: Callable[[Value, Touched], Value],
     *,
-    study_id: int,
-    kind: Any,  # Any: see `from_text`
+    studies: Collection[int],
+    kind: Any = None,  # Any: see `from_text`
+    shelf: Shelf | None = None,
 ) -> Value:
-    """Return what `make` returns of a study, kept as `unchanged` does it; one query where nothing changed.
+    """Return what `make` returns of studies (or of `JUDGED` answers), kept as `unchanged` does it; one query then.
 
-    Where few answers changed since this process worked it out, `renew` makes it of the value and of where they did.
-    Four queries more than `unchanged` after a change. Nobody may change what is returned.
+    Where few answers changed since this process worked it out, `renew` makes it of the value and of where they did; it
+    reads anew whatever it says of those answers or cells. One query more than `unchanged` after a change, two where
+    marks were folded. Nobody may change what is returned.
     """
-    return unchanged(key, lambda: _worked_out(key, make, renew, study_id), studies=[study_id], kind=kind)
+    given = {} if shelf is None else {"shelf": shelf}
+    return unchanged(key, lambda: _worked_out(key, make, renew, studies), studies=studies, kind=kind, **given)
 
 
 def _worked_out(
-    key: Hashable, make: Callable[[], Value], renew: Callable[[Value, Touched], Value], study_id: int
+    key: Hashable, make: Callable[[], Value], renew: Callable[[Value, Touched], Value], studies: Collection[int]
 ) -> Value:
-    seen = _seen(study_id)
+    seen = _seen()
     with _lock:
         before, kept = _latest.pop(key, (None, None))
-    touched = seen.touched_since(before) if before is not None else None
+    touched = seen.touched_since(before, studies) if before is not None else None
     value: Value = make() if touched is None or kept is None else renew(kept, touched)
-    if _seen(study_id) == seen:  # else it may have some of what came meanwhile
-        with _lock:
-            _latest[key] = seen, value
-            while len(_latest) > _MOST:
-                _latest.popitem(last=False)
+    # it may have some of what came meanwhile: all of that is touched as seen from here
+    with _lock:
+        _latest[key] = seen, value
+        while len(_latest) > _MOST:
+            _latest.popitem(last=False)
     return value
 
 
-def _seen(study_id: int) -> _Seen:
-    *base, _ = state_of([study_id])  # the last part is that of its marks
+def _seen() -> _Seen:
     with connection.cursor() as cursor:
-        cursor.execute(_MARKED, {"study": study_id})
+        cursor.execute(_SEEN)
+        *base, number, stamp, rows = cursor.fetchone()
+    cells = ((response_id, tuple(cell)) for _, response_id, *both in rows for cell in both)
+    counted = frozenset((response_id, cell) for response_id, cell in cells if None not in cell)
+    return _Seen(tuple(base), (number or 0, stamp), _Changes({mark: one for mark, one, *_ in rows}, counted))
+
+
+def _folded(before: tuple[int, Any], now: tuple[int, Any]) -> _Changes | None:
+    """Return what folds took after the one before; None where that is not remembered."""
+    if before == now:
+        return _Changes({}, frozenset())
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLDS, {"first": before[0], "latest": now[0]})
         rows = cursor.fetchall()
-    marks = {
-        mark: (response_id, frozenset(one for one in ((old, of_old), (new, of_new)) if None not in one))
-        for mark, response_id, old, of_old, new, of_new in rows
-    }
-    return _Seen(tuple(base), marks)
+    stamps = [stamp for stamp, *_ in rows]
+    is_whole = len(rows) == now[0] - before[0] + 1 and (stamps[0], stamps[-1]) == (before[1], now[1])
+    if not is_whole or any(marks is None for _, marks, _ in rows[1:]):
+        return None
+    marks = {mark: response_id for _, its, _ in rows[1:] for mark, response_id in its}
+    counted = (
+        (response_id, (study, one, other)) for _, _, cells in rows[1:] for response_id, study, one, other in cells
+    )
+    return _Changes(marks, frozenset(counted))

@@ -1,7 +1,7 @@
 """What a report reads of a study, added up by Postgres: no query returns a row for each answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection
@@ -10,7 +10,6 @@ from benchmarks.models import Category, Deployment, LanguageModel, Study
 from benchmarks.products import Products, pairs_of
 from greenllm.reports.cells import POPULATIONS, ReportCell
 from labeling.renewing import Touched, renewed
-from labeling.unchanged import unchanged
 
 MOST_BASES = 50
 MOST_PROMPTS = 100  # of Table 2 on a page; a file has them all
@@ -38,23 +37,31 @@ def _products_sql(name: str) -> str:
     return ", ".join([f"count(*) {only}", *(f"coalesce({one}, 0)::float8" for one in sums)])
 
 
-# the verdict of each answer is known already, as `labeling.verdicts` has it
-_FROM = """
-FROM benchmarks_response AS response
+_JOINED = """
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
 JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id
 JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
 LEFT JOIN benchmarks_measurement AS measurement ON measurement.id = response.measurement_id
 LEFT JOIN benchmarks_machine AS machine ON machine.id = measurement.machine_id
-LEFT JOIN (
-    SELECT response_id, verdict_source AS source,
-           CASE verdict WHEN 'correct' THEN true WHEN 'incorrect' THEN false END AS is_correct
-    FROM labeling_currentanswer WHERE study_id = %(study)s
-) AS decided ON decided.response_id = response.id
 WHERE response.study_id = %(study)s AND response.state = 'finished'
 """
-_TRAINING = f"{_FROM} AND prompt.role <> 'validation'"
+# the verdict of each answer is known already, as `labeling.verdicts` has it
+_DECIDED = """
+SELECT response_id, verdict_source AS source,
+       CASE verdict WHEN 'correct' THEN true WHEN 'incorrect' THEN false END AS is_correct
+FROM labeling_currentanswer WHERE study_id = %(study)s
+"""
+_FROM = f"""
+FROM benchmarks_response AS response LEFT JOIN ({_DECIDED}) AS decided ON decided.response_id = response.id {_JOINED}
+"""
+# of some cells: their answers are found in an index alone, before anything else is read
+_SOME = f"""
+WITH decided AS MATERIALIZED (
+    {_DECIDED} AND deployment_id = ANY(%(deployments)s) AND category_id = ANY(%(categories)s)
+)
+"""
+_FROM_SOME = f"FROM decided JOIN benchmarks_response AS response ON response.id = decided.response_id {_JOINED}"
 _BASIS = (
     "carbon_intensity_gco2e_per_kwh", "carbon_intensity_source", "total_embodied_emissions_gco2e",
     "expected_lifespan_s", "resource_share", "boundary", "method_version",
@@ -100,6 +107,21 @@ class Basis:
     energy: Products
     sci: Products
 
+    @property
+    def key(self) -> tuple[str | float | None, ...]:
+        """Return all that it is, apart from the answers."""
+        return tuple(getattr(self, name) for name in ("machine", *_BASIS))
+
+    def with_answers_of(self, other: "Basis") -> "Basis":
+        """Return it with the answers of the same basis in another cell."""
+        return replace(
+            self,
+            answer_count=self.answer_count + other.answer_count,
+            qualities=tuple(sorted({*self.qualities, *other.qualities})),
+            energy=self.energy + other.energy,
+            sci=self.sci + other.sci,
+        )
+
 
 @dataclass(frozen=True)
 class PromptCell:
@@ -137,7 +159,7 @@ def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
         ("reports.cells", study.pk),
         lambda: _report_cells(study),
         lambda cells, touched: _renewed(study, cells, touched),
-        study_id=study.pk,
+        studies=[study.pk],
         kind=dict[tuple[str, str], ReportCell],
     )
 
@@ -146,22 +168,38 @@ def _renewed(
     study: Study, cells: Mapping[tuple[str, str], ReportCell], touched: Touched
 ) -> dict[tuple[str, str], ReportCell]:
     """Return cells with those that answers changed in worked out anew; all of them where one came or went."""
-    models = Deployment.objects.filter(pk__in=touched.deployment_ids).values_list("language_model__name", flat=True)
-    names = Category.objects.filter(pk__in=touched.category_ids).values_list("name", flat=True)
-    within = {"models": list(models), "categories": list(names)}
-    fresh = _report_cells(study, within)
-    if fresh.keys() != {key for key in cells if key[0] in within["categories"] and key[1] in within["models"]}:
+    models = LanguageModel.objects.filter(deployments__in=touched.deployment_ids).values(
+        "name"
+    )  # a name may come twice
+    deployments = dict(
+        Deployment.objects.filter(language_model__name__in=models).values_list("pk", "language_model__name")
+    )
+    categories = dict(Category.objects.filter(pk__in=touched.category_ids).values_list("pk", "name"))
+    fresh = _report_cells(study, _Block(list(deployments), list(categories)))
+    names = {*categories.values()}, {*deployments.values()}
+    if fresh.keys() != {key for key in cells if key[0] in names[0] and key[1] in names[1]}:
         return _report_cells(study)
     return {key: fresh.get(key, cell) for key, cell in cells.items()}
 
 
-def _report_cells(study: Study, within: Mapping[str, list[str]] | None = None) -> dict[tuple[str, str], ReportCell]:
-    """Return all cells, or those of some models in some categories."""
+@dataclass(frozen=True)
+class _Block:
+    """The cells of some deployments in some categories."""
+
+    deployments: list[int]
+    categories: list[int]
+
+
+def _report_cells(study: Study, block: _Block | None = None) -> dict[tuple[str, str], ReportCell]:
+    """Return all cells, or those of a block."""
     names = list(POPULATIONS)
     columns = ", ".join(_products_sql(name) for name in names)
-    only = "" if within is None else "AND category.name = ANY(%(categories)s) AND model.name = ANY(%(models)s)"
-    selected = f"SELECT category.name, model.name, {_COUNTS}, {columns} {_TRAINING} {only}"
-    rows = _rows(f"{selected} GROUP BY 1, 2 ORDER BY 1, 2", study, **(within or {}))
+    rows = _rows_of(
+        f"category.name, model.name, {_COUNTS}, {columns}",
+        "AND prompt.role <> 'validation' GROUP BY 1, 2 ORDER BY 1, 2",
+        study,
+        block,
+    )
     found = {}
     for category, model, answers, judged, right, untimed, qualities, sources, *values in rows:
         products: dict[str, Products] = {}
@@ -174,30 +212,68 @@ def _report_cells(study: Study, within: Mapping[str, list[str]] | None = None) -
     return found
 
 
+def _rows_of(columns: str, rest: str, study: Study, block: _Block | None) -> list[tuple[Any, ...]]:
+    """Return columns of a study's finished answers, or of those in a block; `rest` is what ends the query."""
+    if block is None:
+        return _rows(f"SELECT {columns} {_FROM} {rest}", study)
+    query = f"{_SOME} SELECT {columns} {_FROM_SOME} {rest}"
+    return _rows(query, study, deployments=block.deployments, categories=block.categories)
+
+
 def bases(study: Study) -> list[Basis]:
     """Return what the SCI of a study's answers was made with, the most used first, `MOST_BASES` at most. One query.
 
     Kept as `report_cells` are.
     """
-    return unchanged(("reports.bases", study.pk), lambda: _bases(study), studies=[study.pk], kind=list[Basis])
-
-
-def _bases(study: Study) -> list[Basis]:
-    keys = ", ".join(f"measurement.{name}" for name in _BASIS)
-    rows = _rows(
-        f"""SELECT coalesce(machine.name, ''), {keys}, count(*), array_agg(DISTINCT measurement.quality),
-        {_products_sql("energy")}, {_products_sql("sci")} {_FROM} AND measurement.id IS NOT NULL
-        GROUP BY machine.name, {keys} ORDER BY count(*) DESC, machine.name, {keys} LIMIT {MOST_BASES}""",
-        study,
+    by_cell = renewed(
+        ("reports.bases", study.pk),
+        lambda: _bases(study),
+        lambda cells, touched: _renewed_bases(study, cells, touched),
+        studies=[study.pk],
+        kind=_BasesOfCells,
     )
-    made = []
-    for row in rows:
+    return _most_used(by_cell)
+
+
+_BasesOfCells = dict[tuple[int, int], list[Basis]]  # by deployment and category
+
+
+def _renewed_bases(study: Study, cells: _BasesOfCells, touched: Touched) -> _BasesOfCells:
+    """Return the bases of each cell, worked out anew where answers changed."""
+    block = _Block(sorted(touched.deployment_ids), sorted(touched.category_ids))
+    kept = {key: one for key, one in cells.items() if key[0] not in block.deployments or key[1] not in block.categories}
+    return dict(sorted((kept | _bases(study, block)).items()))
+
+
+def _bases(study: Study, block: _Block | None = None) -> _BasesOfCells:
+    """Return the bases of the answers of each cell, or of each in a block."""
+    keys = ", ".join(f"measurement.{name}" for name in _BASIS)
+    by = f"response.deployment_id, prompt.category_id, machine.name, {keys}"
+    rows = _rows_of(
+        f"""response.deployment_id, prompt.category_id, coalesce(machine.name, ''), {keys}, count(*),
+        array_agg(DISTINCT measurement.quality), {_products_sql("energy")}, {_products_sql("sci")}""",
+        f"AND measurement.id IS NOT NULL GROUP BY {by} ORDER BY {by}",
+        study,
+        block,
+    )
+    made: _BasesOfCells = {}
+    for deployment_id, category_id, *row in rows:
         given, (count, qualities, *values) = row[: len(_BASIS) + 1], row[len(_BASIS) + 1 :]
         energy, rest = _taken(values, len(POPULATIONS["energy"]))
         sci, _ = _taken(rest, len(POPULATIONS["sci"]))
         columns: list[Any] = [*given, count, tuple(qualities), energy, sci]
-        made.append(Basis(*columns))
+        made.setdefault((deployment_id, category_id), []).append(Basis(*columns))
     return made
+
+
+def _most_used(cells: _BasesOfCells) -> list[Basis]:
+    """Return the bases of all cells together, the most used first."""
+    found: dict[tuple[Any, ...], Basis] = {}
+    for one in (basis for of_cell in cells.values() for basis in of_cell):
+        before = found.get(one.key)
+        found[one.key] = one if before is None else before.with_answers_of(one)
+    by_key = sorted(found.items(), key=lambda item: [(part is None, part) for part in item[0]])
+    return sorted((one for _, one in by_key), key=lambda one: -one.answer_count)[:MOST_BASES]
 
 
 def validation_prompts(study: Study, *, most: int | None = MOST_PROMPTS) -> list[ValidationPrompt]:
@@ -232,7 +308,7 @@ def _taken(values: Sequence[Any], width: int) -> tuple[Products, Sequence[Any]]:
     return Products(values[0], tuple(values[1 : 1 + width]), tuple(values[1 + width : last])), values[last:]
 
 
-def _rows(query: str, study: Study, **values: int | list[str] | None) -> list[tuple[Any, ...]]:
+def _rows(query: str, study: Study, **values: int | list[int] | None) -> list[tuple[Any, ...]]:
     """Return rows of numbers and words."""
     with connection.cursor() as cursor:
         cursor.execute(query, {"study": study.pk, **values})

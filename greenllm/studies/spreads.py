@@ -155,7 +155,7 @@ def _kept_cells(study: Study) -> list[CellFigures]:
         ("studies.spread", study.pk),
         lambda: _cells(study),
         lambda cells, touched: _renewed(study, cells, touched),
-        study_id=study.pk,
+        studies=[study.pk],
         kind=list[CellFigures],
     )
 

@@ -44,7 +44,7 @@ class Figure:
         return {key: n for key, n in cells.items() if key not in pairs} | self.count(touched)
 
     def get(self) -> Cells:
-        return renewed(("figure", self.study.pk), self.make, self.renew, study_id=self.study.pk, kind=Cells)
+        return renewed(("figure", self.study.pk), self.make, self.renew, studies=[self.study.pk], kind=Cells)
 
 
 @pytest.fixture
@@ -73,15 +73,58 @@ class TestRenewed:
         figure.get()
         make.make_label(response)
         assert figure.get() == figure.count()
-        own = Touched(frozenset({response.deployment_id}), frozenset({response.prompt.category_id}))
+        own = Touched(frozenset({response.pk}), frozenset({(response.deployment_id, response.prompt.category_id)}))
         assert (figure.whole_count, figure.touched) == (1, [own])
 
-    def test_works_all_out_after_a_fold(self, figure: Figure) -> None:
+    def test_knows_what_folds_took(self, figure: Figure) -> None:
+        first, *_, latest = figure.study.responses.select_related("prompt").order_by("pk")
+        make.make_label(latest)
         figure.get()
-        make.make_label(figure.study.responses.latest("pk"))
+        fold()
+        make.make_label(first)
+        fold()
+        assert figure.get() == figure.count()
+        assert figure.whole_count == 1
+        assert [one.response_ids for one in figure.touched] == [{first.pk}]  # the label of the other was seen before
+
+    def test_works_all_out_where_a_fold_is_forgotten(self, figure: Figure) -> None:
+        figure.get()
+        response = figure.study.responses.latest("pk")
+        for _ in range(60):
+            make.make_label(response)
+            fold()
+        assert figure.get() == figure.count()
+        assert (figure.whole_count, figure.touched) == (2, [])
+
+    def test_works_all_out_after_a_fold_of_very_many_marks(self, figure: Figure) -> None:
+        figure.get()
+        response = figure.study.responses.latest("pk")
+        make.make_label(response)
+        with connection.cursor() as cursor:
+            mark = "INSERT INTO labeling_answermark (response_id) SELECT %s FROM generate_series(1, 2500)"
+            cursor.execute(mark, [response.pk])
         fold()
         assert figure.get() == figure.count()
         assert (figure.whole_count, figure.touched) == (2, [])
+
+    def test_knows_a_fold_that_was_taken_back_from_one_of_the_same_number(self, figure: Figure) -> None:
+        first, *_, latest = figure.study.responses.order_by("pk")
+        with transaction.atomic():
+            make.make_label(first)
+            fold()
+            figure.get()
+            transaction.set_rollback(True)
+        make.make_label(latest)
+        fold()
+        assert figure.get() == figure.count()
+
+    def test_renews_nothing_for_the_answers_of_another_study(self, figure: Figure) -> None:
+        figure.get()
+        response = figure.study.responses.latest("pk")
+        make.make_label(make.make_response(make.make_prompt(), response.deployment, study=make.make_study()))
+        make.make_label(response)
+        assert figure.get() == figure.count()
+        assert [one.response_ids for one in figure.touched] == [{response.pk}]
 
     def test_knows_the_cell_that_an_answer_passed_through(self, figure: Figure) -> None:
         response = figure.study.responses.order_by("pk")[0]
@@ -118,6 +161,7 @@ class TestRenewed:
             lambda: Label.objects.filter(response=an_answer()).update(voided_at=make.NOW, void_reason="x"),
             lambda: move(an_answer(), dice.choice(("math", "code", "law"))),
             lambda: Measurement.objects.filter(response=an_answer()).update(energy_j=dice.randrange(1, 9)),
+            lambda: Response.objects.filter(labels=None, pk=an_answer().pk).delete(),
             lambda: make.make_response(
                 make.make_prompt(category=dice.choice(("math", "art"))), an_answer().deployment, study=figure.study
             ),

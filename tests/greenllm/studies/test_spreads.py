@@ -189,12 +189,12 @@ class TestPage:
     @pytest.mark.parametrize(
         ("view", "repeats", "more"), [("cells", 2, 0), ("cells", 6, 0), ("prompts", 2, 2), ("prompts", 6, 2)]
     )
-    def test_needs_fifteen_queries_and_the_models_and_answers_of_a_page_of_prompts(
+    def test_needs_twelve_queries_and_the_models_and_answers_of_a_page_of_prompts(
         self, client: Client, view: str, repeats: int, more: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
         # session, person, permissions; study, state, models, answers; whether the database keeps it, and that it does
-        with django_assert_num_queries(15 + more):  # four see which answers changed, before and after
+        with django_assert_num_queries(12 + more):  # one sees which answers changed
             client.get(f"/studies/repeats/spread/?per={view}")
         with django_assert_num_queries(7 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
