@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection
 
 from benchmarks.intervals import Interval, share_interval
+from labeling.counting import count_rows
 from labeling.models import Label, Verdict
 from labeling.tallies import CURRENT
 from labeling.unchanged import JUDGED, unchanged
@@ -24,21 +25,22 @@ _KINDS = (Label.Kind.JUDGEMENT.value, Label.Kind.ADJUDICATION.value)
 _BITS = 20
 _WEIGHTS = " ".join(f"WHEN '{verdict}' THEN {1 << _BITS * place}" for place, verdict in enumerate(Verdict.values))
 _COUNTS = ", ".join(f"coalesce(sum(CASE verdict {_WEIGHTS} END) FILTER (WHERE kind = '{kind}'), 0)" for kind in _KINDS)
-_SAID = f"""
+_SAID_OF = f"""
     SELECT response_id, concat_ws(' ', {_COUNTS}) AS pattern FROM labeling_label
-    WHERE {CURRENT} AND NOT saw_evidence AND kind <> 'self_check' GROUP BY response_id
+    WHERE {CURRENT} AND NOT saw_evidence AND kind <> 'self_check' {{only}} GROUP BY response_id
 """  # noqa: S608 - put together of constants
+_SAID = _SAID_OF.format(only="")
 _JOINED = """
 JOIN labeling_grade AS grade ON grade.response_id = said.response_id
 JOIN benchmarks_response AS response ON response.id = said.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
 """
-# counted first and once: else each worker of a parallel plan would count all of it
+# the labels first and once: else each worker of a parallel plan would count all of them
 _COUNTED = f"""
-WITH said AS MATERIALIZED ({_SAID})
-SELECT grade.grader, grade.grader_version, category.name, grade.verdict, said.pattern, count(*)
-FROM said {_JOINED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+WITH said AS MATERIALIZED ({_SAID_OF})
+SELECT said.response_id, grade.grader, grade.grader_version, category.name, grade.verdict, said.pattern
+FROM said {_JOINED}
 """  # noqa: S608 - put together of constants
 _VERDICT = "CASE WHEN said.pattern = ANY(%(right)s) THEN 'correct' ELSE 'incorrect' END"
 _LISTED = f"""
@@ -166,14 +168,12 @@ def compare_graders() -> Comparison:
 def _compare_graders() -> Comparison:
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     decided: dict[str, str | None] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTED)
-        for name, version, category, grade, pattern, count in cursor.fetchall():
-            if pattern not in decided:
-                decided[pattern] = _decided(pattern)
-            verdict = decided[pattern]
-            if verdict is not None:
-                counts[f"{name}@{version}", category][grade, verdict] += count
+    for (name, version, category, grade, pattern), count in count_rows(_COUNTED):
+        if pattern not in decided:
+            decided[pattern] = _decided(pattern)
+        verdict = decided[pattern]
+        if verdict is not None:
+            counts[f"{name}@{version}", category][grade, verdict] += count
     return Comparison(
         tuple(Concordance(grader, category, one) for (grader, category), one in sorted(counts.items())),
         {verdict: tuple(one for one, found in decided.items() if found == verdict) for verdict in DECIDED},

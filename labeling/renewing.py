@@ -18,7 +18,6 @@ from labeling.unchanged import JUDGED, Shelf, unchanged
 
 Value = TypeVar("Value")
 
-_MOST = 50  # figures, those worked out last
 # What stands for everything but marks; the latest fold; and the marks, each with its answer, where that is counted so
 # far (study, deployment, category) and where it stands now.
 _SEEN = """
@@ -100,8 +99,37 @@ class _Seen:
         return Touched(frozenset(one for one, _ in found), frozenset((one, other) for _, (_, one, other) in found))
 
 
-_latest: OrderedDict[Hashable, tuple[_Seen, Any]] = OrderedDict()
-_lock = threading.Lock()
+class Renewals:
+    """Keeps so many figures of this process, those worked out last, each with what answers were like before."""
+
+    def __init__(self, *, most: int) -> None:
+        self.shelf = Shelf(most=most)
+        self._most = most
+        self._latest: OrderedDict[Hashable, tuple[_Seen, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def work_out(
+        self,
+        key: Hashable,
+        make: Callable[[], Value],
+        renew: Callable[[Value, Touched], Value],
+        studies: Collection[int],
+    ) -> Value:
+        """Return what `renew` makes of the value kept, else what `make` returns."""
+        seen = _seen()
+        with self._lock:
+            before, kept = self._latest.pop(key, (None, None))
+        touched = seen.touched_since(before, studies) if before is not None else None
+        value: Value = make() if touched is None or kept is None else renew(kept, touched)
+        # it may have some of what came meanwhile: all of that is touched as seen from here
+        with self._lock:
+            self._latest[key] = seen, value
+            while len(self._latest) > self._most:
+                self._latest.popitem(last=False)
+        return value
+
+
+_renewals = Renewals(most=50)
 
 
 def renewed(
@@ -111,32 +139,16 @@ def renewed(
     *,
     studies: Collection[int],
     kind: Any = None,  # Any: see `from_text`
-    shelf: Shelf | None = None,
+    renewals: Renewals | None = None,
 ) -> Value:
     """Return what `make` returns of studies (or of `JUDGED` answers), kept as `unchanged` does it; one query then.
 
     Where few answers changed since this process worked it out, `renew` makes it of the value and of where they did; it
     reads anew whatever it says of those answers or cells. One query more than `unchanged` after a change, two where
-    marks were folded. Nobody may change what is returned.
+    marks were folded. Nobody may change what is returned. Large figures have `renewals` of their own, of few.
     """
-    given = {} if shelf is None else {"shelf": shelf}
-    return unchanged(key, lambda: _worked_out(key, make, renew, studies), studies=studies, kind=kind, **given)
-
-
-def _worked_out(
-    key: Hashable, make: Callable[[], Value], renew: Callable[[Value, Touched], Value], studies: Collection[int]
-) -> Value:
-    seen = _seen()
-    with _lock:
-        before, kept = _latest.pop(key, (None, None))
-    touched = seen.touched_since(before, studies) if before is not None else None
-    value: Value = make() if touched is None or kept is None else renew(kept, touched)
-    # it may have some of what came meanwhile: all of that is touched as seen from here
-    with _lock:
-        _latest[key] = seen, value
-        while len(_latest) > _MOST:
-            _latest.popitem(last=False)
-    return value
+    of = renewals or _renewals
+    return unchanged(key, lambda: of.work_out(key, make, renew, studies), studies=studies, shelf=of.shelf, kind=kind)
 
 
 def _seen() -> _Seen:
@@ -152,6 +164,8 @@ def _folded(before: tuple[int, Any], now: tuple[int, Any]) -> _Changes | None:
     """Return what folds took after the one before; None where that is not remembered."""
     if before == now:
         return _Changes({}, frozenset())
+    if now[0] <= before[0]:
+        return None  # another database, or folds that were taken back
     with connection.cursor() as cursor:
         cursor.execute(_FOLDS, {"first": before[0], "latest": now[0]})
         rows = cursor.fetchall()

@@ -8,6 +8,7 @@ from django.db.models import Count, Max
 from benchmarks.models import Category
 from labeling.confusion import Concordance, compare_graders
 from labeling.models import Grade, JudgementRule, Label, Verdict
+from labeling.renewing import Touched, renewed
 from labeling.ruling import rules_in_force, switch_graders_in
 from labeling.unchanged import JUDGED, unchanged
 
@@ -69,7 +70,9 @@ class GraderSwitch:
 def grader_switches() -> list[GraderSwitch]:
     """Return the switch of every category, by name; figures are kept until a label changes."""
     known = {(one.grader, one.category): one for one in compare_graders().graders}
-    graders = unchanged("labeling.latest_graders", _latest_graders, studies=[JUDGED], kind=dict[int, list[str]])
+    latest = renewed(
+        "labeling.latest_graders", _latest_graders, _later_graders, studies=[JUDGED], kind=dict[int, dict[str, int]]
+    )
     labels = unchanged("labeling.labels_of_graders", _label_counts, studies=[JUDGED], kind=dict[int, int])
     return [
         GraderSwitch(
@@ -77,7 +80,7 @@ def grader_switches() -> list[GraderSwitch]:
             one.graders_may_label,
             tuple(
                 GraderRecord(grader, known.get((grader, one.category.name)))
-                for grader in graders.get(one.category.pk, ())
+                for grader in (f"{name}@{version}" for name, version in sorted(latest.get(one.category.pk, {}).items()))
             ),
             labels.get(one.category.pk, 0),
         )
@@ -109,12 +112,23 @@ def switch_on_where_nobody_decided(*, category_names: Collection[str]) -> list[s
     return [category.name for category in undecided]
 
 
-def _latest_graders() -> Mapping[int, list[str]]:
-    """Return the graders of each category, in the versions that graded its answers last."""
-    rows = Grade.objects.values_list("response__prompt__category_id", "grader").annotate(version=Max("grader_version"))
-    found: dict[int, list[str]] = {}
+def _latest_graders(response_ids: Collection[int] | None = None) -> dict[int, dict[str, int]]:
+    """Return the latest version of each grader that graded answers of each category, or some of its answers."""
+    grades = Grade.objects.all() if response_ids is None else Grade.objects.filter(response__in=response_ids)
+    rows = grades.values_list("response__prompt__category_id", "grader").annotate(version=Max("grader_version"))
+    found: dict[int, dict[str, int]] = {}
     for category_id, grader, version in rows.order_by("response__prompt__category_id", "grader"):
-        found.setdefault(category_id, []).append(f"{grader}@{version}")
+        found.setdefault(category_id, {})[grader] = version
+    return found
+
+
+def _later_graders(kept: Mapping[int, Mapping[str, int]], touched: Touched) -> dict[int, dict[str, int]]:
+    """Return the graders with those of answers that changed: grades come, and never go without everything read anew."""
+    found = {category_id: dict(versions) for category_id, versions in kept.items()}
+    for category_id, versions in _latest_graders(touched.response_ids).items():
+        of_category = found.setdefault(category_id, {})
+        for grader, version in versions.items():
+            of_category[grader] = max(version, of_category.get(grader, version))
     return found
 
 

@@ -4,37 +4,38 @@ Only current labels of people are counted.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
 from labeling.agreement import Tally
+from labeling.counting import count_rows
 from labeling.models import Label, Verdict
+from labeling.renewing import Touched, renewed
 from labeling.unchanged import JUDGED, unchanged
 
 LONGEST_SECONDS = 120.0  # somebody who looked longer went away
 
 CURRENT = "source = 'person' AND is_current AND voided_at IS NULL"
 _BY_CATEGORY = f"""
-SELECT category.name, said.correct, said.incorrect, said.unsure, count(*) FROM (
+SELECT said.response_id, category.name, said.correct, said.incorrect, said.unsure FROM (
     SELECT response_id, count(*) FILTER (WHERE verdict = 'correct') AS correct,
            count(*) FILTER (WHERE verdict = 'incorrect') AS incorrect,
            count(*) FILTER (WHERE verdict = 'unsure') AS unsure
-    FROM labeling_label WHERE {CURRENT} AND kind = 'judgement' GROUP BY response_id
+    FROM labeling_label WHERE {CURRENT} AND kind = 'judgement' {{only}} GROUP BY response_id
 ) AS said
 JOIN benchmarks_response AS response ON response.id = said.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 JOIN benchmarks_category AS category ON category.id = prompt.category_id
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """  # noqa: S608 - put together of constants
 # put in where it is needed, not made once for all: then both sides of a join come in the order of the index
 _JUDGED = f"SELECT response_id, labeler_id, verdict FROM labeling_label WHERE {CURRENT} AND kind = 'judgement'"  # noqa: S608
 _BY_PAIR = f"""
-SELECT one.labeler_id, other.labeler_id, one.verdict, other.verdict, count(*) FROM ({_JUDGED}) AS one
-JOIN ({_JUDGED}) AS other ON other.response_id = one.response_id AND other.labeler_id > one.labeler_id
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+SELECT one.response_id, one.labeler_id, other.labeler_id, one.verdict, other.verdict
+FROM ({_JUDGED} {{only}}) AS one
+JOIN ({_JUDGED} {{only}}) AS other ON other.response_id = one.response_id AND other.labeler_id > one.labeler_id
 """  # noqa: S608 - put together of constants
 _BY_PERSON = f"""
 SELECT said.labeler_id, count(*), count(*) FILTER (WHERE said.saw_evidence),
@@ -44,7 +45,7 @@ SELECT said.labeler_id, count(*), count(*) FILTER (WHERE said.saw_evidence),
 FROM (
     SELECT response_id, labeler_id, verdict, kind, saw_evidence,
            CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds
-    FROM labeling_label WHERE {CURRENT}
+    FROM labeling_label WHERE {CURRENT} {{only}}
 ) AS said
 LEFT JOIN labeling_goldanswer AS gold
     ON gold.response_id = said.response_id AND gold.retired_at IS NULL AND said.kind = 'judgement'
@@ -73,7 +74,7 @@ class PersonTally:
 def judgements_by_category() -> dict[str, Tally]:
     """Return what readers said of the answers of each category, by name."""
     found: dict[str, dict[tuple[Hashable, ...], int]] = defaultdict(dict)
-    for category, *counts, times in _rows(_BY_CATEGORY):
+    for (category, *counts), times in count_rows(_BY_CATEGORY):
         item = [verdict for verdict, count in zip(_IN_ORDER, counts, strict=True) for _ in range(count)]
         found[category][tuple(item)] = times
     return {**found}
@@ -82,14 +83,31 @@ def judgements_by_category() -> dict[str, Tally]:
 def judgements_by_pair() -> dict[tuple[int, int], Tally]:
     """Return what each two readers said of the answers that both judged."""
     found: dict[tuple[int, int], dict[tuple[Hashable, ...], int]] = defaultdict(dict)
-    for one, other, first, second, times in _rows(_BY_PAIR):
+    for (one, other, first, second), times in count_rows(_BY_PAIR):
         found[one, other][first, second] = times
     return {**found}
 
 
 def labels_by_person() -> list[PersonTally]:
-    """Return the labels of each person, held against gold answers in use and against their own earlier word."""
-    return [PersonTally(*row) for row in _rows(_BY_PERSON, {"longest": LONGEST_SECONDS})]
+    """Return the labels of each person, held against gold answers in use and against their own earlier word.
+
+    After a change those of the people with a label of an answer that changed are counted anew.
+    """
+    return renewed("labeling.labels_by_person", _by_person, _renewed, studies=[JUDGED], kind=list[PersonTally])
+
+
+def _renewed(people: Sequence[PersonTally], touched: Touched) -> list[PersonTally]:
+    of_answers = Label.objects.of_people().filter(response__in=touched.response_ids)
+    changed = set(of_answers.order_by("labeler_id").values_list("labeler_id", flat=True).distinct())
+    others = [one for one in people if one.person_id not in changed]
+    fresh = _by_person("AND labeler_id = ANY(%(people)s)", people=list(changed)) if changed else []
+    return sorted([*others, *fresh], key=lambda one: one.person_id)
+
+
+def _by_person(only: str = "", **values: Any) -> list[PersonTally]:
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_PERSON.format(only=only), {"longest": LONGEST_SECONDS, **values})
+        return [PersonTally(*row) for row in cursor.fetchall()]
 
 
 def people_who_judged() -> list[int]:
@@ -104,10 +122,3 @@ def people_who_judged() -> list[int]:
 
 
 _IN_ORDER = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.UNSURE.value)
-
-
-def _rows(query: str, values: dict[str, float] | None = None) -> list[tuple[Any, ...]]:
-    """Return rows of numbers and words."""
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        return list(cursor.fetchall())

@@ -5,7 +5,7 @@ answers were counted and are. Only the latest folds are kept, and of a fold of m
 not looked for longer works everything out anew.
 
 What leaves no trace of where it was (an answer that is deleted, goes to another study, deployment or prompt, a prompt that
-goes to another category, a label that becomes another person's or another answer's) is noted as a change of a source,
+goes to another category, a label or a grade that becomes another's or another answer's) is noted as a change of a source,
 after which everything is worked out anew. Grades come with every answer that a grader looks at: from now on they mark
 these answers, and no longer count as a change of everything.
 """
@@ -87,7 +87,7 @@ GRADED = {
     "UPDATE": (
         "UPDATE",
         TALLY.MARK.format(response="response_id", rows="new_rows")
-        + NOTE_IF.format(columns="response_id"),
+        + NOTE_IF.format(columns="response_id, grader, grader_version"),
     ),
 }  # fmt: skip
 NOTED_BEFORE = (

@@ -119,8 +119,9 @@ class TestOverview:
         client = client_of(Role.ADMIN)
         make_labels(12)
         # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices;
-        # days, and the labels in them; whether anything changed, whether it is kept, and keeping it (3 each)
-        with django_assert_num_queries(23):
+        # days, and the labels in them; whether anything changed, whether it is kept, and keeping it (3 each); of what
+        # was counted before, whether anything changed and which answers did (4 each), and keeping the figures of people
+        with django_assert_num_queries(33):
             client.get(PAGE)
         # session, person, permissions (3); whether anything changed (2); suspicious labels; names; notices
         with django_assert_num_queries(10):
@@ -166,8 +167,9 @@ class TestAnswers:
         make_graded(30, blind=28)
         client = client_of(Role.ADMIN)
         cell = "/label/quality/answers/?grader=number@1&category=math&grade=correct&verdict=correct&page=2"
-        # session, person, permissions (3), state, whether it is kept, counts, keeping them, answers, notices
-        with django_assert_num_queries(11):
+        # session, person, permissions (3), state, whether it is kept, whether counts are of now and which answers
+        # changed, counts, keeping them, answers, notices
+        with django_assert_num_queries(13):
             page = client.get(cell).content.decode()
         assert page.count('<a href="/responses/') == 3
         assert "Page 2 of 2 (28 answers)" in page

@@ -114,7 +114,7 @@ class TestSwitch:
         make_graded(5, blind=3)
         # session, person, permissions (3); rules, categories; graders against people; graders, their labels, rules,
         # categories; history; choices of the form; notices; whether three figures are kept, and keeping them
-        with django_assert_num_queries(24):
+        with django_assert_num_queries(27):
             client.get(PAGE)
 
 

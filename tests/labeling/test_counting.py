@@ -1,0 +1,108 @@
+"""Figures of labels equal those of a process that counts all of them anew, whatever changed before."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+
+from benchmarks.models import Category, Prompt, Response
+from greenllm.models import User
+from labeling import renewing, unchanged
+from labeling.confusion import compare_graders
+from labeling.counting import count_rows
+from labeling.models import Grade, Label
+from labeling.tallies import judgements_by_category, judgements_by_pair, labels_by_person
+from tests import factories as make
+
+pytestmark = pytest.mark.django_db
+_LABELS = "SELECT response_id, verdict FROM labeling_label WHERE source = 'person' AND voided_at IS NULL {only}"
+
+
+def figures() -> tuple[object, ...]:
+    return judgements_by_category(), judgements_by_pair(), labels_by_person(), compare_graders()
+
+
+def anew(monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
+    """Return the figures as a process makes them that has just begun and finds none kept."""
+    with monkeypatch.context() as fresh, connection.cursor() as cursor:
+        fresh.setattr(renewing, "_renewals", renewing.Renewals(most=9))
+        fresh.setattr(unchanged, "_shelf", unchanged.Shelf(most=9))
+        cursor.execute("DELETE FROM labeling_keptfigure")
+        return figures()
+
+
+def changes(dice: random.Random, people: list[User]) -> Iterator[Callable[[], object]]:
+    """Yield changes of labels, grades and what they are of, without end."""
+
+    def an_answer() -> Response:
+        return dice.choice(list(Response.objects.order_by("pk")))
+
+    def a_label() -> None:
+        given, person = an_answer(), dice.choice(people)
+        if not given.labels.filter(labeler=person).exists():
+            make.make_label(given, dice.choice(("correct", "incorrect", "unsure")), labeler=person, active_seconds=3.0)
+
+    def a_grade() -> None:
+        given = an_answer()
+        version = given.grades.count() + 1
+        Grade.objects.create(
+            response=given, grader="g", grader_version=version, verdict="correct", reason="x", duration_ms=1
+        )
+
+    def move() -> None:
+        category = dice.choice(list(Category.objects.order_by("pk")))
+        Prompt.objects.filter(pk=an_answer().prompt_id).update(category=category)
+
+    def fold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT labeling_fold_answers()")
+
+    kinds: list[Callable[[], object]] = [
+        a_label,
+        a_label,
+        a_label,
+        a_grade,
+        lambda: Label.objects.filter(response=an_answer()).update(voided_at=make.NOW, void_reason="x"),
+        lambda: Label.objects.filter(response=an_answer()).update(saw_evidence=True),
+        lambda: Label.objects.filter(response=an_answer(), labeler=people[0]).update(labeler=people[-1]),
+        lambda: Label.objects.filter(response=an_answer(), verdict="unsure").delete(),
+        lambda: Grade.objects.filter(response=an_answer()).update(verdict="incorrect"),
+        lambda: Grade.objects.filter(response=an_answer(), grader_version=2).delete(),
+        move,
+        fold,
+    ]
+    while True:
+        yield dice.choice(kinds)
+
+
+class TestCountRows:
+    @pytest.mark.parametrize("seed", range(2))
+    def test_equals_counting_anew_after_random_changes(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        deployment = make.make_deployment()
+        for category in ("math", "code", "law"):
+            for _ in range(3):
+                make.make_response(make.make_prompt(category=category), deployment)
+        dice = random.Random(seed)
+        made = changes(dice, [make.make_user() for _ in range(3)])
+        for _ in range(40):
+            for _ in range(dice.randrange(1, 4)):
+                next(made)()
+            assert figures() == anew(monkeypatch) == figures()
+
+    def test_reads_the_labels_of_changed_answers_alone(self) -> None:
+        deployment = make.make_deployment()
+        first, second = (make.make_response(make.make_prompt(), deployment) for _ in range(2))
+        make.make_label(first)
+        assert count_rows(_LABELS) == [(("correct",), 1)]
+        make.make_label(second, "incorrect")
+        with connection.execute_wrapper(_only_some):
+            assert count_rows(_LABELS) == [(("correct",), 1), (("incorrect",), 1)]
+
+
+def _only_some(
+    execute: Callable[..., object], sql: str, params: dict[str, object], many: bool, context: object
+) -> object:
+    """Refuse to read all labels."""
+    assert "SELECT response_id, verdict" not in sql or "ids" in params
+    return execute(sql, params, many, context)
