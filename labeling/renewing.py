@@ -168,7 +168,8 @@ def _folded(before: tuple[int, Any], now: tuple[int, Any]) -> _Changes | None:
         return None  # another database, or folds that were taken back
     with connection.cursor() as cursor:
         cursor.execute(_FOLDS, {"first": before[0], "latest": now[0]})
-        rows = cursor.fetchall()
+        rows: list[tuple[Any, ...]] = [] if before[0] else [(None, [], [])]  # before the first fold there was none
+        rows += cursor.fetchall()
     stamps = [stamp for stamp, *_ in rows]
     is_whole = len(rows) == now[0] - before[0] + 1 and (stamps[0], stamps[-1]) == (before[1], now[1])
     if not is_whole or any(marks is None for _, marks, _ in rows[1:]):

@@ -1,7 +1,11 @@
 """Compare two studies prompt by prompt: energy, SCI, time, tokens and accuracy, each with interval, test and words."""
 
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from hashlib import sha256
 
 import numpy as np
 
@@ -23,6 +27,9 @@ from greenllm.comparing.wording import MEASURES, Measure, notes_on, sentence
 from labeling.unchanged import unchanged
 
 ALL_MODELS = "all models"
+_MOST_COMPARED = 500  # samples, those asked for last; a comparison of ten models has 55
+_COMPARED: OrderedDict[bytes, Paired | None] = OrderedDict()
+_LOCK = threading.Lock()
 
 
 class NothingToPair(ValueError):
@@ -188,8 +195,35 @@ def _rows(sides: _Sides, pairs: list[str]) -> list[ComparedRow]:
     ]
     return [
         _row(title, sides.qualities(of_group), measure, paired, reason)
-        for (title, of_group, measure), reason, paired in zip(asked, reasons, compare_samples(samples), strict=True)
+        for (title, of_group, measure), reason, paired in zip(asked, reasons, _compare(samples), strict=True)
     ]
+
+
+def _compare(samples: Sequence[Sample]) -> list[Paired | None]:
+    """Return what `compare_samples` does, of samples that were compared before what it said then.
+
+    A label changes one or two of some dozen samples, and each of these takes thousands of draws.
+    """
+    keys = [_digest(one) for one in samples]
+    with _LOCK:
+        known = {key: _COMPARED[key] for key in keys if key in _COMPARED}
+    unknown = {key: one for key, one in zip(keys, samples, strict=True) if key not in known}
+    known |= zip(unknown, compare_samples(list(unknown.values())), strict=True)
+    with _LOCK:
+        for key in keys:
+            _COMPARED[key] = known[key]
+            _COMPARED.move_to_end(key)
+        while len(_COMPARED) > _MOST_COMPARED:
+            _COMPARED.popitem(last=False)
+    return [known[key] for key in keys]
+
+
+def _digest(sample: Sample) -> bytes:
+    """Return what stands for all that a comparison depends on."""
+    digest = sha256(b"verdicts" if sample.are_verdicts else b"values")
+    for column in (sample.first, sample.second):
+        digest.update(column.tobytes())
+    return digest.digest()
 
 
 def _row(

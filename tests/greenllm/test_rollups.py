@@ -10,6 +10,7 @@ from decimal import Decimal
 from importlib import import_module
 from io import StringIO
 
+import numpy as np
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,7 +18,11 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from benchmarks.models import Deployment, Response, Study
+from greenllm.comparing import outcomes
+from greenllm.comparing.outcomes import answers_of
+from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
+from labeling import renewing
 from labeling.answer_tally import AnswerFact
 from labeling.models import AnswerTally, Grade
 from labeling.ruling import switch_graders_in
@@ -225,10 +230,29 @@ def number(query: str) -> int:
         return int(cursor.fetchone()[0])
 
 
+def renewed_figures() -> dict[str, float]:
+    """Return what figures that are renewed after changes say of each study, as numbers by name."""
+    found: dict[str, float] = {}
+    for study in Study.objects.order_by("pk"):
+        for place, basis in enumerate(queries.bases(study)):
+            found[f"{study.pk} basis {place} n"] = basis.answer_count
+            found |= {
+                f"{study.pk} basis {place} {at}": one for at, one in enumerate((*basis.energy.sums, *basis.sci.sums))
+            }
+        for cell in queries.report_cells(study).values():
+            name = f"{study.pk} {cell.category} {cell.model}"
+            found |= {f"{name} n": cell.answer_count, f"{name} right": cell.correct_count}
+            found |= {f"{name} {at}": one for at, one in enumerate(cell.products["energy"].sums)}
+        answers = answers_of(study)
+        found |= {f"{study.pk} {name}": float(np.nansum(column)) for name, column in answers.values.items()}
+        found[f"{study.pk} answers"] = len(answers.prompts)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 class TestManyWritersAtOnce:
-    def test_leave_every_rollup_as_its_rows_say(self) -> None:
+    def test_leave_every_rollup_and_renewed_figure_as_its_rows_say(self, monkeypatch: pytest.MonkeyPatch) -> None:
         make_rows()
         done: Counter[str] = Counter()
         writers = [
@@ -240,11 +264,17 @@ class TestManyWritersAtOnce:
         for one in writers:
             while one.is_alive():
                 assert wrong() == {}  # whatever is written and folded meanwhile
+                renewed_figures()
                 one.join(timeout=0.05)
         print(done)  # noqa: T201
         assert sum(count for name, count in done.items() if name.startswith("changes")) >= CHANGES
         assert wrong() == {}
         assert counted() == counted_anew()
+        found = renewed_figures()
+        monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))
+        monkeypatch.setattr(outcomes, "_LATEST", renewing.Renewals(most=9))
+        run(["DELETE FROM labeling_keptfigure"])
+        assert found == pytest.approx(renewed_figures())  # sums of floats depend on the order
         assert min(model.objects.count() for model in (RequestHour, DecisionHour, AlternativeHour, AttemptHour)) > 0
         fold_rollups()
         assert wrong() == {}

@@ -1,9 +1,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.models import Measurement, Prompt, Study
+from benchmarks.paired import Paired, Sample
+from greenllm.comparing import studies
 from greenllm.comparing.studies import ALL_MODELS, ComparedRow, NothingToPair, StudyComparison, compare_studies
 from tests import factories as make
 
@@ -182,3 +185,23 @@ class TestCompareStudies:
         assert any(note.startswith("Another machine: test in a, other (Xeon) in b") for note in notes)
         assert any(note.startswith("Another boundary:") for note in notes)
         assert any("temperature=0.7" in note for note in notes)
+
+
+class TestKeptSamples:
+    def test_are_compared_once_and_say_what_they_would_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+        compare_samples = studies.compare_samples
+
+        def counting(samples: Sequence[Sample]) -> list[Paired | None]:
+            asked.append(len(samples))
+            return compare_samples(samples)
+
+        monkeypatch.setattr(studies, "compare_samples", counting)
+        draws = np.random.default_rng(5)
+        first, second, third = (Sample(draws.random(40), draws.random(40)) for _ in range(3))
+        verdicts = Sample(first.first.round(), first.second.round(), are_verdicts=True)
+        values = Sample(verdicts.first, verdicts.second)
+        studies._compare([first, second])
+        assert studies._compare([second, third, first, second]) == compare_samples([second, third, first, second])
+        assert studies._compare([verdicts, values]) == compare_samples([verdicts, values])
+        assert asked == [2, 1, 2]
