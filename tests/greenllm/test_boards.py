@@ -13,6 +13,7 @@ from benchmarks.inference.base import ServerUnreachable
 from benchmarks.models import Study, StudyDeployment
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
+from labeling.models import Label
 from router.evaluating import compare
 from router.models import RoutingDecision
 from tests import factories as make
@@ -148,6 +149,15 @@ class TestRouterOnThePage:
         page = page_of(signed_in().get(SHOWN))
         assert "The router has not decided on these prompts yet" in page
         assert "Let the router decide on these prompts" in page
+
+    def test_says_where_nothing_is_judged_instead_of_an_empty_chart(self) -> None:
+        make_shown_study(make_federation())
+        assert 'data-chart="figure-2-figure"' in page_of(signed_in().get(SHOWN))
+        Label.objects.all().delete()
+        page = page_of(signed_in().get(SHOWN))
+        assert "figure-2-figure" not in page
+        assert "so that nothing has a point" in page
+        assert "Numbers of Figure 2" in page
 
     def test_shows_what_the_stored_decisions_were_worth(self) -> None:
         federation = make_federation()

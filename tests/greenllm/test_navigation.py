@@ -3,7 +3,7 @@ from django.test import Client
 
 from greenllm.roles import CHANGE_PEOPLE, JUDGE_ANSWERS, RUN_STUDIES, VIEW_RESULTS, Role, grant_role
 from tests import factories as make
-from tests.browsing import BROWSING, Site, check_page
+from tests.browsing import BROWSING, Site, check_page, scrolls_sideways
 
 
 @pytest.mark.django_db
@@ -42,6 +42,13 @@ class TestHomeInTheBrowser:
     pytestmark = BROWSING
 
     def test_is_accessible_in_every_form(self, site: Site) -> None:
-        user = make.make_user()
+        user = make.make_user("a.very.long.name.of.a.person.at.an.institute")  # which fits no phone in a line
         grant_role(user=user, role=Role.RESEARCHER)
         check_page(site, "/", user=user)
+        page = site.open("/account/", user=user, width="phone")
+        assert not scrolls_sideways(page)
+        header = page.locator("header.top")
+        brand, person = header.locator(".brand").bounding_box(), header.locator(".who").bounding_box()
+        assert brand is not None
+        assert person is not None
+        assert abs(brand["y"] - person["y"]) < brand["height"]  # beside each other
