@@ -1,6 +1,7 @@
 """Services for the tests: Postgres and Valkey for all that need them, Chroma and the LLM server where asked for."""
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 
 import pytest
 from django.conf import settings
@@ -10,12 +11,14 @@ from django.test.client import ClientHandler
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
+from xdist.remote import Producer
 
 from greenllm.embedded.catalog import embedded_services
 from greenllm.embedded.supervisor import Supervisor
 from tests.browsing import browser, site
 from tests.emptying import empty_database
 from tests.migrated import put_cluster
+from tests.scheduling import LongestFirst, put_longest_first
 
 __all__ = ["browser", "site"]
 
@@ -30,6 +33,32 @@ def pytest_configure() -> None:
     hypothesis_settings.load_profile("any-machine")  # a slow machine is no fault
     TransactionTestCase._fixture_teardown = empty_database  # type: ignore[attr-defined]
     ClientHandler.load_middleware = load_middleware_of_client  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is there after the collection out of each later search for garbage: some tests make one themselves.
+
+    Twelve thousand tests and all modules are most of what such a search looks through, and nothing of it ever goes.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-django has put those that commit behind the others of their file
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    put_longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst | None:
+    """Share out files by `tests.scheduling`, where files are to be kept together."""
+    return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def load_middleware_of_client(handler: ClientHandler, is_async: bool = False) -> None:

@@ -9,7 +9,7 @@ from tests.chain.installation import Installation, installation
 DEMO_TIMEOUT_S = 420
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # none of it is left running beside the tests that come after
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A demo that has measured, labeled, routed and compared, and serves."""
     with installation(tmp_path_factory.mktemp("demo") / "var") as made:

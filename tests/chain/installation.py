@@ -15,6 +15,8 @@ import psutil
 from tests.environment import ROOT, test_environment, use_prepared_models
 from tests.processes import processes_of
 
+START_TIMEOUT_S = 240.0  # other tests may keep the machine busy meanwhile
+
 
 @dataclass
 class Installation:

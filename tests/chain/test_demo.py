@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from tests.chain.installation import Installation
+from tests.chain.installation import START_TIMEOUT_S, Installation
 
 pytestmark = pytest.mark.slow
 
@@ -150,7 +150,7 @@ class TestEnd:
         assert demo.processes() == []
         lines = len(demo.log)
         demo.start("demo", "--limit", "2")
-        demo.wait_until(lambda: "until Ctrl-C" in demo.log[lines:], 60, "second start")
+        demo.wait_until(lambda: "until Ctrl-C" in demo.log[lines:], START_TIMEOUT_S, "second start")
         again = demo.log[lines:]
         assert "Made admin" not in again
         assert "0 new prompts" in again

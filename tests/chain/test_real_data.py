@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from greenllm.embedded.llm_server.models import prepare_models, prepared_dir
-from tests.chain.installation import Installation, installation
+from tests.chain.installation import START_TIMEOUT_S, Installation, installation
 from tests.labeling.shared_data import SHARED
 from tests.real_ollama import CHAT_MODEL, RealOllama, real_chat_model, real_ollama
 
@@ -30,7 +30,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     with installation(place, GREENLLM_MACHINE="test-embedded") as made:  # a machine has one sampler at a time
         prepare_models((made.var_dir / "models").resolve())
         made.start("up")
-        made.wait_for_log("GreenLLM is at", 60)
+        made.wait_for_log("GreenLLM is at", START_TIMEOUT_S)
         yield made
 
 
@@ -45,7 +45,7 @@ def on_ollama(
         for name, file in (("all-minilm", "all-minilm"), (SMALLER_MODEL, "smollm2-135m-q3_k")):
             real_ollama.create(name, prepared_dir(made.var_dir / "models") / f"{file}.gguf")
         made.start("up")
-        made.wait_for_log("GreenLLM is at", 60)
+        made.wait_for_log("GreenLLM is at", START_TIMEOUT_S)
         yield made
 
 

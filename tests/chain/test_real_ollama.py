@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from greenllm.embedded.llm_server.models import prepare_models, prepared_dir
-from tests.chain.installation import Installation, installation
+from tests.chain.installation import START_TIMEOUT_S, Installation, installation
 from tests.real_ollama import CHAT_MODEL, RealOllama, real_chat_model, real_ollama
 
 __all__ = ["real_chat_model", "real_ollama"]
@@ -25,7 +25,7 @@ def place(
         prepare_models((made.var_dir / "models").resolve())
         real_ollama.create("all-minilm", prepared_dir(made.var_dir / "models") / "all-minilm.gguf")
         made.start("up")
-        made.wait_for_log("GreenLLM is at", 60)
+        made.wait_for_log("GreenLLM is at", START_TIMEOUT_S)
         yield made
 
 
@@ -64,6 +64,7 @@ class TestRealOllama:
     def test_refuses_a_prompt_that_a_real_server_would_cut(self, place: Installation, tmp_path: Path) -> None:
         path = tmp_path / "long.jsonl"
         path.write_text(json.dumps({"id": "long", "prompt": "word " * 400}), encoding="utf8")
+        place.manage("add_model", CHAT_MODEL)  # unless the test before did
         place.manage("import_prompts", str(path), "--dataset", "long", "--category", "questions")
         told = place.manage("run_study", "long", "--model", CHAT_MODEL, "--dataset", "long", "--num-ctx", "64").stdout
         assert "1 failed" in told
