@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from benchmarks.known_values import known
 from benchmarks.models import Category, Response
 from labeling.answer_tally import AnswerFact as AnswerFact  # noqa: PLC0414 - it is one of the models here
 from labeling.answer_tally import AnswerTally as AnswerTally  # noqa: PLC0414 - this, too
@@ -17,6 +18,7 @@ from labeling.campaign import CampaignNotice as CampaignNotice  # noqa: PLC0414 
 from labeling.campaign import NoticeDismissal as NoticeDismissal  # noqa: PLC0414 - and this
 from labeling.correction import Correction as Correction  # noqa: PLC0414 - it is one of the models here
 from labeling.evidence_look import EvidenceLook as EvidenceLook  # noqa: PLC0414 - it is one of the models here
+from labeling.flag import Flag as Flag  # noqa: PLC0414 - so is this
 from labeling.queue_order import QueueOrder as QueueOrder  # noqa: PLC0414 - so are these
 from labeling.queue_order import QueuePlace as QueuePlace  # noqa: PLC0414
 
@@ -101,6 +103,7 @@ class JudgementRule(models.Model):
 
     class Meta:
         constraints = [
+            known("evidence", ["after_vote", "on_demand", "never"], name="judgement_rule_evidence_known"),
             models.CheckConstraint(condition=Q(judgements__gte=1), name="judgement_rule_at_least_one"),
             models.CheckConstraint(condition=Q(share__gt=0) & Q(share__lte=1), name="judgement_rule_share_0_to_1"),
             models.CheckConstraint(
@@ -129,6 +132,7 @@ class Grade(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["response", "grader", "grader_version"], name="grade_once"),
+            known("verdict", Verdict.values, name="grade_verdict_known"),
             models.CheckConstraint(
                 condition=Q(score__isnull=True) | (Q(score__gte=0) & Q(score__lte=1)),
                 name="grade_score_0_to_1",
@@ -229,6 +233,9 @@ class Label(models.Model):
 
     class Meta:
         constraints = [
+            known("verdict", Verdict.values, name="label_verdict_known"),
+            known("source", ["person", "grader", "imported"], name="label_source_known"),
+            known("kind", ["judgement", "self_check", "adjudication"], name="label_kind_known"),
             models.CheckConstraint(
                 condition=~Q(source="person") | Q(labeler__isnull=False), name="label_of_a_person_names_them"
             ),
@@ -344,6 +351,7 @@ class Lease(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["response", "kind", "slot"], name="lease_slot_once"),
             models.UniqueConstraint(fields=["response", "annotator"], name="lease_once_per_person"),
+            known("kind", Label.Kind.values, name="lease_kind_known"),
             models.CheckConstraint(condition=Q(slot__gte=1), name="lease_slot_positive"),
             models.CheckConstraint(condition=Q(expires_at__gt=F("claimed_at")), name="lease_expires_after_claim"),
         ]
@@ -364,37 +372,3 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"response {self.response_id} skipped by {self.annotator_id}"
-
-
-class Flag(models.Model):
-    """One answer that one person cannot judge as it stands, for a reason that an admin looks into."""
-
-    class Resolution(models.TextChoices):
-        KEPT = "kept", "Kept: it can be judged"
-        WITHDRAWN = "withdrawn", "Withdrawn: nobody judges it"
-
-    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="flags")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="flags")
-    reason = models.TextField()
-    created_at = models.DateTimeField()
-    resolved_at = models.DateTimeField(null=True, blank=True)
-    resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="resolved_flags"
-    )
-    resolution = models.CharField(max_length=10, choices=Resolution.choices, blank=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=~Q(reason=""), name="flag_has_a_reason"),
-            models.CheckConstraint(
-                condition=Q(resolution="", resolved_at__isnull=True, resolved_by__isnull=True)
-                | (~Q(resolution="") & Q(resolved_at__isnull=False, resolved_by__isnull=False)),
-                name="flag_resolved_by_somebody_in_some_way",
-            ),
-            models.UniqueConstraint(
-                fields=["response", "person"], condition=Q(resolution=""), name="flag_open_once_per_person"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"flag of {self.person_id} on response {self.response_id}"

@@ -5,6 +5,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from benchmarks.known_values import known
 from benchmarks.models.machine import Machine
 from benchmarks.reach import in_force
 
@@ -92,6 +93,7 @@ class Prompt(models.Model):
                 deferrable=models.Deferrable.DEFERRED,
             ),
             models.CheckConstraint(condition=~Q(text=""), name="prompt_text_not_empty"),
+            known("role", ["train", "validation", "unused"], name="prompt_role_known"),
         ]
         indexes = [models.Index(fields=["category", "role"], name="prompt_category_role")]
 
@@ -120,7 +122,10 @@ class LanguageModel(models.Model):
     added_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["name", "digest"], name="language_model_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "digest"], name="language_model_once"),
+            known("purpose", ["chat", "embedding"], name="language_model_purpose_known"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -159,7 +164,8 @@ class InferenceServer(models.Model):
             models.CheckConstraint(
                 condition=Q(network_kwh_per_gb__isnull=True) | Q(network_kwh_per_gb__gte=0),
                 name="server_network_not_negative",
-            )
+            ),
+            known("kind", ["ollama", "openai"], name="server_kind_known"),
         ]
 
     def __str__(self) -> str:
@@ -207,7 +213,10 @@ class Deployment(models.Model):
     objects = DeploymentQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["language_model", "server"], name="deployment_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["language_model", "server"], name="deployment_once"),
+            known("state", ["candidate", "evaluating", "labeling", "active", "retired"], name="deployment_state_known"),
+        ]
         indexes = [models.Index(fields=["state"], name="deployment_state")]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from benchmarks.known_values import known
 from benchmarks.meters.base import Quantity as SampledQuantity
 from benchmarks.models.machine import Machine
 from benchmarks.traces import PackedTrace
@@ -85,6 +86,12 @@ class Measurement(models.Model):
                 | (~Q(quality="missing") & Q(energy_j__isnull=False)),
                 name="measurement_missing_has_no_energy",
             ),
+            known(
+                "purpose",
+                ["response", "idle_baseline", "calibration", "index_build", "control", "gateway_request", "imported"],
+                name="measurement_purpose_known",
+            ),
+            known("quality", Quality.values, name="measurement_quality_known"),
             models.CheckConstraint(condition=Q(answer_count__gte=1), name="measurement_has_an_answer"),
             models.CheckConstraint(
                 condition=Q(energy_j__isnull=True) | Q(energy_j__gt=0), name="measurement_energy_positive"
@@ -135,6 +142,7 @@ class ChannelReading(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["measurement", "channel"], name="channel_reading_once"),
+            known("quality", Quality.values, name="channel_reading_quality_known"),
             models.CheckConstraint(
                 condition=Q(quality="missing", energy_j__isnull=True)
                 | (~Q(quality="missing") & Q(energy_j__isnull=False)),

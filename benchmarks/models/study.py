@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from benchmarks.cooldown import Cooldown
+from benchmarks.known_values import known
 from benchmarks.models.catalog import Deployment, Prompt
 from benchmarks.models.energy import Measurement
 from benchmarks.models.generation import GenerationFigures
@@ -122,6 +123,9 @@ class Study(models.Model):
     class Meta:
         verbose_name_plural = "studies"
         constraints = [
+            known("kind", ["measured", "imported", "live", "router"], name="study_kind_known"),
+            known("state", ["draft", "running", "paused", "finished", "cancelled"], name="study_state_known"),
+            known("order", ["grouped", "interleaved"], name="study_order_known"),
             models.CheckConstraint(condition=Q(repeats__gte=1), name="study_repeats_positive"),
             models.CheckConstraint(condition=Q(back_to_back__gte=1), name="study_back_to_back_positive"),
             models.CheckConstraint(
@@ -290,6 +294,7 @@ class Response(GenerationFigures):
             models.UniqueConstraint(
                 fields=["study", "deployment", "prompt", "parameter_set", "repeat"], name="response_once"
             ),
+            known("state", ["pending", "running", "finished", "failed", "cancelled"], name="response_state_known"),
             models.CheckConstraint(
                 condition=~Q(state="finished") | Q(finished_at__isnull=False),
                 name="response_finished_has_a_moment",
@@ -352,6 +357,7 @@ class ResponseAttempt(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["response", "number"], name="response_attempt_number_once"),
+            known("outcome", ["running", "finished", "failed", "lost"], name="response_attempt_outcome_known"),
             models.UniqueConstraint(
                 fields=["response"], condition=Q(outcome="running"), name="response_attempt_one_running"
             ),

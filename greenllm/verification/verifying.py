@@ -13,6 +13,7 @@ from greenllm.verification.energy import (
 from greenllm.verification.judgements import check_counts, check_labels, check_leases, check_verdicts
 from greenllm.verification.routes import check_budgets, check_decisions, check_index
 from greenllm.verification.tally import Tally
+from greenllm.verification.values import check_values
 from greenllm.verification.work import check_jobs
 from router.index import VectorStore
 
@@ -28,6 +29,7 @@ class Finding:
 def verify(*, store: VectorStore) -> Iterator[Finding]:
     """Make every check, one after the other, and give what each found; nothing is changed."""
     checks: dict[str, Callable[[], Tally]] = {
+        "values": check_values,
         "traces": check_traces,
         "energies": check_measured_have_traces,
         "missing": check_missing_is_not_zero,

@@ -109,9 +109,9 @@ class TestASoundInstallation:
     def test_is_told_in_one_line_a_check(self, capsys: pytest.CaptureFixture[str]) -> None:
         call_command("verify")
         told = capsys.readouterr().out.splitlines()
-        assert told[0] == "traces: 1 looked at, fine"
+        assert told[1] == "traces: 1 looked at, fine"
         assert told[-1] == "Everything holds."
-        assert len(told) == 13
+        assert len(told) == 14
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,6 +193,24 @@ class TestABrokenInstallation:
         sql("ALTER TABLE benchmarks_measurement DROP CONSTRAINT measurement_energy_positive")
         sql(f"UPDATE benchmarks_measurement SET {assignment}")
         assert told in broken()["missing"]
+
+    @pytest.mark.parametrize(
+        ("table", "column", "told"),
+        [
+            ("labeling_label", "verdict", "label .*: verdict is 'lost', none of correct, incorrect, unsure"),
+            ("benchmarks_response", "state", "response .*: state is 'lost', none of pending, running, finished"),
+            ("router_routingdecision", "reason", "routing decision .*: reason is 'lost', none of cheapest_correct"),
+        ],
+    )
+    def test_has_a_value_that_no_page_knows(self, table: str, column: str, told: str, broken: Asking) -> None:
+        name = f"{table.partition('_')[2].replace('routingd', 'routing_d')}_{column}_known"
+        sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+        sql(f"UPDATE {table} SET {column} = 'lost'")
+        assert re.search(told, broken()["values"])
+
+    def test_has_a_constraint_that_holds_for_new_rows_only(self, broken: Asking) -> None:
+        sql("ALTER TABLE labeling_label ADD CONSTRAINT label_short CHECK (length(comment) < 9) NOT VALID")
+        assert "constraint label_short of labeling_label holds for new rows only" in broken()["values"]
 
     def test_has_a_label_that_counts_though_it_was_replaced(self, answer: Response, broken: Asking) -> None:
         older = Label.objects.get()
