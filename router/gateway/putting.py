@@ -81,7 +81,9 @@ def note_keys(
         _note_key(request, keys[place, "request", 1])
     for what, rows in (("decision", decisions), ("attempt", attempts)):
         for place, row in rows:
-            row.request = requests[place]
+            # The key alone. A request that Django hands its decision would hold it in turn, and a ring of hundreds of
+            # objects is only gone with a collection of all.
+            row.request_id = requests[place].pk
             _note_key(row, keys[place + 1, what, getattr(row, "number", 1)])
 
 

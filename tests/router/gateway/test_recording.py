@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -91,6 +93,17 @@ class TestStoreRecords:
             assert [(row.pk, row.number) for row in kept] == [(row.pk, row.number) for row in one.attempts]
             decided = RoutingDecision.objects.filter(request=one.request).values_list("pk", flat=True)
             assert list(decided) == ([one.decision.pk] if one.decision else [])
+
+    def test_leaves_rows_that_are_gone_without_a_collection(self) -> None:
+        made = whole_record()
+        gc.disable()
+        try:
+            assert store_records([made]) == [None]
+            rows = [weakref.ref(row) for row in (made.request, made.decision, made.attempts[0])]
+            del made
+            assert [row() for row in rows] == [None] * 3
+        finally:
+            gc.enable()
 
     def test_loses_only_what_cannot_be_stored(self) -> None:
         records = [record(), record(api_key_id=987654321), whole_record()]
