@@ -1,0 +1,64 @@
+"""How many arenas glibc makes for the threads of a process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from greenllm.allocating import keep_memory_together
+
+_ARENAS_OF_TWELVE_THREADS = """
+import ctypes, os, sys, tempfile, threading
+done = None
+if sys.argv[1] == "together":
+    from greenllm.allocating import keep_memory_together
+    done = keep_memory_together()
+if sys.argv[1] == "web process":
+    import greenllm.asgi
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+all_there = threading.Barrier(12)
+threads = [threading.Thread(target=lambda: (libc.malloc(1000), all_there.wait())) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc.fdopen.restype = ctypes.c_void_p
+with tempfile.TemporaryFile() as told:
+    stream = ctypes.c_void_p(libc.fdopen(os.dup(told.fileno()), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    told.seek(0)
+    print(done, told.read().count(b"<heap nr="))
+"""
+
+
+def arenas(how: str, **environment: str) -> tuple[str, int]:
+    """Return what a process of its own said of the call, and how many arenas its threads made."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _ARENAS_OF_TWELVE_THREADS, how],
+        env=given | environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    done, count = ran.stdout.split()
+    return done, int(count)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+class TestKeepingMemoryTogether:
+    def test_lets_threads_share_two_arenas(self) -> None:
+        assert arenas("together") == ("True", 2)
+        assert arenas("apart")[1] > 2
+
+    @pytest.mark.slow
+    def test_is_done_by_the_web_process_before_its_threads_are_there(self) -> None:
+        assert arenas("web process")[1] == 2
+
+    def test_leaves_an_environment_alone_that_tunes_malloc(self) -> None:
+        assert arenas("together", MALLOC_ARENA_MAX="4") == ("False", 4)
+
+    def test_is_not_done_by_another_c_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+        monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+        assert not keep_memory_together()
