@@ -74,7 +74,8 @@ def _requests(count: int) -> list[Tally]:
         rows.touch()
         environment = {**os.environ, "GREENLLM_FUZZ_REQUESTS": str(count), "GREENLLM_FUZZ_TALLY": str(rows)}
         tests = ["tests/fuzz/test_requests.py", "tests/fuzz/test_bundles.py"]
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        # two installations side by side: each waits for its own answers most of the time
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *tests]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         found = [tally_of(json.loads(line)) for line in rows.read_text(encoding="utf8").splitlines()]
     if len(found) != _ROWS_OF_REQUESTS:
