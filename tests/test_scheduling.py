@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.scheduling import CHAIN, LongestFirst, put_longest_first
+from tests.scheduling import LongestFirst, put_longest_first
 
 
 @dataclass
@@ -29,9 +29,8 @@ def ordered(*nodeids: str) -> list[str]:
 
 
 class TestPutLongestFirst:
-    def test_begins_with_the_chain_then_files_with_slow_tests_then_the_many_short_ones(self) -> None:
-        short, long, chain = "tests/a.py::test", "tests/b.py::test slow", f"{CHAIN}c.py::test slow"
-        assert ordered(short, long, chain) == [f"{CHAIN}c.py::test", "tests/b.py::test", "tests/a.py::test"]
+    def test_begins_with_files_with_slow_tests_then_the_many_short_ones(self) -> None:
+        assert ordered("tests/a.py::test", "tests/b.py::test slow") == ["tests/b.py::test", "tests/a.py::test"]
 
     def test_counts_the_slow_tests_of_a_file_before_all(self) -> None:
         few = ["tests/a.py::one slow", "tests/a.py::two", "tests/a.py::three"]
@@ -59,9 +58,9 @@ class Process:
 
 
 class TestLongestFirst:
-    def test_gives_the_whole_chain_to_one_process_and_files_in_their_order(self, pytestconfig: pytest.Config) -> None:
+    def test_gives_files_in_their_order(self) -> None:
         collected = [
-            *(f"{CHAIN}{name}.py::test_{number}" for name in ("a", "b") for number in range(3)),
+            *(f"tests/few.py::test_{number}" for number in range(6)),
             "tests/one.py::test", *(f"tests/many.py::test_{number}" for number in range(9)),
         ]  # fmt: skip
         option = SimpleNamespace(tx=["popen"] * 2, loadscopereorder=True)

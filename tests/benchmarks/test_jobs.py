@@ -21,7 +21,7 @@ from benchmarks.jobs import release_recorder
 from benchmarks.locking import machine_lock
 from benchmarks.management.commands import work as work_command
 from benchmarks.management.commands.work import MachineWorker
-from benchmarks.models import EnergyFit, InferenceServer, Machine, Measurement, Response, ResponseAttempt, Study
+from benchmarks.models import EnergyFit, Machine, Measurement, Response, ResponseAttempt, Study
 from benchmarks.queueing import enqueue_study, queue_of
 from benchmarks.recording import RecorderBusy, recorder_for
 from benchmarks.studying import pause, start
@@ -361,17 +361,20 @@ class TestMeasureResponse:
         assert len(queue_of(machine)) == 1
 
     def test_fails_a_response_for_a_reason_that_nobody_foresaw(
-        self, machine: Machine, caplog: pytest.LogCaptureFixture
+        self, machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        def connect(_response: Response) -> None:
+            raise LookupError("no client for the kind 'carrier'")
+
+        monkeypatch.setattr(jobs, "_connect", connect)
         with serve() as server:
             study = make_study(server.base_url, machine)
-            InferenceServer.objects.update(kind="carrier")
             enqueue_study(study=study)
 
             work(study)
 
         assert (study.state, states_of(study)) == ("finished", ["failed", "failed"])
-        assert "no client for inference servers of the kind 'carrier'" in Response.objects.all()[0].error
+        assert "no client for the kind 'carrier'" in Response.objects.all()[0].error
         assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [
             True,
             True,

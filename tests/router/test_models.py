@@ -25,7 +25,7 @@ class TestConstraints:
 
     def test_a_request_has_one_decision(self) -> None:
         request, deployment = make.make_gateway_request(), make.make_deployment()
-        facts = {"request": request, "chosen": deployment, "policy": "fixed", "decided_at": make.NOW}
+        facts = {"request": request, "chosen": deployment, "policy": "fixed", "reason": "fixed", "decided_at": make.NOW}
         RoutingDecision.objects.create(**facts)
         with pytest.raises(IntegrityError, match="request_id"), transaction.atomic():
             RoutingDecision.objects.create(**facts)
@@ -36,7 +36,7 @@ class TestConstraints:
 
     def test_a_chosen_deployment_cannot_be_deleted(self) -> None:
         deployment: Deployment = make.make_deployment()
-        RoutingDecision.objects.create(chosen=deployment, policy="fixed", decided_at=make.NOW)
+        RoutingDecision.objects.create(chosen=deployment, policy="fixed", reason="fixed", decided_at=make.NOW)
         with pytest.raises(IntegrityError), transaction.atomic():
             deployment.delete()
 
