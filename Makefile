@@ -26,7 +26,7 @@ up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/installed-dev  ## Run every test on real services
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=20 --ignore tests/chain  # for two cores: many wait a lot
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20 --ignore tests/chain
 	$(BIN)/python -m pytest -q --durations=5 tests/chain  # alone: it measures
 
 MINUTES ?= $(if $(FULL),10,0.5)

@@ -258,7 +258,10 @@ class TestLooks:
         page = site.open(f"{PAGE}?compare=before&span=30d", user=person(Role.RESEARCHER), width="phone")
         tables = page.locator(".scroll:has(> table)")
         assert tables.count() >= 7
-        assert tables.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+        fits = (
+            "[...document.querySelectorAll('.scroll:has(> table)')].every((one) => one.scrollWidth <= one.clientWidth)"
+        )
+        page.wait_for_function(fits)  # a script makes lists of those that are too wide
         share = page.get_by_role("table", name="Routed share")
         assert share.locator("td").first.evaluate("one => getComputedStyle(one, '::before').content") == '"large"'
 
