@@ -26,7 +26,8 @@ def test_keeps_no_word_of_it() -> None:
     queue.empty()
     job = queue.enqueue(fail)
     try:
-        MachineWorker([queue], connection=queue.connection).work(burst=True)
+        # as the command does; else the level stays that of whoever worked before in this process
+        MachineWorker([queue], connection=queue.connection).work(burst=True, logging_level="WARNING")
         result = job.latest_result()
     finally:
         logging.getLogger("rq").removeHandler(handler)
