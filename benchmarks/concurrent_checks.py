@@ -1,9 +1,11 @@
 """Check constraints that migrations add while others write."""
 
+from collections.abc import Sequence
+
 from django.contrib.postgres.operations import AddConstraintNotValid, NotInTransactionMixin
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
-from django.db.models import CheckConstraint
+from django.db.models import CheckConstraint, Q
 
 _IS_THERE = "SELECT count(*) > 0 FROM pg_constraint WHERE conrelid = to_regclass(%s) AND conname = %s"
 
@@ -27,6 +29,12 @@ class AddCheck(NotInTransactionMixin, AddConstraintNotValid):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
         quote = schema_editor.quote_name
         schema_editor.execute(f"ALTER TABLE {quote(table)} VALIDATE CONSTRAINT {quote(self.constraint.name)}")
+
+
+def hold_to(model_name: str, field_name: str, values: Sequence[str], name: str) -> AddCheck:
+    """Return what holds a column to some values, in a migration that is not atomic."""
+    check = CheckConstraint(condition=Q((f"{field_name}__in", values)), name=name)
+    return AddCheck(model_name=model_name, constraint=check)
 
 
 def _is_there(schema_editor: BaseDatabaseSchemaEditor, table: str, name: str) -> bool:

@@ -1,11 +1,6 @@
-from django.db import migrations, models
+from django.db import migrations
 
-from benchmarks.concurrent_checks import AddCheck
-
-
-def hold(model, field, values, name):
-    check = models.CheckConstraint(condition=models.Q((f'{field}__in', values)), name=name)
-    return AddCheck(model_name=model, constraint=check)
+from benchmarks.concurrent_checks import hold_to
 
 
 class Migration(migrations.Migration):
@@ -17,11 +12,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        hold('flag', 'resolution', ['', 'kept', 'withdrawn'], 'flag_resolution_known'),
-        hold('grade', 'verdict', ['correct', 'incorrect', 'unsure'], 'grade_verdict_known'),
-        hold('judgementrule', 'evidence', ['after_vote', 'on_demand', 'never'], 'judgement_rule_evidence_known'),
-        hold('label', 'verdict', ['correct', 'incorrect', 'unsure'], 'label_verdict_known'),
-        hold('label', 'source', ['person', 'grader', 'imported'], 'label_source_known'),
-        hold('label', 'kind', ['judgement', 'self_check', 'adjudication'], 'label_kind_known'),
-        hold('lease', 'kind', ['judgement', 'self_check', 'adjudication'], 'lease_kind_known'),
+        hold_to('flag', 'resolution', ['', 'kept', 'withdrawn'], 'flag_resolution_known'),
+        hold_to('grade', 'verdict', ['correct', 'incorrect', 'unsure'], 'grade_verdict_known'),
+        hold_to('judgementrule', 'evidence', ['after_vote', 'on_demand', 'never'], 'judgement_rule_evidence_known'),
+        hold_to('label', 'verdict', ['correct', 'incorrect', 'unsure'], 'label_verdict_known'),
+        hold_to('label', 'source', ['person', 'grader', 'imported'], 'label_source_known'),
+        hold_to('label', 'kind', ['judgement', 'self_check', 'adjudication'], 'label_kind_known'),
+        hold_to('lease', 'kind', ['judgement', 'self_check', 'adjudication'], 'lease_kind_known'),
     ]
