@@ -55,6 +55,7 @@ class TestSteady:
 
 
 class TestPrivateMemory:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("is_ring", "grows_by_mb"), [(True, 0), (False, 32)])
     def test_leaves_rings_out(
         self, is_ring: bool, grows_by_mb: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,10 +33,12 @@ def sawtooth(random: np.random.Generator) -> np.ndarray:
 
 
 class TestTrend:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("make", "most"), [(alone, 2), (alike, 4), (sawtooth, 0)])
     def test_seldom_rises_where_nothing_does(self, make, most: int) -> None:
         assert rising_count(make, leak=0) <= most
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", [alone, alike, sawtooth])
     def test_rises_with_a_leak(self, make) -> None:
         assert rising_count(make, leak=3000) == 20

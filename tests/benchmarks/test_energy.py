@@ -299,6 +299,7 @@ class TestProperties:
         else:
             assert result.energy_j == float(Fraction(power_mw * duration_ns, 10**12))
 
+    @pytest.mark.slow
     @given(series=adjoining(min_size=2), data=st.data())
     def test_the_energies_of_two_parts_add_up(self, series: list[Reading], data: st.DataObject) -> None:
         cut = data.draw(st.integers(1, len(series) - 1))
@@ -311,6 +312,7 @@ class TestProperties:
 
         assert whole == pytest.approx((first or 0.0) + (second or 0.0), rel=1e-12)
 
+    @pytest.mark.slow
     @given(series=adjoining(), factor=st.integers(0, 1000), quantity=st.sampled_from(Quantity))
     def test_the_energy_scales_with_the_values(self, series: list[Reading], factor: int, quantity: Quantity) -> None:
         start_ns, stop_ns = series[0].begins_at_ns + 1, series[-1].at_ns + 1

@@ -43,6 +43,7 @@ class TestShareInterval:
         # n / (n + z^2) with z = 1.959964 is where the interval of n out of n begins
         assert known(share_interval(1, 1)).low == pytest.approx(1 / (1 + 1.959964**2), abs=1e-6)
 
+    @pytest.mark.slow
     @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
     def test_holds_the_share_and_stays_between_0_and_1(self, counted: tuple[int, int]) -> None:
         interval = known(share_interval(*counted))
@@ -76,6 +77,7 @@ class TestMeanInterval:
         assert interval.low == pytest.approx(interval.value - 1.96 * error, abs=0.25 * error)
         assert interval.high == pytest.approx(interval.value + 1.96 * error, abs=0.25 * error)
 
+    @pytest.mark.slow
     @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12))
     def test_stays_within_the_values(self, values: list[float]) -> None:
         interval = known(mean_interval(values))
@@ -83,6 +85,7 @@ class TestMeanInterval:
         slack = 1e-9 * max(1.0, *map(abs, values))
         assert min(values) - slack <= interval.low <= interval.high <= max(values) + slack
 
+    @pytest.mark.slow
     def test_goes_from_bootstrap_to_normal_without_a_jump(self) -> None:
         values = np.random.default_rng(1).normal(10, 2, size=5001).tolist()
         small, large = known(mean_interval(values[:5000])), known(mean_interval(values))

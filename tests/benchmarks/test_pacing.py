@@ -21,6 +21,7 @@ def attempt(study: Study, deployment: Deployment, *seconds: float, outcome: str 
 
 
 class TestPacesOf:
+    @pytest.mark.slow
     def test_are_medians_over_every_study(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         small, large, new = make_deployment("small"), make_deployment("large"), make_deployment("new")
         attempt(make_study(), small, 1.0, 9.0)
@@ -44,6 +45,7 @@ class TestRecentPace:
     def test_is_unknown_before_the_first_response(self) -> None:
         assert recent_pace(study=make_study()) is None
 
+    @pytest.mark.slow
     def test_is_of_this_study_and_follows_its_latest_responses(self) -> None:
         study, deployment = make_study(), make_deployment()
         attempt(make_study(), deployment, 100.0)

@@ -143,6 +143,7 @@ class TestEnqueueAgain:
 
 
 class TestTakeUpWork:
+    @pytest.mark.slow
     def test_measures_each_response_once_after_a_crash(self, study: Study, machine: Machine, queue: Queue) -> None:
         enqueue_study(study=study)
         in_flight = crash_worker(queue)
@@ -195,6 +196,7 @@ class TestTakeUpWork:
         assert take_up_work(machine=machine, now=LATER) == 3
         assert waiting(queue) == ids_of(study)
 
+    @pytest.mark.slow
     def test_measures_each_response_once_with_duplicates_on_the_queue(
         self, study: Study, machine: Machine, queue: Queue, server: ScriptedOllama
     ) -> None:
@@ -231,6 +233,7 @@ class TestTakeUpWork:
         assert take_up_work(machine=machine, now=LATER) == 0
         assert queue.is_empty()
 
+    @pytest.mark.slow
     def test_touches_nothing_of_another_machine(
         self, study: Study, machine: Machine, queue: Queue, server: ScriptedOllama
     ) -> None:

@@ -106,6 +106,7 @@ class TestSamplerRecorder:
             running.records(start_ns=start_ns, stop_ns=time.monotonic_ns())
         assert caught.value.is_retryable
 
+    @pytest.mark.slow
     def test_tells_what_came_where_a_meter_falls_silent(self, recorder: Record) -> None:
         """Nothing of the time to come is there yet, so that no channel reaches the stop."""
         running = recorder(ESTIMATE, MeterConfiguration("replay", {"steps": [[1, 7]], "channel": "plug"}))

@@ -146,6 +146,7 @@ class TestUnpack:
         assert after.energy_j == pytest.approx(before.energy_j, rel=1e-5)
 
 
+@pytest.mark.slow
 @given(
     start_ns=st.integers(0, 10**18),
     period_ms=st.integers(1, 1_000),

@@ -47,6 +47,7 @@ class TestReaders:
             folder.mkdir()
             target.read(target.sound, folder)
 
+    @pytest.mark.slow
     def test_bear_what_is_spoilt(self, targets: list[Target], tmp_path: Path) -> None:
         for target in targets:
             folder = tmp_path / str(targets.index(target))

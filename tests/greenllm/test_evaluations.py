@@ -84,6 +84,7 @@ class TestDoors:
     def address(self, path: str) -> str:
         return path.format(**self.names)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("path", READ)
     def test_of_reading(self, path: str, settings: Settings) -> None:
         address = self.address(path)

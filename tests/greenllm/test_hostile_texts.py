@@ -69,6 +69,7 @@ class TestRendering:
 
 
 class TestPages:
+    @pytest.mark.slow
     @pytest.mark.django_db
     def test_show_them_as_text(self, client: Client) -> None:
         admin = make_admin()

@@ -40,6 +40,7 @@ class TestLocking:
         assert sign_in("right", name="bob").status_code == 302
         assert sign_in("right", address=ELSEWHERE).status_code == 302
 
+    @pytest.mark.slow
     def test_ends_by_itself_and_by_a_command(self) -> None:
         guess()
         AccessAttempt.objects.update(attempt_time=AccessAttempt.objects.get().attempt_time - timedelta(minutes=16))
@@ -53,6 +54,7 @@ class TestLocking:
         assert sign_in("right").status_code == 302
         assert guess(4) == [200] * 4
 
+    @pytest.mark.slow
     def test_believes_a_trusted_proxy_alone(self, settings: Settings) -> None:
         for number in range(5):
             sign_in("wrong", **{"X-Forwarded-For": f"198.51.100.{number}"})

@@ -43,6 +43,7 @@ def home_of(client: Client) -> str:
 
 
 class TestPage:
+    @pytest.mark.slow
     def test_shows_admins_what_has_ended_until_they_dismiss_it(self, client: Client) -> None:
         notice = make_notice()
         for name in ("root", "other"):

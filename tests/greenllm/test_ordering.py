@@ -59,6 +59,7 @@ class TestPage:
     def test_says_what_to_do_first(self) -> None:
         assert "Nothing was ordered yet" in client_of(Role.ADMIN).get(PAGE).content.decode()
 
+    @pytest.mark.slow
     def test_shows_each_category_and_model(self) -> None:
         make_order()
         told = client_of(Role.ADMIN).get(PAGE).content.decode()
@@ -70,6 +71,7 @@ class TestPage:
         make.make_label(make.make_response(make.make_prompt(), make.make_deployment("new")))
         assert "2 (1 since this order)" in client_of(Role.ADMIN).get(PAGE).content.decode()
 
+    @pytest.mark.slow
     def test_pages_many_rows(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_order(20)
         client = client_of(Role.ADMIN)
@@ -79,6 +81,7 @@ class TestPage:
         assert "Page 2 of 2" in client.get(f"{PAGE}?page=2").content.decode()
         assert "data-table" not in first  # which would sort the page alone
 
+    @pytest.mark.slow
     def test_sorts_many_rows_over_all_pages(self) -> None:
         make_order(20)
         client = client_of(Role.ADMIN)
@@ -109,6 +112,7 @@ class TestOrderAnew:
 
 
 class TestQueueMode:
+    @pytest.mark.slow
     def test_tells_an_annotator_no_model_or_cost(self) -> None:
         make_order()
         told = client_of(Role.ANNOTATOR).get("/label/?mode=routing").content.decode()

@@ -101,6 +101,7 @@ class TestOverview:
     def test_says_what_to_do_where_nobody_judged(self) -> None:
         assert "Nobody has judged an answer yet" in client_of(Role.ADMIN).get(PAGE).content.decode()
 
+    @pytest.mark.slow
     def test_shows_names_to_admins_only(self) -> None:
         make_labels()
         for page in NAMED:
@@ -115,6 +116,7 @@ class TestOverview:
         assert page.count('<a href="/responses/') == 1
         assert "test@1 says test" in page
 
+    @pytest.mark.slow
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         client = client_of(Role.ADMIN)
         make_labels(12)

@@ -46,6 +46,7 @@ class TestEndingWithReader:
         )  # fmt: skip
         assert (run.returncode, run.stderr.strip().splitlines()[-1]) == (1, "BrokenPipeError: the server is gone")
 
+    @pytest.mark.slow
     def test_is_what_every_command_runs_in(self) -> None:
         code = "import sys; input(); sys.argv = ['manage.py', 'help']; import manage; manage.main()"
         assert closed_after(["-c", f"print('first', flush=True); {code}"], len("first\n")) == (_STATUS, b"")

@@ -323,6 +323,7 @@ def read(which: str = "true") -> str:
 
 @pytest.mark.django_db
 class TestUnchanged:
+    @pytest.mark.slow
     def test_never_returns_what_has_changed_since(self) -> None:
         make_rows(24)  # each of the 300 steps reads them all several times
         first, second = Study.objects.order_by("pk").values_list("pk", flat=True)
@@ -392,6 +393,7 @@ class TestAnswerTally:
         assert not AnswerTally.objects.exists()
         assert not AnswerFact.objects.exists()
 
+    @pytest.mark.slow
     @pytest.mark.django_db(transaction=True)
     def test_is_folded_after_some_hundred_changes(self) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment())
@@ -401,6 +403,7 @@ class TestAnswerTally:
         assert AnswerFact.objects.get().output_token_count is not None
         assert AnswerTally.objects.aggregate(sum=Sum("output_token_count"))["sum"] == 599
 
+    @pytest.mark.slow
     @pytest.mark.django_db(transaction=True)
     def test_is_folded_once_by_a_transaction_of_many_changes(self) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment())

@@ -71,6 +71,7 @@ def half_way(person: User) -> Client:
 
 @ROWS
 class TestSigningIn:
+    @pytest.mark.slow
     def test_takes_the_code_after_the_password(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         secret, _ = set_up(client)
@@ -100,6 +101,7 @@ class TestSigningIn:
         assert half_way(admin).post(FACTOR, {"code": codes[0]})["Location"] == "/federation/"
         assert half_way(admin).post(FACTOR, {"code": codes[0]}).status_code == 200
 
+    @pytest.mark.slow
     def test_rests_after_five_wrong_codes_also_for_a_right_one(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         secret, _ = set_up(client)
@@ -234,6 +236,7 @@ class TestOtherSessions:
         assert not is_in(earlier)
         assert is_in(client)
 
+    @pytest.mark.slow
     def test_end_where_it_is_taken_away_and_begin_anew_by_the_password(self, client: Client, admin: User) -> None:
         set_up(client)
         other = Client()
@@ -245,11 +248,13 @@ class TestOtherSessions:
         other.post(SIGN_IN, {"username": "ada", "password": PASSWORD})
         assert is_in(other)
 
+    @pytest.mark.slow
     def test_end_where_somebody_else_takes_it_away(self, client: Client) -> None:
         set_up(client)
         call_command("remove_second_factor", "ada")
         assert not is_in(client)
 
+    @pytest.mark.slow
     def test_end_where_the_admin_site_takes_it_away(self, client: Client, admin: User) -> None:
         set_up(client)
         owner = Client()
@@ -260,6 +265,7 @@ class TestOtherSessions:
         assert not is_in(client)
         assert is_in(owner)
 
+    @pytest.mark.slow
     def test_go_on_where_only_spare_codes_are_new(self, client: Client, admin: User) -> None:
         _, codes = set_up(client)
         other = Client()
@@ -291,6 +297,7 @@ class TestNext:
 
     EVIL = pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example/", r"/\evil.example/"])
 
+    @pytest.mark.slow
     @EVIL
     def test_of_signing_in_stays_here(self, client: Client, admin: User, evil: str) -> None:
         signed = client.post(f"{SIGN_IN}?{urlencode({'next': evil})}", {"username": "ada", "password": PASSWORD})

@@ -12,6 +12,7 @@ from tests import factories as make
 
 @pytest.mark.django_db
 class TestStudyList:
+    @pytest.mark.slow
     def test_is_sorted_over_all_its_pages(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(views, "_STUDIES_PER_PAGE", 2)
         for name in ("b", "c", "a"):

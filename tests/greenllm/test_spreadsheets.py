@@ -99,6 +99,7 @@ def is_number(cell: str) -> bool:
 
 
 class TestEveryCsv:
+    @pytest.mark.slow
     def test_holds_nothing_that_a_spreadsheet_would_run(self) -> None:
         study = make_mixed_study()
         owner = make.make_user("root", is_staff=True, is_superuser=True)

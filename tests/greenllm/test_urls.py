@@ -42,6 +42,7 @@ class TestUrls:
 
 @pytest.mark.django_db
 class TestAdmin:
+    @pytest.mark.slow
     def test_lists_every_table(self, client: Client) -> None:
         client.force_login(make.make_user(is_staff=True, is_superuser=True))
         page = client.get("/admin/").content.decode()

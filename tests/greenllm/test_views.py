@@ -287,6 +287,7 @@ class TestAsk:
         fragment = page_of(browser.post("/ask", {"prompt": LIKE_MATH}, headers={"HX-Request": "true"}))
         assert "(The model gave an empty answer.)" in fragment
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("attack", ATTACKS)
     def test_shows_what_a_model_or_a_person_wrote_as_text(self, open_page: OpenPage, attack: str) -> None:
         browser, federation = open_page(

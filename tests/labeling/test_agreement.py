@@ -63,6 +63,7 @@ class TestPublishedExamples:
         assert found.ac1.value > 0.9
 
 
+@pytest.mark.slow
 class TestProperties:
     @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)

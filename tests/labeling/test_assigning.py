@@ -113,6 +113,7 @@ class TestClaim:
 
 @pytest.mark.django_db
 class TestOrder:
+    @pytest.mark.slow
     def test_is_the_same_again_for_the_same_seed(self, ada: User) -> None:
         make_answers(12)
         first = claim_all(reader_of(ada, seed=7))
@@ -120,6 +121,7 @@ class TestOrder:
         assert claim_all(reader_of(ada, seed=7)) == first
         assert first != sorted(first)
 
+    @pytest.mark.slow
     def test_differs_between_seeds(self, ada: User) -> None:
         make_answers(12)
         first = claim_all(reader_of(ada, seed=7))

@@ -228,6 +228,7 @@ class TestQueue:
         given = [claim_answer(reader=reader_of(bob), now=now) for _ in range(4)]
         assert answers[0].pk in given
 
+    @pytest.mark.slow
     def test_gives_them_to_other_people_first(self, ada: User, bob: User) -> None:
         answers = make_answers(6)
         for answer in answers[:3]:

@@ -77,6 +77,7 @@ def changes(dice: random.Random, people: list[User]) -> Iterator[Callable[[], ob
 
 
 class TestCountRows:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(2))
     def test_equals_counting_anew_after_random_changes(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         deployment = make.make_deployment()

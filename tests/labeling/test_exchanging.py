@@ -51,6 +51,7 @@ class TestRoundTrip:
         assert (report.imported_count, report.already_count, report.refused_count) == (0, 8, 0)
         assert everything() == before
 
+    @pytest.mark.slow
     @EVERY
     def test_makes_the_same_file_again(self, file_format: Format) -> None:
         study = make_judged_study()
@@ -122,6 +123,7 @@ class TestQueries:
             counts.append(len(queries))
         assert counts[0] == counts[1]
 
+    @pytest.mark.slow
     def test_of_an_export_do_not_grow_with_the_labels(self) -> None:
         study = make_judged_study()
         with CaptureQueriesContext(connection) as few:

@@ -29,6 +29,7 @@ def free_answer(study: Study) -> int:
 
 
 class TestLines:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("facts", "field", "reason", "remedy"),
         [

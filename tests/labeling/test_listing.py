@@ -117,6 +117,7 @@ class TestList:
 
 
 class TestModes:
+    @pytest.mark.slow
     def test_rows_give_all_answers_to_a_prompt_together(self, ada: User) -> None:
         grid = make_grid(
             14, ("a", "b")
@@ -214,6 +215,7 @@ class TestRules:
 
 
 class TestMixedIn:
+    @pytest.mark.slow
     def test_gold_comes_early_unmarked_and_to_everybody(self, ada: User, bob: User) -> None:
         gold = make_answers(5)
         set_gold(gold)
@@ -224,6 +226,7 @@ class TestMixedIn:
         assert not Lease.objects.filter(response__in=gold, slot__isnull=False).exists()
         assert {lease.kind for lease in Lease.objects.all()} == {"judgement"}
 
+    @pytest.mark.slow
     def test_gold_is_not_shown_twice_nor_once_retired(self, ada: User) -> None:
         known, retired = make_answers(2)
         set_gold([known, retired])
@@ -232,6 +235,7 @@ class TestMixedIn:
         waiting = make_answers(40)
         assert set(claim_all(reader_of(ada))) == {answer.pk for answer in waiting}
 
+    @pytest.mark.slow
     def test_an_own_answer_comes_again_after_a_day_as_a_self_check(self, ada: User) -> None:
         old, recent = make_answers(20), make_answers(5)
         for answers, hours in ((old, -25), (recent, -2)):

@@ -154,6 +154,7 @@ class TestImportedStudy:
         assert (cell.correct_count, cell.judged_count, cell.sources) == (1, 2, ("imported",))
         assert cell.sum_sci_gco2e == pytest.approx(0.00225)
 
+    @pytest.mark.slow
     def test_has_a_badge_and_nothing_to_start_or_grade(self, tmp_path: Path, client: Client) -> None:
         study = imported(write_outcomes(tmp_path / "mine", prompts=[line.replace("code", "math") for line in PROMPTS]))
         client.force_login(make_user(is_superuser=True))

@@ -22,6 +22,7 @@ class TestPace:
     def test_of_nothing_is_empty(self) -> None:
         assert pace().stretches == ()
 
+    @pytest.mark.slow
     def test_counts_labels_people_and_active_time_by_days(self) -> None:
         label(0, seconds=10.0)
         label(0, seconds=500.0)  # somebody went away: counted as 120 s
@@ -33,6 +34,7 @@ class TestPace:
         assert pace().stretches[0].labels_per_hour == pytest.approx(3600 * 2 / 130)
         assert pace().stretches[1].labels_per_hour is None
 
+    @pytest.mark.slow
     def test_leaves_out_what_does_not_count(self) -> None:
         label(0, seconds=4.0)
         label(0, seconds=4.0, kind="adjudication")

@@ -94,6 +94,7 @@ def by_rows(items: list[list[str]]) -> Agreement:
     return agreement(items, categories=Verdict.values)
 
 
+@pytest.mark.slow
 def test_agreement_by_category(judged: list[Label], found: Reliability) -> None:
     said = readings(judged)
     for name in (*CATEGORIES, ALL):
@@ -101,6 +102,7 @@ def test_agreement_by_category(judged: list[Label], found: Reliability) -> None:
         assert found.by_category[name] == by_rows(items)
 
 
+@pytest.mark.slow
 def test_alpha_is_that_of_the_package_krippendorff(judged: list[Label], found: Reliability) -> None:
     said = readings(judged)
     people = sorted({person for one in said.values() for person in one})
@@ -110,6 +112,7 @@ def test_alpha_is_that_of_the_package_krippendorff(judged: list[Label], found: R
     assert alpha == pytest.approx(krippendorff.alpha(np.array(rows), level_of_measurement="nominal"), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_agreement_of_pairs(judged: list[Label], found: Reliability) -> None:
     items: dict[tuple[int, int], list[list[str]]] = {}
     for one in readings(judged).values():
@@ -118,6 +121,7 @@ def test_agreement_of_pairs(judged: list[Label], found: Reliability) -> None:
     assert found.by_pair == {pair: by_rows(said) for pair, said in items.items()}
 
 
+@pytest.mark.slow
 def test_people(judged: list[Label], found: Reliability) -> None:
     assert found.unblind_count == sum(one.saw_evidence for one in judged)
     by_person: dict[int, list[Label]] = {}
@@ -170,6 +174,7 @@ def test_graders(judged: list[Label], found: Reliability) -> None:
     assert {(one.grader, one.category): one.counts for one in found.graders} == counts
 
 
+@pytest.mark.slow
 def test_drift_and_pace_by_days(judged: list[Label]) -> None:
     shown = sorted((one for one in judged if one.kind != "adjudication"), key=lambda one: one.created_at)
     days = [(one.created_at.date() - shown[0].created_at.date()).days for one in shown]

@@ -87,6 +87,7 @@ class TestRenewed:
         assert figure.whole_count == 1
         assert [one.response_ids for one in figure.touched] == [{first.pk}]  # the label of the other was seen before
 
+    @pytest.mark.slow
     def test_works_all_out_where_a_fold_is_forgotten(self, figure: Figure) -> None:
         figure.get()
         response = figure.study.responses.latest("pk")
@@ -149,6 +150,7 @@ class TestRenewed:
             transaction.set_rollback(True)
         assert figure.get() == figure.count() == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_equals_the_whole_after_random_changes(self, figure: Figure, seed: int) -> None:
         dice = random.Random(seed)

@@ -144,6 +144,7 @@ class TestAcceptSuggestions:
         assert accept_suggestions(study=study) == 1
         assert Label.objects.get().response.prompt.category.name == "math"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_counts_as_a_look_at_each_answer_does(
         self, seed: int, study: Study, deployment: Deployment, django_assert_num_queries: DjangoAssertNumQueries

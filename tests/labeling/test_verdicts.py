@@ -62,6 +62,7 @@ class TestVerdictsOf:
     def response(self) -> Response:
         return make_response(make_prompt(), make_deployment())
 
+    @pytest.mark.slow
     def test_counts_a_persons_label_before_a_graders(self, response: Response) -> None:
         make_grader_label(response, "correct")
         assert verdicts_of([response.pk]) == {response.pk: Decision(True, "grader", 1)}

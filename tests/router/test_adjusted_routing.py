@@ -90,6 +90,7 @@ class TestPlace:
             make.make_response(response.prompt, twin, energy_j=energy_j, quality=quality)
         return twin
 
+    @pytest.mark.slow
     def test_shares_verdicts_and_not_sci(self, federation: Federation) -> None:
         use("knn", sci_price=50.0)
         twin = self.make_twin(federation, energy_j=2.0)
@@ -101,6 +102,7 @@ class TestPlace:
         assert other.sci_gco2e < mine.sci_gco2e
         assert found.chosen == twin
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded", "category", "nearest"])
     def test_does_not_rank_energy_of_another_quality(self, federation: Federation, policy: str) -> None:
         use(policy)

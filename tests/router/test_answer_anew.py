@@ -28,6 +28,7 @@ def begin_anew(desk: Desk, answer: Message | None = None) -> Generator[Conversat
     )
 
 
+@pytest.mark.slow
 class TestAnswerAnew:
     def test_moves_the_conversation_and_keeps_both_answers(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
@@ -141,6 +142,7 @@ class TestRefusal:
 
 
 class TestTrouble:
+    @pytest.mark.slow
     def test_before_the_first_word_changes_nothing(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)

@@ -158,6 +158,7 @@ class TestScore:
 
 
 class TestQueries:
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [1, 6])
     def test_are_three_however_much_there_is(
         self, count: int, django_assert_num_queries: DjangoAssertNumQueries

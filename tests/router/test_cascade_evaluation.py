@@ -92,6 +92,7 @@ class TestMeasuredCheckers:
         assert found.accuracy.value == 1.0
         assert found.cost.value == pytest.approx(easy * (1 + 0.5 * 10) + (1 - easy) * 10)
 
+    @pytest.mark.slow
     def test_are_tuned_by_the_tolerance(self) -> None:
         wrong = Rates("tests", 0, 0, acceptance=0.9, precision=0.9, accepted_count=200, right_share=0.9)
         whole = Approach("cascade", Cascade(rates=(wrong,)), target=-0.2)
@@ -182,6 +183,7 @@ class TestDryRun:
         trust("number_format", wide.federation.small, "math", accepted=60, right=60, right_count=90)
         return wide
 
+    @pytest.mark.slow
     def test_charges_every_run(self) -> None:
         wide = self.wide()
         found = preview(deployment=wide.new, store=wide.federation.store)

@@ -136,6 +136,7 @@ class TestAccepted:
 
 
 class TestRefused:
+    @pytest.mark.slow
     def test_goes_on_to_the_larger_model_and_charges_the_first(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "I cannot say.", "large": "It is 5."})
         answered = ask(desk)
@@ -161,11 +162,13 @@ class TestRefused:
         assert [event.text for event in events if isinstance(event, TextChunk)] == ["It", " is 5."]
         assert next(event.deployment for event in events if isinstance(event, Decided)) == desk.federation.large
 
+    @pytest.mark.slow
     def test_counts_what_was_discarded_against_the_saving(self, open_cascade: OpenCascade) -> None:
         decision = ask(open_cascade({"small": "I cannot say.", "large": "It is 5."})).decision
         found = baseline_of(decision, candidates_from_json(decision.candidates))
         assert found.saved_gco2e == pytest.approx(-decision.discarded_sci_gco2e)
 
+    @pytest.mark.slow
     def test_runs_the_tests_of_the_prompt_in_the_sandbox(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "```python\ndef five(): return 4\n```", "large": "def five(): return 5"})
         decision = ask(desk, TESTED).decision
@@ -173,10 +176,12 @@ class TestRefused:
         assert decision.steps[0]["checker"] == "unit_tests"
         assert "0 of 1 asserts hold" in decision.steps[0]["reason"]
 
+    @pytest.mark.slow
     def test_takes_code_that_passes_the_tests_of_the_prompt(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "```python\ndef five(): return 5\n```", "large": "def five(): return 5"})
         assert ask(desk, TESTED).decision.chosen == desk.federation.small
 
+    @pytest.mark.slow
     def test_passes_over_a_server_that_fails(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": ServerUnreachable("http://127.0.0.1:1", "nobody there"), "large": "It is 5."})
         answered = ask(desk)
@@ -196,6 +201,7 @@ class TestRefused:
         assert (request.state, request.decision.discarded_sci_gco2e is not None) == ("failed", True)
 
 
+@pytest.mark.slow
 class TestComparison:
     def test_charges_the_second_answer_also_where_it_agrees(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "middle": "5", "large": "6"}, is_trusted=False)
@@ -220,6 +226,7 @@ class TestComparison:
 
 
 class TestDirect:
+    @pytest.mark.slow
     def test_uses_no_checker_that_is_not_measured_and_says_so(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"}, is_trusted=False)
         trust("number_format", desk.federation.small, "math", accepted=19, right=19)
@@ -234,6 +241,7 @@ class TestDirect:
         assert desk.events == ["large"]
         assert "is right as often where it is accepted, and saves SCI" in decision.explanation
 
+    @pytest.mark.slow
     def test_streams_as_it_comes(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "It is 5."}, is_trusted=False)
         events = streamed(desk)
@@ -245,12 +253,14 @@ class TestDirect:
         assert desk.events == ["small"]
         assert "number_format accepted the answer of small" in decision.explanation
 
+    @pytest.mark.slow
     def test_checks_no_later_turn_by_what_stands_in_one_prompt(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"})
         decision = ask(desk, TESTED, *BEFORE).decision
         assert desk.events == ["large"]
         assert "Of later turns, agreement, llm_judge, log_margin_2" in decision.explanation
 
+    @pytest.mark.slow
     def test_tells_a_judge_what_was_said_before(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "middle": "yes", "large": "5"}, is_trusted=False)
         middle = add_middle(desk.federation)
@@ -260,6 +270,7 @@ class TestDirect:
         question = desk.client.asked[1].messages[0].content
         assert "This was said before:\n\nUser: Hello.\n\nAssistant: Hello!\n\nA question was asked:" in question
 
+    @pytest.mark.slow
     def test_knows_no_checks_of_a_kind_that_nobody_has_judged(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"}, novelty=0.01)
         assert (ask(desk).decision.reason, desk.events) == ("novel", ["large"])
@@ -335,6 +346,7 @@ class TestBudget:
         assert answered.hour is not None
         assert answered.hour.spent_gco2e == hour.spent_gco2e
 
+    @pytest.mark.slow
     def test_books_what_was_asked_for_comparison(self, open_cascade: OpenCascade, key: ApiKey) -> None:
         desk = open_cascade({"small": "It is 5.", "middle": "5", "large": "6"}, is_trusted=False)
         middle = add_middle(desk.federation)
@@ -344,6 +356,7 @@ class TestBudget:
         spent = (answered.decision.predicted_sci_gco2e or 0.0) + (answered.decision.discarded_sci_gco2e or 0.0)
         assert KeyHour.objects.get().spent_gco2e == pytest.approx(spent)
 
+    @pytest.mark.slow
     def test_books_what_was_asked_before_the_caller_left(self, open_cascade: OpenCascade, key: ApiKey) -> None:
         desk = open_cascade({"small": "I cannot say.", "large": "5"})
         desk.gateway = dataclasses.replace(desk.gateway, is_interrupted=lambda: bool(desk.events))
@@ -351,6 +364,7 @@ class TestBudget:
             streamed(desk, api_key_id=key.pk)
         assert KeyHour.objects.get().spent_gco2e == GatewayRequest.objects.get().decision.predicted_sci_gco2e
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("said", ["It is 5.", "I cannot say."])
     def test_once_spent_goes_to_the_cheapest_model_alone(
         self, open_cascade: OpenCascade, key: ApiKey, said: str
@@ -374,6 +388,7 @@ class TestInterrupted:
 
 
 class TestConversation:
+    @pytest.mark.slow
     def test_stays_on_the_model_whose_answer_stood(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "It is 5!"})
         say(desk, ASKED)

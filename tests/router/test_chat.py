@@ -104,6 +104,7 @@ class TestDoor:
 
 
 class TestOwnership:
+    @pytest.mark.slow
     def test_hides_a_conversation_from_everybody_else(self, client: Client, settings: Settings) -> None:
         settings.ANONYMOUS_ACCESS = "loopback"
         owner = make.make_user()
@@ -278,6 +279,7 @@ class TestVersions:
         assert "eload the page" in text_of(page)
         assert ">half a thought</textarea>" in text_of(page)
 
+    @pytest.mark.slow
     def test_of_a_prompt_begin_in_its_box(self, client: Client, branched: Conversation) -> None:
         question = branched.messages.order_by("pk")[0]
         page = text_of(client.get(f"/chat/{branched.public_id}/?edit={question.pk}"))
@@ -289,6 +291,7 @@ class TestVersions:
 
 
 class TestThumb:
+    @pytest.mark.slow
     def test_is_kept_and_loses_nothing_that_was_being_written(self, client: Client) -> None:
         person = make.make_user()
         client.force_login(person)
@@ -331,6 +334,7 @@ class TestMeter:
 
 
 class TestQueries:
+    @pytest.mark.slow
     @pytest.mark.parametrize("role", [None, Role.RESEARCHER])
     @pytest.mark.parametrize("count", [1, 6])
     def test_are_as_many_however_long_the_conversation(

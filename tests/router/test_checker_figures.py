@@ -95,6 +95,7 @@ class TestMeasureCheckers:
         with django_assert_num_queries(7):  # answers, verdicts, savepoint (2), lock, delete, insert
             measured(study)
 
+    @pytest.mark.slow
     def test_runs_the_tests_of_prompts_in_the_sandbox(self) -> None:
         study, person, small = make.make_study(), make.make_user(), make.make_deployment("small")
         for body, verdict in (("x + x", "correct"), ("x", "incorrect")):

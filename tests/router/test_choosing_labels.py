@@ -127,6 +127,7 @@ class TestOrderLabels:
 
 
 class TestLiveTraffic:
+    @pytest.mark.slow
     def test_brings_its_neighbours_forward(self) -> None:
         grid = Grid(200, 10)
         near = grid.prompts[150]
@@ -160,6 +161,7 @@ class TestQueue:
             claimed.append(response_id)
         return claimed
 
+    @pytest.mark.slow
     def test_gives_bands_in_order_and_each_person_their_own_order_within(self) -> None:
         Grid(20, 0)
         order = list(Response.objects.order_by("-pk").values_list("pk", flat=True))

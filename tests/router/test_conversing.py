@@ -81,6 +81,7 @@ class TestConverse:
             ("Five.", LIKE_CODE),
         ]
 
+    @pytest.mark.slow
     def test_leaves_its_model_where_another_is_picked_and_comes_back_to_it(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -187,6 +188,7 @@ class TestEarlyEnd:
         assert not Conversation.objects.exists()
         assert not Message.objects.exists()
 
+    @pytest.mark.slow
     def test_keeps_a_title_that_was_given_meanwhile(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -195,6 +197,7 @@ class TestEarlyEnd:
         say(desk, "again", conversation=stale)
         assert Conversation.objects.get().title == "Sums"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("is_stopped", [False, True], ids=["to the end", "stopped"])
     def test_by_deletion_meanwhile_leaves_no_text(self, open_desk: OpenDesk, is_stopped: bool) -> None:
         desk = open_desk(is_prompt_text_kept=True, keeps_with_consent=True)
@@ -242,6 +245,7 @@ class TestGateway:
 
 
 class TestManner:
+    @pytest.mark.slow
     def test_is_sent_and_kept_with_the_conversation(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         manner = Manner("Be brief.", 0.5, 0.9, 7, 20)

@@ -132,6 +132,7 @@ class TestOwnEnergy:
         assert "The router's own energy is missing, and in no row. No index of" in said
         assert "build_index --measure" in said
 
+    @pytest.mark.slow
     def test_is_booked_on_what_routes(self, tmp_path: Path) -> None:
         folder, options = write_outcomes(tmp_path / "outcomes"), {"splits": 1, "policy": ["nearest", "category"]}
         costs = []

@@ -130,6 +130,7 @@ class TestFinest:
 
 
 class TestRun:
+    @pytest.mark.slow
     def test_books_each_model_as_the_table_has_it(self, found: Run) -> None:
         rows = {row.title: row for row in report(found).rows}
         assert rows["dear"].accuracy.value == 1.0
@@ -146,6 +147,7 @@ class TestRun:
             assert rows[title].saving.value == pytest.approx(rows["oracle"].saving.value), title
         assert 0.35 < rows["oracle"].saving.value < 0.55
 
+    @pytest.mark.slow
     def test_is_the_same_for_the_same_seed(self, found: Run) -> None:
         again = run(table(), approaches=usual_approaches(), split_count=3)
         assert report(again) == report(found)
@@ -154,6 +156,7 @@ class TestRun:
         ledger = next(one for one in found.ledgers if one.title == "nearest")
         assert ledger.right_count.sum() == 3 * 60
 
+    @pytest.mark.slow
     def test_leaves_missing_cells_out(self) -> None:
         half = run(table(missing=0.5), approaches=usual_approaches(), split_count=2)
         ledger = next(one for one in half.ledgers if one.title == "dear")
@@ -178,6 +181,7 @@ class TestRun:
 
 
 class TestReport:
+    @pytest.mark.slow
     def test_has_intervals_that_hold_their_value(self) -> None:
         noisy = report(run(table(noise=0.2), approaches=usual_approaches(), split_count=3))
         for row in noisy.rows:

@@ -64,6 +64,7 @@ def routed(federation: Federation, text: str = "hard sum of apples", *, is_patie
 
 
 class TestFitting:
+    @pytest.mark.slow
     def test_runs_beside_the_decisions_which_go_by_neighbours_until_it_is_ready(self, federation: Federation) -> None:
         beside = Beside()
         fits = FitKeeper(start=beside.start)
@@ -73,6 +74,7 @@ class TestFitting:
         beside.run()
         assert asked(federation, fits) == (RegressionEstimator, "")
 
+    @pytest.mark.slow
     def test_goes_by_the_elder_one_after_a_label_until_the_next_is_ready(self, federation: Federation) -> None:
         beside = Beside()
         fits = FitKeeper(start=beside.start, clock=lambda: 0.0)
@@ -85,6 +87,7 @@ class TestFitting:
         beside.run()
         assert asked(federation, fits) == (RegressionEstimator, "")
 
+    @pytest.mark.slow
     def test_goes_by_neighbours_after_a_model_was_retired(self, federation: Federation) -> None:
         beside = Beside()
         fits = FitKeeper(start=beside.start, clock=lambda: 0.0)
@@ -96,6 +99,7 @@ class TestFitting:
         estimator, _ = fits.current(known(federation), index_now())
         assert estimator.known.scores.shape == (40, 1)
 
+    @pytest.mark.slow
     def test_rests_between_two_labels(self, federation: Federation) -> None:
         beside, moments = Beside(), [0.0, 2.0]  # it took two seconds
         fits = FitKeeper(start=beside.start, clock=lambda: moments.pop(0) if len(moments) > 1 else moments[0])
@@ -130,6 +134,7 @@ class TestFitting:
 
 
 class TestRoute:
+    @pytest.mark.slow
     def test_by_regression_sees_what_the_neighbours_do_not(self, federation: Federation) -> None:
         PolicyVersion.objects.create(policy="knn", estimator="neighbours")
         by_neighbours = {one.evidence.model: one.evidence.p for one in routed(federation).choice.candidates}

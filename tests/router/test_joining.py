@@ -91,6 +91,7 @@ class TestRequesting:
 
 
 class TestBeginning:
+    @pytest.mark.slow
     def test_measures_the_known_prompts_as_the_reference_study_was(self) -> None:
         wide = make_wide()
         study = begun(wide)
@@ -130,6 +131,7 @@ class TestBeginning:
         assert advanced(wide).step == "labeling"
         assert wide.new.state == "labeling"
 
+    @pytest.mark.slow
     def test_twice_makes_one_study_and_asks_failed_answers_again(self) -> None:
         wide = make_wide()
         study = begun(wide)
@@ -169,6 +171,7 @@ class TestBeginning:
         assert parameters_like(None, Deployment.objects.get(pk=wide.new.pk)).num_ctx is None
 
 
+@pytest.mark.slow
 class TestAdvancing:
     def test_waits_while_the_study_runs(self) -> None:
         wide = make_wide()
@@ -291,6 +294,7 @@ class TestPlainStudies:
 
 
 class TestTakingBack:
+    @pytest.mark.slow
     def test_cancels_what_is_not_measured_and_keeps_the_rest(self) -> None:
         wide = make_wide()
         study = begun(wide)

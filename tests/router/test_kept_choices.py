@@ -71,6 +71,7 @@ def weighed(knowledge: Knowledge, vector: np.ndarray, text: str, **given: Any) -
 
 
 class TestKeptChoices:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_are_those_that_are_made_anew_whatever_is_asked(self, seed: int) -> None:
         kept = knowledge_of(seed)

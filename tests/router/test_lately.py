@@ -40,6 +40,7 @@ class TestLately:
             assert lately("a", one.read) == 1
         assert lately("a", one.read) == 2
 
+    @pytest.mark.slow
     def test_lets_go_of_what_counts_no_more(self) -> None:
         """Each new prompt has keys of its own: what was read for old ones must not pile up."""
         reader, alive = Reader(), weakref.WeakSet[Reader]()

@@ -158,6 +158,7 @@ class TestStreamBody:
         assert await source.has_ended()
         assert source.was_closed
 
+    @pytest.mark.slow
     async def test_ends_its_source_when_nobody_ever_read_it(self) -> None:
         source = Source(3, is_gated=True)
         body = body_of(source.pipe())

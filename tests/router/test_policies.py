@@ -141,6 +141,7 @@ def test_fixed_always_takes_its_model() -> None:
 cells = st.sampled_from([0.0, 1.0, NAN])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     scores=st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8),

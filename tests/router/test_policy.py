@@ -192,6 +192,7 @@ class TestProperties:
         choice = choose_nearest(evidence)
         assert (choice.chosen.is_correct is True) == any(one.is_correct for one in evidence)
 
+    @pytest.mark.slow
     @given(st.lists(EVIDENCE, min_size=1, max_size=8, unique_by=lambda one: one.deployment_id), st.randoms())
     def test_the_order_of_the_evidence_does_not_matter(self, evidence: list[Evidence], random: object) -> None:
         shuffled = sorted(evidence, key=lambda _: random.random())  # type: ignore[attr-defined]

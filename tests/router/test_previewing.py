@@ -27,6 +27,7 @@ def make_live(wide: Wide, text: str, reason: str = "cheapest_correct") -> None:
 
 
 class TestOfAModelThatJoins:
+    @pytest.mark.slow
     def test_counts_what_moves_and_from_whom(self) -> None:
         wide = make_wide()
         answer_all(wide, energy_j=30.0)  # cheaper than large, dearer than small, and always right
@@ -37,6 +38,7 @@ class TestOfAModelThatJoins:
         assert share is not None
         assert (share.value, share.n) == (0.5, 42)
 
+    @pytest.mark.slow
     def test_tells_accuracy_and_sci_before_and_after_with_n_and_quality(self) -> None:
         wide = make_wide()
         answer_all(wide, energy_j=30.0)
@@ -52,6 +54,7 @@ class TestOfAModelThatJoins:
         # half of the prompts on small (10 J), the others go from 90 J to 30 J
         assert known.after.sci_gco2e.high < known.before.sci_gco2e.low
 
+    @pytest.mark.slow
     def test_changes_nothing(self) -> None:
         wide = make_wide()
         answer_all(wide)
@@ -59,6 +62,7 @@ class TestOfAModelThatJoins:
         wide.new.refresh_from_db()
         assert wide.new.state == "candidate"
 
+    @pytest.mark.slow
     def test_leaves_each_prompt_out_of_its_own_neighbours(self) -> None:
         """Only the prompts that it answered speak for it, so that a lone right answer moves no prompt to it itself."""
         wide = make_wide()
@@ -71,6 +75,7 @@ class TestOfAModelThatJoins:
         assert known.after.accuracy is not None
         assert known.after.accuracy.n == 42 - moved_to_new
 
+    @pytest.mark.slow
     def test_goes_by_the_policy_in_force(self) -> None:
         wide = make_wide()
         answer_all(wide, energy_j=30.0)
@@ -81,6 +86,7 @@ class TestOfAModelThatJoins:
         assert found.known.before.accuracy is not None
         assert found.known.before.accuracy.value == 0.5
 
+    @pytest.mark.slow
     def test_says_that_unlike_energy_is_not_ranked(self) -> None:
         wide = make_wide()
         answer_all(wide, energy_j=1.0, quality="measured")
@@ -94,6 +100,7 @@ class TestOfAModelThatJoins:
         assert "measure it first" in found.note
         assert found.known.moved_count == 0
 
+    @pytest.mark.slow
     def test_is_of_one_side_where_nothing_is_active_yet(self) -> None:
         wide = make_wide()
         answer_all(wide)
@@ -117,6 +124,7 @@ class TestOfAModelThatLeaves:
         assert found.known.after.sci_gco2e is not None
         assert found.known.after.sci_gco2e.value > found.known.before.sci_gco2e.value
 
+    @pytest.mark.slow
     def test_says_that_nothing_could_be_routed(self) -> None:
         wide = make_wide()
         PolicyVersion.objects.create(policy="guarded", fallback=wide.federation.small)
@@ -126,6 +134,7 @@ class TestOfAModelThatLeaves:
 
 
 class TestOverLivePrompts:
+    @pytest.mark.slow
     def test_routes_those_whose_text_is_kept(self) -> None:
         wide = make_wide()
         answer_all(wide, energy_j=30.0)

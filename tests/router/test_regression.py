@@ -63,6 +63,7 @@ class TestEstimates:
         found = RegressionEstimator(known, texts).estimate(known.vectors, texts)
         assert np.abs(found.p[:, 0] - known.scores[:, 0].mean()).max() < 0.3
 
+    @pytest.mark.slow
     def test_of_known_prompts_are_those_of_a_fit_without_them(self) -> None:
         known, texts = table()
         texts[1] = texts[0]

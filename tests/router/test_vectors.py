@@ -22,6 +22,7 @@ def in_double_precision(matrix: Matrix, prompt_ids: npt.NDArray[np.int64], vecto
 
 
 class TestNearest:
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [1, 5, 1000, 20_000])
     @pytest.mark.parametrize("count", [1, 5])
     def test_equals_the_definition_in_double_precision(self, size: int, count: int) -> None:
@@ -131,6 +132,7 @@ class TestUsualDistance:
     def test_is_unknown_without_two_different_prompts(self, count: int) -> None:
         assert usual_distance(np.repeat(unit_rows(1, seed=3), count, axis=0)) is None
 
+    @pytest.mark.slow
     def test_looks_at_some_of_many(self) -> None:
         matrix = unit_rows(4000, seed=4, width=16)
         whole = 2 - 2 * np.sort(matrix @ matrix.T, axis=1)[:, -2]

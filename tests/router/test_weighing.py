@@ -55,6 +55,7 @@ class TestUntuned:
         assert (found.policy, found.version) == ("guarded", None)
         assert (found.chosen, found.choice.reason) == (federation.large, "fallback")
 
+    @pytest.mark.slow
     def test_leaves_the_fallback_for_a_cheaper_model_that_is_better_here(self, federation: Federation) -> None:
         small, large = federation.small, federation.large
         make.make_known(
@@ -94,6 +95,7 @@ class TestUntuned:
             "guarded. No model with an SCI on the nearest known prompt is known to have answered it right"
         )
 
+    @pytest.mark.slow
     def test_says_what_to_do_where_nothing_was_measured_either(self, federation: Federation) -> None:
         Label.objects.all().delete()
         Response.objects.update(measurement=None)
@@ -104,6 +106,7 @@ class TestUntuned:
         stored = record_route(route=routed(federation), now=timezone.now())
         assert (stored.policy, stored.version) == ("guarded", None)
 
+    @pytest.mark.slow
     def test_needs_five_queries_once_the_rest_is_known(
         self, federation: Federation, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -111,6 +114,7 @@ class TestUntuned:
         with django_assert_num_queries(5):  # index, neighbours, the policy's version, two stamps
             routed(federation)
 
+    @pytest.mark.slow
     def test_reads_what_is_known_in_five_queries_more(
         self, federation: Federation, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -144,11 +148,13 @@ class TestPolicies:
         found = routed(federation, "write a python function for me")
         assert (found.chosen, found.choice.reason) == (federation.small, "dial")
 
+    @pytest.mark.slow
     def test_category_goes_by_the_kind_of_task(self, federation: Federation) -> None:
         use("category", sci_price=50.0)
         assert (routed(federation).chosen, routed(federation).choice.reason) == (federation.small, "category")
         assert routed(federation, "write a python function for me").chosen == federation.large
 
+    @pytest.mark.slow
     def test_floor_takes_the_cheapest_that_reaches_it(self, federation: Federation) -> None:
         use("floor", accuracy_floor=0.7)
         found = routed(federation)
@@ -157,12 +163,14 @@ class TestPolicies:
         make.make_label(federation.large.responses.first(), "incorrect")
         assert routed(federation).choice.reason == "below_floor"
 
+    @pytest.mark.slow
     def test_fixed_always_takes_its_model(self, federation: Federation) -> None:
         use("fixed", fallback=federation.large)
         assert (routed(federation).chosen, routed(federation).choice.reason) == (federation.large, "fixed")
 
 
 class TestHistory:
+    @pytest.mark.slow
     def test_the_latest_version_counts_at_once_and_an_old_one_can_come_back(self, federation: Federation) -> None:
         use("fixed", fallback=federation.large)
         use("fixed", fallback=federation.small)
@@ -175,6 +183,7 @@ class TestHistory:
         with pytest.raises(ValidationError, match="The policy fixed needs a model"):
             PolicyVersion(policy="fixed").full_clean()
 
+    @pytest.mark.slow
     def test_a_decision_keeps_its_version_and_what_was_known(self, federation: Federation) -> None:
         version = use("guarded", tolerance=0.3)
         record_route(route=routed(federation), now=timezone.now())
@@ -190,6 +199,7 @@ class TestHistory:
         assert candidates["large"].reason.startswith("It is the fallback; it costs")
 
 
+@pytest.mark.slow
 class TestFollows:
     def test_a_label_at_once(self, federation: Federation) -> None:
         use("guarded", tolerance=0.3)
@@ -233,6 +243,7 @@ class TestFollows:
 
 
 class TestAnotherFederation:
+    @pytest.mark.slow
     def test_is_known_with_a_model_that_is_not_active_and_without_one_that_is(self, federation: Federation) -> None:
         candidate = make.make_deployment("candidate", state="candidate", server=federation.server)
         make.make_response(federation.math, candidate, energy_j=5.0, verdict="correct")
@@ -247,6 +258,7 @@ class TestAnotherFederation:
 
 
 class TestRefuses:
+    @pytest.mark.slow
     def test_without_a_judged_answer_says_what_to_do(self, federation: Federation) -> None:
         use("guarded")
         Label.objects.all().delete()
@@ -270,6 +282,7 @@ class TestRefuses:
         with pytest.raises(IndexStoreError, match="more than the 5 that are kept in memory"):
             store.whole("any", 6)
 
+    @pytest.mark.slow
     def test_to_rank_energy_of_unlike_quality_together(self, federation: Federation) -> None:
         use("guarded", tolerance=0.3)
         Measurement.objects.filter(response__deployment=federation.small).update(quality="simulated")

@@ -345,6 +345,7 @@ MESSAGE = st.fixed_dictionaries(
 
 
 class TestAnyInput:
+    @pytest.mark.slow
     @given(st.dictionaries(st.just("messages") | FIELDS | st.text(max_size=5), JSON))
     def test_is_parsed_or_refused(self, record: dict[str, Any]) -> None:
         self.parse(json.dumps(record).encode())

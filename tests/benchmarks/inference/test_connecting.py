@@ -35,6 +35,7 @@ class TestClientFor:
     def test_has_a_client_for_every_kind_of_server(self) -> None:
         assert set(KINDS) == set(InferenceServer.Kind.values)
 
+    @pytest.mark.slow
     def test_imports_the_slow_package_only_where_it_is_needed(self) -> None:
         code = "import sys, benchmarks.inference.connecting; sys.exit('openai' in sys.modules)"
 

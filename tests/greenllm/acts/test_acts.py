@@ -176,6 +176,7 @@ class TestPage:
         assert len(lines) == 2
         assert browser.get("/account/acts/?since=yesterday").status_code == 400
 
+    @pytest.mark.slow
     def test_is_sorted_by_its_heads_over_all_pages_and_in_its_file(
         self, browser: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -80,6 +80,7 @@ def lines_of(program: str) -> list[str]:
 
 @ROWS
 class TestEveryCommand:
+    @pytest.mark.slow
     def test_is_told_once_it_writes(self) -> None:
         """Ours, Django's and those of packages: what each of them does is put aside for one row that is written."""
         options = {

@@ -18,6 +18,7 @@ def run(*arguments: str) -> str:
 
 
 class TestExportStudy:
+    @pytest.mark.slow
     def test_writes_a_bundle_that_can_be_imported(self, tmp_path: Path) -> None:
         make_rich_study()
         path = tmp_path / "rich.zip"

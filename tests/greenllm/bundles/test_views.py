@@ -42,6 +42,7 @@ async def whole(response: StreamingHttpResponse) -> bytes:
 
 @pytest.mark.django_db
 class TestDownload:
+    @pytest.mark.slow
     def test_streams_the_bundle(self, rf: RequestFactory) -> None:
         study = make_rich_study()
         request = rf.get("/studies/rich/bundle.zip")
@@ -63,6 +64,7 @@ class TestDownload:
     def test_of_an_unknown_study_is_not_found(self) -> None:
         assert signed_in(Role.RESEARCHER).get("/studies/none/bundle.zip").status_code == 404
 
+    @pytest.mark.slow
     def test_is_for_those_who_read_results(self) -> None:
         Study.objects.filter(pk=make_rich_study().pk).update(state="running")  # 409 where the door is open
         path = "/studies/rich/bundle.zip"
@@ -75,6 +77,7 @@ class TestDownload:
 
 @pytest.mark.django_db
 class TestImport:
+    @pytest.mark.slow
     def test_makes_the_study(self) -> None:
         client = signed_in(Role.RESEARCHER)
         response = client.post(IMPORT, {"bundle": uploaded(rich_bundle().getvalue()), "name": ""}, follow=True)
@@ -103,6 +106,7 @@ class TestImport:
         assert f'value="{name or "kept"}"' in page
         assert not Study.objects.exists()
 
+    @pytest.mark.slow
     def test_tells_of_a_study_that_is_here(self) -> None:
         study = make_rich_study()
         response = signed_in(Role.RESEARCHER).post(IMPORT, {"bundle": uploaded(packed(study).getvalue())})

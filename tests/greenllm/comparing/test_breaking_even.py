@@ -103,6 +103,7 @@ def of(study: Study, federation: Federation, **options: object) -> list[str]:
 @pytest.mark.django_db
 class TestBreakEven:
     # by hand (tests/router/test_evaluating.py): large costs 90 90 60 80 J, the router's choices 10 20 60 80 J
+    @pytest.mark.slow
     def test_sets_the_router_against_the_most_accurate_model(self) -> None:
         federation = make_federation()
         study = make_validation(federation)
@@ -115,6 +116,7 @@ class TestBreakEven:
             sum(study.responses.values_list("measurement__sci_gco2e", flat=True))
         )
 
+    @pytest.mark.slow
     def test_takes_a_named_baseline(self) -> None:
         federation = make_federation()
         lines = of(make_validation(federation), federation, baseline="small")

@@ -30,6 +30,7 @@ def anew(study: Study, monkeypatch: pytest.MonkeyPatch) -> outcomes.StudyAnswers
 
 
 class TestAnswersOf:
+    @pytest.mark.slow
     def test_reads_what_changed_alone_and_equals_the_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         study, dice = make.make_study(), random.Random(4)
         deployments = [make.make_deployment(name) for name in "ab"]

@@ -97,6 +97,7 @@ class TestDownload:
         assert named == 'attachment; filename="mixed-emissions.csv"'
         assert len(list(csv.DictReader(io.StringIO(content.decode())))) == 6
 
+    @pytest.mark.slow
     def test_of_several_is_an_archive_with_a_folder(self) -> None:
         make_mixed_study()
         named, content = downloaded("huggingface")

@@ -123,6 +123,7 @@ class TestWriting:
             ],
         }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", KINDS)
     def test_asks_no_more_of_the_database_for_more_answers(
         self, study: Study, kind: str, tmp_path: Path, django_assert_num_queries: DjangoAssertNumQueries

@@ -41,6 +41,7 @@ def written(*options: str, study: str = "known") -> str:
 
 
 class TestDoors:
+    @pytest.mark.slow
     @pytest.mark.parametrize("path", [PAGE, *FILES])
     def test_are_for_those_who_may_see_results(self, path: str) -> None:
         make_known_study()
@@ -63,6 +64,7 @@ class TestPage:
         for path in ("/studies/known/", "/dashboards/?study=known"):
             assert f'href="{PAGE}"' in text_of(client.get(path))
 
+    @pytest.mark.slow
     def test_leads_to_the_answers_that_a_figure_counts(self) -> None:
         make_known_study()
         client = signed_in()
@@ -159,6 +161,7 @@ class TestCommand:
         with pytest.raises(CommandError, match=said):
             written(*options)
 
+    @pytest.mark.slow
     def test_knows_which_studies_there_are(self) -> None:
         make_known_study()
         with pytest.raises(CommandError, match="There are: known"):

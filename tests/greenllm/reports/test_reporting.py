@@ -60,6 +60,7 @@ class TestTables:
         assert (found.value, found.n, found.of) == (1.0, 3, 4)
         assert figure(report.accuracy, "all", "small").value == pytest.approx(3 / 6)
 
+    @pytest.mark.slow
     def test_give_other_functional_units(self) -> None:
         grid = report_of_known().units
         assert figure(grid, "large", "Energy, gross per prompt (J)").value == pytest.approx(840 / 6)
@@ -77,6 +78,7 @@ class TestTables:
         assert texts[1][0] == "wrong"
         assert all(cell.url.startswith("/responses/") for _, cells in report.validation.rows for cell in cells)
 
+    @pytest.mark.slow
     def test_of_repeats_lead_to_all_of_them_and_tell_their_qualities(self, client: Client) -> None:
         study = make_known_study()
         first = study.responses.filter(prompt__role="validation", deployment__language_model__name="large").earliest(
@@ -104,12 +106,14 @@ class TestTables:
 
 
 class TestWhatIf:
+    @pytest.mark.slow
     def test_leads_to_the_answers_behind_each_figure(self) -> None:
         report = report_of_known()
         stored = dict(report.means.rows)["math"]
         assert [cell.url for cell in dict(report.what_if[1].rows)["math"]] == [cell.url for cell in stored]
         assert {cell.url for cell in dict(report.what_if[0].rows)["large"]} == {dict(report.units.rows)["large"][0].url}
 
+    @pytest.mark.slow
     def test_is_what_is_stored_as_long_as_nothing_is_asked(self) -> None:
         report = report_of_known()
         found = figure(report.what_if[0], "large", "Per prompt")
@@ -136,6 +140,7 @@ class TestWhatIf:
 
 
 class TestPaper:
+    @pytest.mark.slow
     def test_compares_categories_without_a_model_of_the_paper(self) -> None:
         report = report_of_known()
         assert not report.paper.pairs
@@ -165,6 +170,7 @@ class TestPaper:
 
 
 class TestQueries:
+    @pytest.mark.slow
     def test_are_as_many_for_any_number_of_answers(self) -> None:
         counts = []
         for study in (make_known_study("one"), make_known_study("many", times=4)):

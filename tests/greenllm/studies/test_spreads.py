@@ -65,6 +65,7 @@ class TestPage:
     def outlier(self, study: Study) -> int:
         return study.responses.get(measurement__energy_j=90.0).pk
 
+    @pytest.mark.slow
     def test_is_told_live_on_the_page_of_a_running_study(self, client: Client) -> None:
         """The part asks for itself while the study runs; what it then gets is itself, with what is new."""
         study = shown.make_shown_repeats()
@@ -86,6 +87,7 @@ class TestPage:
         with django_assert_num_queries(6):  # session, person, roles; study, how many answers, their energies
             client.get("/studies/repeats/spread/note/")
 
+    @pytest.mark.slow
     def test_of_very_many_answers_marks_outliers_in_the_list_alone(
         self, client: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -120,6 +122,7 @@ class TestPage:
         assert "10.3 J without outliers" in page
         assert ">missing</a>" in page
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("per", ["cells", "prompts"])
     def test_is_sorted_by_its_heads(self, client: Client, per: str) -> None:
         study = make.make_study("sorted")
@@ -141,6 +144,7 @@ class TestPage:
         shown.make_shown_repeats(repeats=3)
         assert "among fewer than 5 repeats none can be told" in self.text(client, "/studies/repeats/spread/")
 
+    @pytest.mark.slow
     def test_before_the_first_answer_says_so(self, client: Client) -> None:
         shown.make_shown_study("early", state="draft").responses.update(state="pending")
         assert "No answer is measured yet." in self.text(client, "/studies/early/spread/")
@@ -159,6 +163,7 @@ class TestPage:
         ]
         assert client.get("/studies/repeats/spread/colours.csv").status_code == 404
 
+    @pytest.mark.slow
     def test_tells_a_drift_as_a_problem_on_both_pages(self, client: Client) -> None:
         study = shown.make_shown_study("drifting")
         shown.add_control_runs(study, 100.0, 102.1, 104.0, 106.1, 108.0)
@@ -172,6 +177,7 @@ class TestPage:
         assert [row["place"] for row in rows] == ["0", "2", "4", "6", "8"]
         assert {row["drifted"] for row in rows} == {"True"}
 
+    @pytest.mark.slow
     def test_tells_no_drift_that_noise_would_explain(self, client: Client) -> None:
         study = shown.make_shown_study("steady")
         shown.add_control_runs(study, 100.0, 103.0, 99.0, None, 100.0)
@@ -199,6 +205,7 @@ class TestPage:
         with django_assert_num_queries(7 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
 
+    @pytest.mark.slow
     def test_outliers_are_marked_on_the_pages_of_study_and_response(self, client: Client) -> None:
         study = shown.make_shown_repeats()
         page = self.text(client, "/studies/repeats/")

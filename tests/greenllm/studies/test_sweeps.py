@@ -82,6 +82,7 @@ class TestPage:
     def text(self, client: Client, address: str) -> str:
         return re.sub(r"\s+", " ", client.get(address).content.decode())
 
+    @pytest.mark.slow
     def test_takes_the_parameter_that_was_asked_for(self, client: Client) -> None:
         shown.make_shown_sweep()
         page = self.text(client, "/studies/sweep/sweep/?by=num_ctx")
@@ -98,6 +99,7 @@ class TestPage:
         study.responses.update(state="pending")
         assert "No answer is measured yet." in self.text(client, "/studies/sweep/sweep/")
 
+    @pytest.mark.slow
     def test_says_where_nothing_is_judged_instead_of_an_empty_chart(self, client: Client) -> None:
         shown.make_shown_sweep()
         assert 'data-chart="sweep-accuracy-figure"' in self.text(client, "/studies/sweep/sweep/")
@@ -107,10 +109,12 @@ class TestPage:
         assert "sweep-accuracy-figure" not in page
         assert "No answer has this figure yet: none is judged." in page
 
+    @pytest.mark.slow
     def test_writes_values_as_people_type_them(self, client: Client) -> None:
         shown.make_shown_sweep()
         assert '<td class="number">0.5</td>' in self.text(client, "/studies/sweep/sweep/")
 
+    @pytest.mark.slow
     def test_is_linked_from_the_study(self, client: Client) -> None:
         shown.make_shown_sweep()
         page = self.text(client, "/studies/sweep/")

@@ -173,6 +173,7 @@ BREAKS = [
 
 @pytest.mark.usefixtures("answer")
 class TestABrokenInstallation:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "statement", "told"), BREAKS, ids=[f"{one[0]}-{n}" for n, one in enumerate(BREAKS)]
     )
@@ -253,6 +254,7 @@ class TestABrokenInstallation:
 
 
 class TestTheIndex:
+    @pytest.mark.slow
     def test_cannot_be_looked_at_without_chroma(self, broken: Asking) -> None:
         prompt = make.make_prompt()
         index = PromptIndex.objects.create(

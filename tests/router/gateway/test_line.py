@@ -75,6 +75,7 @@ class TestDatabaseLine:
         assert not await line.put([record()])
         await line.close()
 
+    @pytest.mark.slow
     async def test_has_a_thread_store_what_it_had_when_it_broke(self, line: DatabaseLine, workers: Workers) -> None:
         recorder = Recorder(workers, line=line)
         first, second, third = record(), record(), record()

@@ -41,6 +41,7 @@ class TestDatabaseWatch:
         assert asked == [0.0, 1.5]
 
 
+@pytest.mark.slow
 class TestWorkers:
     async def test_know_of_an_outage_by_what_waits_for_its_end(self) -> None:
         is_away, may_end = [True], threading.Event()

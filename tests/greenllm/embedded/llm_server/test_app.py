@@ -205,6 +205,7 @@ async def test_show_describes_the_model(client: httpx.AsyncClient) -> None:
     assert shown["details"]["quantization_level"] == "Q8_0"
 
 
+@pytest.mark.slow
 async def test_generations_never_run_side_by_side(client: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     engine.meeting_s = 0.1  # how long each generation waits for the other to appear
     body = {"model": "chat", "messages": HELLO, "stream": False}
