@@ -21,7 +21,10 @@ REPLACED_BY = {
     "chroma": "CHROMA_URL",
     "llm": "OLLAMA_HOST",
 }
-_UVICORN_ARGUMENTS = ("--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "5")
+_UVICORN_ARGUMENTS = (
+    "--http", "greenllm.lingering:LingeringProtocol", "--lifespan", "on", "--log-level", "warning",
+    "--timeout-graceful-shutdown", "5",
+)  # fmt: skip
 
 
 def needed_services() -> list[str]:

@@ -13,7 +13,9 @@ import uvicorn
 import yaml
 from django.conf import settings
 from django.core.management import get_commands
+from uvicorn.importer import import_from_string
 
+from greenllm.lingering import LingeringProtocol
 from router.wires.fields import MAX_BODY_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +74,7 @@ class TestCommands:
                 context = uvicorn.main.make_context("uvicorn", rest[1:])  # refuses an option that there is not
                 assert context.params["app"] == "greenllm.asgi:application"
                 assert context.params["timeout_graceful_shutdown"] == 1800
+                assert import_from_string(context.params["http"]) is LingeringProtocol
             else:
                 assert rest[0] == "greenllm.embedded.control"
                 done = subprocess.run([sys.executable, "-m", *rest[:2], "--help"], capture_output=True, check=False)

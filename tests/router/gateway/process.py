@@ -56,9 +56,9 @@ def _process(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     place = connection.settings_dict
     database = f"postgresql://{place['USER']}@/{quote(socket_dir or str(place['HOST']))}/{place['NAME']}"
-    command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", *where]
+    command = [sys.executable, "-m", "uvicorn", "greenllm.asgi:application", *where, "--ws", "none"]
     process = subprocess.Popen(
-        [*command, "--log-level", "error", "--ws", "none"],
+        [*command, "--http", "greenllm.lingering:LingeringProtocol", "--log-level", "error"],
         cwd=ROOT, env={**os.environ, "DATABASE_URL": database, "GREENLLM_DATABASE_POOL": str(pool)}, pass_fds=fds,
     )  # fmt: skip
     try:
