@@ -168,7 +168,7 @@ def compare_graders() -> Comparison:
 def _compare_graders() -> Comparison:
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     decided: dict[str, str | None] = {}
-    for (name, version, category, grade, pattern), count in count_rows(_COUNTED):
+    for (name, version, category, grade, pattern), count in count_rows(_COUNTED, width=5):
         if pattern not in decided:
             decided[pattern] = _decided(pattern)
         verdict = decided[pattern]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+import numpy as np
 
-from labeling.drift import Per, period_length
-from labeling.tallies import CURRENT, LONGEST_SECONDS
+from labeling.drift import Per, period_length, stretches_of
+from labeling.label_columns import LabelColumns, label_columns
 from labeling.unchanged import JUDGED, unchanged
 
 
@@ -38,24 +38,8 @@ class Pace:
     stretches: tuple[Stretch, ...]
 
 
-_STRETCHES = f"""
-WITH said AS (
-    SELECT labeler_id, created_at,
-           CASE WHEN active_seconds IS NOT NULL THEN least(active_seconds, %(longest)s) END AS seconds,
-           (created_at AT TIME ZONE 'UTC')::date - (
-               SELECT min((created_at AT TIME ZONE 'UTC')::date) FROM labeling_label
-               WHERE {CURRENT} AND kind <> 'adjudication'
-           ) AS place
-    FROM labeling_label WHERE {CURRENT} AND kind <> 'adjudication'
-)
-SELECT min(created_at), max(created_at), count(*), count(DISTINCT labeler_id),
-       count(seconds), coalesce(sum(seconds), 0)
-FROM said GROUP BY place / %(days)s ORDER BY min(created_at)
-"""  # noqa: S608 - put together of constants
-
-
 def pace() -> Pace:
-    """Return how many labels people gave, in at most `labeling.drift.MOST_PERIODS` stretches; in two queries.
+    """Return how many labels people gave, in at most `labeling.drift.MOST_PERIODS` stretches.
 
     What is worked out is kept until a label changes.
     """
@@ -63,7 +47,15 @@ def pace() -> Pace:
 
 
 def _pace() -> Pace:
-    days = period_length(Per.DAYS)
-    with connection.cursor() as cursor:
-        cursor.execute(_STRETCHES, {"longest": LONGEST_SECONDS, "days": days})
-        return Pace(days, tuple(Stretch(*row) for row in cursor.fetchall()))
+    labels = label_columns()
+    days = period_length(Per.DAYS, labels)
+    return Pace(days, tuple(_stretch(labels, *ends) for ends in stretches_of(labels.days // days)))
+
+
+def _stretch(labels: LabelColumns, first: int, after: int) -> Stretch:
+    seconds = labels.seconds[first:after]
+    timed = seconds[~np.isnan(seconds)]
+    people = len(np.unique(labels.people[first:after]))
+    return Stretch(
+        labels.moment(first), labels.moment(after - 1), after - first, people, len(timed), float(timed.sum())
+    )

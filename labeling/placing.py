@@ -8,12 +8,17 @@ from typing import Any
 from django.db import connection, transaction
 
 from benchmarks.models import Prompt, Study
-from labeling.models import Label, QueueOrder
+from labeling.counting import count_rows
+from labeling.models import QueueOrder
 from labeling.unchanged import JUDGED, unchanged
 from labeling.waiting import QueueFilter, answers_sql
 
 # So many answers share a band, within which each person has an order of their own: what comes next tells nothing of it.
 BAND_SIZE = 20
+_JUDGED = """
+SELECT response_id FROM labeling_label WHERE is_current AND voided_at IS NULL AND kind = 'judgement' {only}
+GROUP BY response_id
+"""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('labeling.queue_order'))"
 
 
@@ -70,9 +75,15 @@ def latest_order() -> QueueOrder | None:
 
 
 def judged_count() -> int:
-    """Return how many answers have a current label, of whichever source; counted anew once a label has changed."""
-    judged = Label.objects.current().judgements().values("response_id").distinct()
-    return unchanged("labeling.judged_count", judged.count, studies=[JUDGED], kind=int)
+    """Return how many answers have a current label, of whichever source.
+
+    Kept until a label changes; after that only the answers that changed are counted anew.
+    """
+
+    def counted() -> int:
+        return sum(count for _, count in count_rows(_JUDGED, width=0))
+
+    return unchanged("labeling.judged_count", counted, studies=[JUDGED], kind=int)
 
 
 _MODEL = """JOIN benchmarks_deployment AS deployment ON deployment.id = response.deployment_id

@@ -64,11 +64,11 @@ def standing_sql(*, of_all: bool, only_read: bool = False) -> str:
     """Return joins that add `said` and `standing` (wanted, wants_reader, wants_adjudicator) to such a query.
 
     `of_all` groups the labels once, which is the cheaper way for more than some hundred answers; with `only_read` it
-    leaves out the answers that nobody has read.
+    leaves out the answers that nobody has read, and keeps `{only}` for a condition on the labels that are read.
     """
     if of_all:
-        join = "JOIN" if only_read else "LEFT JOIN"
-        said = f"{join} ({_SAID.format(one='')}) AS said ON said.response_id = response.id"
+        join, one = ("JOIN", "{only}") if only_read else ("LEFT JOIN", "")
+        said = f"{join} ({_SAID.format(one=one)}) AS said ON said.response_id = response.id"
     else:
         said = f"LEFT JOIN LATERAL ({_SAID.format(one='AND response_id = response.id')}) AS said ON true"
     return f"""

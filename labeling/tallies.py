@@ -74,7 +74,7 @@ class PersonTally:
 def judgements_by_category() -> dict[str, Tally]:
     """Return what readers said of the answers of each category, by name."""
     found: dict[str, dict[tuple[Hashable, ...], int]] = defaultdict(dict)
-    for (category, *counts), times in count_rows(_BY_CATEGORY):
+    for (category, *counts), times in count_rows(_BY_CATEGORY, width=4):
         item = [verdict for verdict, count in zip(_IN_ORDER, counts, strict=True) for _ in range(count)]
         found[category][tuple(item)] = times
     return {**found}
@@ -83,7 +83,7 @@ def judgements_by_category() -> dict[str, Tally]:
 def judgements_by_pair() -> dict[tuple[int, int], Tally]:
     """Return what each two readers said of the answers that both judged."""
     found: dict[tuple[int, int], dict[tuple[Hashable, ...], int]] = defaultdict(dict)
-    for (one, other, first, second), times in count_rows(_BY_PAIR):
+    for (one, other, first, second), times in count_rows(_BY_PAIR, width=4):
         found[one, other][first, second] = times
     return {**found}
 

@@ -89,7 +89,7 @@ def unchanged(
     make: Callable[[], Value],
     *,
     studies: Collection[int] = (ALL,),
-    shelf: Shelf = _shelf,
+    shelf: Shelf | None = None,
     kind: Any = None,  # Any: see `from_text`
 ) -> Value:
     """Return what `make` returns, or returned since the answers of some studies changed last. One query.
@@ -102,10 +102,10 @@ def unchanged(
     Grades, gold answers, flags, rules and the names of what is measured count as changes too; people's names do not.
     Nobody may change what is returned.
     """
-    state = state_of(studies)
+    state, on = state_of(studies), shelf or _shelf
     if kind is None:
-        return shelf.get(key, state, make)
-    return shelf.get(key, state, lambda: kept_in_database(key, state, make, kind=kind))
+        return on.get(key, state, make)
+    return on.get(key, state, lambda: kept_in_database(key, state, make, kind=kind))
 
 
 def state_of(studies: Collection[int] = (ALL,)) -> tuple[Any, ...]:

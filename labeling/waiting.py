@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from benchmarks.models import Category, Study
+from labeling.counting import count_rows
 from labeling.models import Annotator, Label
 from labeling.standing import standing_of, standing_sql
 from labeling.unchanged import unchanged
@@ -175,36 +176,35 @@ def count_in(chosen: QueueFilter) -> Counted:
     """Count the answers of a filter and those that wait no longer; of disputed answers those that are settled.
 
     Only what somebody has read can be settled or wait no longer, and all others are counted already: of a million
-    answers those that nobody has read need not be looked at.
+    answers those that nobody has read need not be looked at. Where the others stand is kept until a label changes, and
+    after that looked at anew for the answers that changed.
     """
-    if chosen.is_adjudication:
-        among = "(standing.wants_adjudicator OR said.is_settled)"
-        counts = "count(*), count(*) FILTER (WHERE said.is_settled)"
-        query = f"SELECT {counts} {answers_sql(chosen, only_read=True)} AND {among}"
-    else:
-        done = f"SELECT count(*) {answers_sql(chosen, only_read=True)} AND NOT standing.wants_reader"
-        query = f"SELECT ({_total_sql(chosen)}), ({done})"
+    if chosen.mode is Mode.DIFFERING:  # which goes by prompts, of which no tally knows
+        done = f"SELECT count(*) {answers_sql(chosen, only_read=True)} AND NOT standing.wants_reader".format(only="")
+        return _counted(f"SELECT ({_TOTAL}{chosen.sql}), ({done})", chosen.values)
+    found = count_rows(_STANDINGS, width=len(_STANDING))
+    columns = {name: [row[place] for row, _ in found] for place, name in enumerate(_STANDING)}
+    total, done = (_DISPUTED, _SETTLED) if chosen.is_adjudication else (_tallied_sql(chosen), _DONE)
+    query = f"{_READ.format(tallied=chosen.tallied_sql)} SELECT ({total}), ({done})"
+    return _counted(query, {**chosen.values, **columns, "counts": [count for _, count in found]})
+
+
+def _counted(query: str, values: dict[str, Any]) -> Counted:
     with connection.cursor() as cursor:
-        cursor.execute(query, chosen.values)
+        cursor.execute(query, values)
         return Counted(*cursor.fetchone())
 
 
-def _total_sql(chosen: QueueFilter) -> str:
-    """Return the query of how many answers a filter lets through."""
-    answers = """
-FROM benchmarks_response AS response JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id"""
-    if chosen.mode is Mode.DIFFERING:  # which goes by prompts, of which the tally knows nothing
-        return f"SELECT count(*) {answers} WHERE {chosen.sql}"
+def _tallied_sql(chosen: QueueFilter) -> str:
+    """Return the query of how many answers a filter lets through, by the tally."""
     return f"""
 SELECT (
     SELECT coalesce(sum(response.answer_count), 0)::bigint
     FROM labeling_answertally AS response CROSS JOIN LATERAL (SELECT response.category_id) AS prompt
     WHERE {chosen.tallied_sql}
-) - (
-    SELECT count(*) {answers} WHERE {chosen.tallied_sql} AND response.id IN (
-        SELECT response_id FROM labeling_flag WHERE resolution = 'withdrawn'
-    )
-)"""  # noqa: S608 - put together of constants
+) - ({_TOTAL}{chosen.tallied_sql} AND response.id IN (
+    SELECT response_id FROM labeling_flag WHERE resolution = 'withdrawn'
+))"""  # noqa: S608 - put together of constants
 
 
 def answers_sql(chosen: QueueFilter, joins: str = "", *, only_read: bool = False) -> str:
@@ -215,6 +215,37 @@ JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 {standing_sql(of_all=True, only_read=only_read)}
 {joins}
 WHERE {chosen.sql}"""
+
+
+_TOTAL = """
+SELECT count(*) FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+WHERE """
+# where the answers stand that somebody has read, but for those that an admin withdrew
+_STANDING = {
+    "study_id": "response.study_id", "deployment_id": "response.deployment_id", "category_id": "prompt.category_id",
+    "is_done": "NOT standing.wants_reader", "is_disputed": "standing.wants_adjudicator",
+    "is_settled": "found.is_settled",
+}  # fmt: skip
+_STANDINGS = f"""
+SELECT response.id, {", ".join(_STANDING.values())}
+FROM benchmarks_response AS response
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+{standing_sql(of_all=True, only_read=True)}
+WHERE response.state = 'finished' AND {_NOT_WITHDRAWN}"""  # noqa: S608 - put together of constants
+# of these, as they were counted, those that a filter lets through
+_READ = f"""
+WITH read AS MATERIALIZED (
+    SELECT response.* FROM (
+        SELECT *, 'finished' AS state FROM unnest(
+            {", ".join(f"%({name})s::{'bigint' if name.endswith('_id') else 'boolean'}[]" for name in _STANDING)},
+            %(counts)s::bigint[]
+        ) AS counted ({", ".join(_STANDING)}, answer_count)
+    ) AS response CROSS JOIN LATERAL (SELECT response.category_id) AS prompt
+    WHERE {{tallied}}
+)"""  # noqa: S608 - put together of constants
+_SUM = "SELECT coalesce(sum(answer_count), 0)::bigint FROM read WHERE"
+_DONE, _SETTLED, _DISPUTED = f"{_SUM} is_done", f"{_SUM} is_settled", f"{_SUM} is_settled OR is_disputed"
 
 
 def among(response_ids: list[int], *, chosen: QueueFilter) -> list[int]:

@@ -121,9 +121,9 @@ class TestOverview:
         client = client_of(Role.ADMIN)
         make_labels(12)
         # session, person, permissions (3); by category, pair and person; graders; suspicious labels; names; notices;
-        # days, and the labels in them; whether anything changed, whether it is kept, and keeping it (3 each); of what
-        # was counted before, whether anything changed and which answers did (4 each), and keeping the figures of people
-        with django_assert_num_queries(33):
+        # the labels by time; whether anything changed, whether it is kept, and keeping it (3 each); of what was read
+        # before, whether anything changed and which answers did (5 each), and keeping the figures of people
+        with django_assert_num_queries(34):
             client.get(PAGE)
         # session, person, permissions (3); whether anything changed (2); suspicious labels; names; notices
         with django_assert_num_queries(10):
@@ -213,8 +213,8 @@ class TestOverTime:
         make_labels(12)
         client = client_of(Role.ADMIN)
         # whether anything changed, whether it is kept, and keeping it (2 each); the person and what they may do (5);
-        # people, names, span, periods, notices
-        with django_assert_num_queries(16):
+        # people, names, notices; of the labels, whether anything changed, which answers did, and the labels
+        with django_assert_num_queries(17):
             client.get(TIME)
 
 

@@ -22,12 +22,17 @@ from greenllm.comparing import outcomes
 from greenllm.comparing.outcomes import answers_of
 from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
-from labeling import renewing
+from labeling import counting, label_columns, renewing
+from labeling import unchanged as unchanged_figures
 from labeling.answer_tally import AnswerFact
+from labeling.drift import drift_of_each
 from labeling.models import AnswerTally, Grade
+from labeling.pace import pace
+from labeling.placing import judged_count
 from labeling.ruling import switch_graders_in
 from labeling.unchanged import JUDGED, Shelf, unchanged
 from labeling.verdicts import verdicts_of
+from labeling.waiting import Mode, QueueFilter, count_in
 from router.models import (
     AlternativeHour,
     AttemptHour,
@@ -42,6 +47,14 @@ _LABEL = """
 INSERT INTO labeling_label (response_id, verdict, source, labeler_id, grade_id, kind, comment, is_current, void_reason,
     created_at)
 SELECT id, %s, 'imported', NULL, NULL, %s, '', true, '', now() FROM benchmarks_response ORDER BY random() LIMIT 1
+"""
+_PERSON_LABEL = """
+INSERT INTO labeling_label (response_id, verdict, source, labeler_id, kind, comment, is_current, void_reason,
+    created_at, active_seconds)
+SELECT response.id, %s, 'person', person.id, %s, '', true, '', now() - random() * interval '90 days', random() * 150
+FROM (SELECT id FROM benchmarks_response ORDER BY random() LIMIT 1) AS response,
+     (SELECT id FROM greenllm_user ORDER BY random() LIMIT 1) AS person
+ON CONFLICT DO NOTHING
 """
 _GRADER_LABEL = """
 INSERT INTO labeling_label (response_id, verdict, source, grade_id, comment, is_current, void_reason, created_at)
@@ -95,7 +108,7 @@ _CANDIDATE = '[{"deployment_id": 0, "sci_gco2e": 0.25, "quality": "estimated"}]'
 _ONE_RESPONSE = "id IN (SELECT id FROM benchmarks_response ORDER BY random() LIMIT %s)"
 _ONE_ATTEMPT = "id IN (SELECT id FROM router_upstreamattempt ORDER BY random() LIMIT 1)"
 _ONE_MEASUREMENT = "id IN (SELECT id FROM benchmarks_measurement ORDER BY random() LIMIT %s)"
-_SOME_LABELS = "id IN (SELECT id FROM labeling_label WHERE source = 'imported' ORDER BY random() LIMIT %s)"
+_SOME_LABELS = "id IN (SELECT id FROM labeling_label WHERE source <> 'grader' ORDER BY random() LIMIT %s)"
 
 
 def changes(chance: random.Random) -> Iterator[tuple[str, list[object]]]:
@@ -105,6 +118,7 @@ def changes(chance: random.Random) -> Iterator[tuple[str, list[object]]]:
     kinds: list[Callable[[], tuple[str, list[object]]]] = [
         lambda: (_LABEL, [verdict(), chance.choice(["judgement", "judgement", "self_check", "adjudication"])]),
         lambda: (_GRADER_LABEL, [verdict()]),
+        lambda: (_PERSON_LABEL, [verdict(), chance.choice(["judgement", "judgement", "self_check", "adjudication"])]),
         lambda: (f"UPDATE labeling_label SET verdict = %s WHERE {_SOME_LABELS}", [verdict(), some()]),
         lambda: (
             f"UPDATE labeling_label SET voided_at = now(), void_reason = 'x' WHERE {_SOME_LABELS}", [some()],
@@ -140,7 +154,7 @@ def changes(chance: random.Random) -> Iterator[tuple[str, list[object]]]:
         lambda: (_ATTEMPT, [chance.choice(["running", "finished", "finished"])]),
         lambda: (f"DELETE FROM router_upstreamattempt WHERE {_ONE_ATTEMPT}", []),
     ]  # fmt: skip
-    weights = [4, 2, 3, 1, 2, 1, 4, 2, 4, 4, 0.3, 0.1, 1, 2, 4, 4, 4, 1]
+    weights = [4, 2, 3, 3, 1, 2, 1, 4, 2, 4, 4, 0.3, 0.1, 1, 2, 4, 4, 4, 1]
     while True:
         yield chance.choices(kinds, weights)[0]()
 
@@ -190,6 +204,7 @@ def make_rows(prompt_count: int = 60) -> None:
                 for one in responses
             )
     make.make_label(Response.objects.order_by("pk")[0])
+    make.make_users(3)
 
 
 def wrong() -> dict[str, int]:
@@ -246,6 +261,23 @@ def renewed_figures() -> dict[str, float]:
         answers = answers_of(study)
         found |= {f"{study.pk} {name}": float(np.nansum(column)) for name, column in answers.values.items()}
         found[f"{study.pk} answers"] = len(answers.prompts)
+    return found | figures_of_labels()
+
+
+def figures_of_labels() -> dict[str, float]:
+    """Return what is said of labels, and of the answers that wait for some, as numbers by name."""
+    found: dict[str, float] = {"judged": judged_count()}
+    for mode in (Mode.EVERYTHING, Mode.DISPUTED):
+        for study in (None, *Study.objects.order_by("pk")):
+            counted = count_in(QueueFilter(study=study, mode=mode))
+            found |= {f"{mode} {study} total": counted.total_count, f"{mode} {study} judged": counted.judged_count}
+    for one in pace().stretches:
+        name = one.first_at.isoformat()
+        found |= {f"pace {name} {at}": figure for at, figure in enumerate((one.label_count, one.active_seconds))}
+    for person_id, periods in drift_of_each().items():
+        for period in periods:
+            name = f"drift {person_id} {period.first_at.isoformat()}"
+            found |= {f"{name} n": period.label_count, f"{name} right": period.correct.value if period.correct else -1}
     return found
 
 
@@ -273,6 +305,9 @@ class TestManyWritersAtOnce:
         found = renewed_figures()
         monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))
         monkeypatch.setattr(outcomes, "_LATEST", renewing.Renewals(most=9))
+        monkeypatch.setattr(counting, "_LATEST", renewing.Renewals(most=9))
+        monkeypatch.setattr(label_columns, "_LATEST", renewing.Renewals(most=9))
+        monkeypatch.setattr(unchanged_figures, "_shelf", Shelf(most=9))
         run(["DELETE FROM labeling_keptfigure"])
         assert found == pytest.approx(renewed_figures())  # sums of floats depend on the order
         assert min(model.objects.count() for model in (RequestHour, DecisionHour, AlternativeHour, AttemptHour)) > 0

@@ -47,7 +47,9 @@ class TestPace:
     ) -> None:
         for day in (0, 1, 7, 100):
             label(day, seconds=4.0)
-        with django_assert_num_queries(5):  # whether anything changed; whether it is kept; span, stretches; keeping it
+        # whether anything changed, of the figure and of the labels; which answers did; the labels; whether it is kept,
+        # and keeping it
+        with django_assert_num_queries(6):
             found = pace()
         assert found.day_count == 7
         assert [one.label_count for one in found.stretches] == [2, 1, 1]
