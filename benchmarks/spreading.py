@@ -100,18 +100,25 @@ class CellFigures:
 
 @dataclass(frozen=True)
 class Block:
-    """All cells of some models, named as in `Cell`, in some categories."""
+    """Cells of a study with any parameters: the models, named as in `Cell`, each with a category."""
 
-    models: frozenset[str]
-    categories: frozenset[str]
+    cells: frozenset[tuple[str, str]]
 
     @classmethod
     def around(cls, cells: Collection[Cell]) -> "Block":
         """Return the smallest one that has some cells."""
-        return cls(frozenset(one.model for one in cells), frozenset(one.category for one in cells))
+        return cls(frozenset((one.model, one.category) for one in cells))
 
     def __contains__(self, cell: Cell) -> bool:
-        return cell.model in self.models and cell.category in self.categories
+        return (cell.model, cell.category) in self.cells
+
+    @property
+    def models_by_category(self) -> dict[str, set[str]]:
+        """Return the models of each category."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for model, category in self.cells:
+            found[category].add(model)
+        return dict(found)
 
 
 def model_titles(study: Study) -> dict[int, str]:
@@ -173,9 +180,12 @@ def _answers(study: Study, block: Block | None, titles: dict[int, str]) -> Query
     found = Response.objects.finished().filter(study=study)
     if block is None:
         return found
-    named = Q(deployment__in=[pk for pk, title in titles.items() if title in block.models])
-    named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=block.models)
-    return found.filter(named, prompt__category__name__in=block.categories)
+    chosen = Q(pk__in=())
+    for category, models in sorted(block.models_by_category.items()):
+        named = Q(deployment__in=[pk for pk, title in titles.items() if title in models])
+        named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=models)
+        chosen |= named & Q(prompt__category__name=category)
+    return found.filter(chosen)
 
 
 def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:

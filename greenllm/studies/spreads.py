@@ -168,8 +168,10 @@ def _renewed(study: Study, cells: Sequence[CellFigures], touched: Touched) -> li
     """Return cells with those that answers changed in worked out anew; all of them where one came or went."""
     titles = model_titles(study)
     named = Deployment.objects.filter(pk__in=touched.deployment_ids).values_list("pk", "language_model__name")
-    categories = Category.objects.filter(pk__in=touched.category_ids).values_list("name", flat=True)
-    block = Block(frozenset(titles.get(pk, name) for pk, name in named), frozenset(categories))
+    models = {pk: titles.get(pk, name) for pk, name in named}
+    categories = dict(Category.objects.filter(pk__in=touched.category_ids).values_list("pk", "name"))
+    known = ((one, other) for one, other in touched.cells if one in models and other in categories)
+    block = Block(frozenset((models[one], categories[other]) for one, other in known))
     fresh = {one.cell: one for one in _cells(study, block)}
     if fresh.keys() != {one.cell for one in cells if one.cell in block}:
         return _cells(study)

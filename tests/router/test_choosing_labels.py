@@ -122,7 +122,8 @@ class TestOrderLabels:
     ) -> None:
         for count in (5, 40):
             Grid(count, 2, category=f"math-{count}")
-            with django_assert_num_queries(17):  # two of them look for the kept figure, and keep it
+            # two of them look for the kept figure, and keep it; two, whether answers changed and which
+            with django_assert_num_queries(19):
                 order_labels(study=None, seed=1, now=NOW)
 
 

@@ -249,5 +249,5 @@ class TestKeptCells:
         second = spreads._kept_cells(study)
         assert second == cells(study) != first
         title = f"same on {answer.deployment.server}"
-        block = Block(frozenset({title}), frozenset({"law" if is_new else "math"}))
+        block = Block(frozenset({(title, "law" if is_new else "math")}))
         assert read == [None, block, *([None] if is_new else [])]
