@@ -19,6 +19,9 @@ PATIENCE_S = 20.0
 # one at once instead of at the end of a long pause.
 _RECONNECT_S = 5.0
 _FEWEST = 2
+# While connections stay unused for so many seconds one of them is ended, so that a process has as many as the latest
+# moments wanted. The pool's own ten minutes let their number rise to the most that one moment in hours ever wanted.
+IDLE_S = 60.0
 NOTICED_S = 0.5  # who waits longer for a connection looks whether Postgres is there
 
 ENGINE = "greenllm.watched_postgres"
@@ -106,7 +109,8 @@ def pooled(database: Mapping[str, Any], *, most: int) -> dict[str, Any]:
     if most == 0:
         return dict(database)
     pool = {
-        "min_size": min(_FEWEST, most), "max_size": most, "timeout": PATIENCE_S, "reconnect_timeout": _RECONNECT_S,
+        "min_size": min(_FEWEST, most), "max_size": most, "max_idle": IDLE_S, "timeout": PATIENCE_S,
+        "reconnect_timeout": _RECONNECT_S,
     }  # fmt: skip
     options = {**database.get("OPTIONS", {}), "pool": pool}
     return {**database, "ENGINE": ENGINE, "CONN_HEALTH_CHECKS": False, "OPTIONS": options}

@@ -1,5 +1,6 @@
 """The database connections of a web process."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -69,6 +70,25 @@ class TestPooledConnection:
         second = DatabaseWrapper(wrapper.settings_dict, alias="default")
         with pytest.raises(OperationalError, match="couldn't get a connection"):
             second.ensure_connection()
+
+
+class TestPool:
+    def test_ends_what_a_busy_moment_had_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("greenllm.pooling.IDLE_S", 0.02)
+        settings = pooled(connection.settings_dict, most=5)
+        wrappers = [DatabaseWrapper(settings, alias="default") for _ in range(5)]
+        try:
+            assert len({server_process(one) for one in wrappers}) == 5
+            for one in wrappers:
+                one.close()
+            deadline = time.monotonic() + 30
+            while (left := wrappers[0].pool._pool.get_stats()["pool_size"]) > 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert left == 2
+        finally:
+            for one in wrappers:
+                one.close()
+            wrappers[0].close_pool()
 
 
 def test_no_pool_leaves_the_settings_as_they_are() -> None:
