@@ -1,4 +1,4 @@
-"""How glibc keeps memory for a process of many threads that lives for weeks."""
+"""How glibc and Python keep memory for a process of many threads that lives for weeks."""
 
 import ctypes
 import os
@@ -7,6 +7,7 @@ import os
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 _LARGE_BYTES = 128 * 1024  # glibc's own bound at the start, which it moves up to 32 MB at what it meets
+_KEPT_TUPLES, _LONGEST_TUPLE = 2000, 20  # of Python 3.11's tupleobject.c
 _TUNED_BY = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -26,3 +27,19 @@ def keep_memory_together() -> bool:
         return False
     wanted = {_ARENA_MAX: _ARENAS, _MMAP_THRESHOLD: _LARGE_BYTES, _TRIM_THRESHOLD: _LARGE_BYTES}
     return all(tune(parameter, value) for parameter, value in wanted.items())
+
+
+def fill_lists_of_tuples() -> None:
+    """Give Python now the freed tuples that it would come to keep in the first hour: 5 MB, 2,000 of each length.
+
+    A tuple that is made of a generator is cut to its length, which takes none of those of that length, and is kept like
+    others when it is freed. So these lists rise for as long as a process serves until they are full. Only a full
+    collection empties them.
+    """
+    for length in range(1, _LONGEST_TUPLE + 1):
+        _free_tuples(length)
+
+
+def _free_tuples(length: int) -> None:
+    freed = [tuple([None] * length) for _ in range(_KEPT_TUPLES)]  # all are there before the first is freed
+    del freed
