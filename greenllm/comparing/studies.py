@@ -11,13 +11,12 @@ import numpy as np
 
 from benchmarks.models import Study
 from benchmarks.paired import Paired, Sample, compare_samples, holm
+from greenllm.answer_columns import Flags, Floats
 from greenllm.comparing.outcomes import (
     ACCURACY,
     ENERGY,
     SCI,
     VALUES,
-    Flags,
-    Floats,
     StudyAnswers,
     StudyOutcomes,
     answers_of,

@@ -69,6 +69,24 @@ class ReportCell:
         return _ratio(self.products[f"{kind}_judged"], 1.0)
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What SCI was made with, and what the answers of that add up to (training and validation)."""
+
+    machine: str
+    carbon_intensity_gco2e_per_kwh: float | None
+    carbon_intensity_source: str
+    total_embodied_emissions_gco2e: float | None
+    expected_lifespan_s: int | None
+    resource_share: float | None
+    boundary: str
+    method_version: str
+    answer_count: int
+    qualities: tuple[str, ...]
+    energy: Products
+    sci: Products
+
+
 def pooled(category: str, model: str, cells: Iterable[ReportCell]) -> ReportCell:
     """Return several cells as one."""
     found = list(cells)

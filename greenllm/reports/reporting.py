@@ -9,6 +9,7 @@ from benchmarks.published_study import CARBON_INTENSITY_GCO2E_PER_KWH
 from benchmarks.units import SECONDS_PER_YEAR
 from greenllm.reports import charting, queries, tables, telling
 from greenllm.reports.against_paper import AgainstPaper, against_paper, pairs_of
+from greenllm.reports.cells import Basis
 from greenllm.reports.charting import Drawn
 from greenllm.reports.grids import Cell, Figure, Grid, Unit
 from greenllm.reports.links import Links
@@ -152,7 +153,7 @@ def _approaches(comparison: Comparison, link: charting.LinkToApproach) -> Grid:
     )  # fmt: skip
 
 
-def _stored(study: Study, made_with: list[queries.Basis]) -> Assumptions:
+def _stored(study: Study, made_with: list[Basis]) -> Assumptions:
     """Return what most of the study's SCI was made with; where nothing is told, the study's or the defaults."""
     basis = made_with[0] if made_with else None
     intensity = basis.carbon_intensity_gco2e_per_kwh if basis else None

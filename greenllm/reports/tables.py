@@ -6,9 +6,9 @@ from functools import cached_property
 
 from benchmarks.models import LanguageModel
 from benchmarks.units import SECONDS_PER_YEAR
-from greenllm.reports.cells import TOKENS, ReportCell, pooled
+from greenllm.reports.cells import TOKENS, Basis, ReportCell, pooled
 from greenllm.reports.grids import Cell, Figure, Grid, Unit
-from greenllm.reports.queries import Basis, PromptCell, ValidationPrompt
+from greenllm.reports.queries import PromptCell, ValidationPrompt
 
 ALL = "all"
 LinkTo = Callable[[ReportCell, str], str]  # to the answers of a cell, with one verdict or with any

@@ -7,7 +7,8 @@ from datetime import datetime
 from benchmarks import published_study as paper
 from benchmarks.models import Study
 from benchmarks.sci import METHOD_VERSION
-from greenllm.reports.queries import MOST_BASES, Basis
+from greenllm.reports.cells import Basis
+from greenllm.reports.queries import MOST_BASES
 from greenllm.reports.tables import StudyCells
 from router.evaluating import Comparison
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from benchmarks.models import Deployment, Response, Study
-from greenllm.comparing import outcomes
+from greenllm import study_columns
 from greenllm.comparing.outcomes import answers_of
 from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
@@ -304,7 +304,7 @@ class TestManyWritersAtOnce:
         assert counted() == counted_anew()
         found = renewed_figures()
         monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))
-        monkeypatch.setattr(outcomes, "_LATEST", renewing.Renewals(most=9))
+        monkeypatch.setattr(study_columns, "_LATEST", renewing.Renewals(most=9))
         monkeypatch.setattr(counting, "_LATEST", renewing.Renewals(most=9))
         monkeypatch.setattr(label_columns, "_LATEST", renewing.Renewals(most=9))
         monkeypatch.setattr(unchanged_figures, "_shelf", Shelf(most=9))

@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 
 from benchmarks.models import Measurement, Response, Study
+from greenllm import study_columns
+from greenllm.answer_columns import Columns
 from greenllm.comparing import outcomes
 from greenllm.comparing.outcomes import answers_of
 from labeling.renewing import Renewals
@@ -25,7 +27,7 @@ def same(one: outcomes.StudyAnswers, other: outcomes.StudyAnswers) -> bool:
 
 def anew(study: Study, monkeypatch: pytest.MonkeyPatch) -> outcomes.StudyAnswers:
     with monkeypatch.context() as fresh:
-        fresh.setattr(outcomes, "_LATEST", Renewals(most=1))
+        fresh.setattr(study_columns, "_LATEST", Renewals(most=1))
         return answers_of(study)
 
 
@@ -56,17 +58,17 @@ class TestAnswersOf:
             fold,
         ]
         read: list[object] = []
-        columns = outcomes._columns
+        columns = study_columns._read
 
-        def reading(study: Study, *ids: Collection[int]) -> outcomes._Columns:
+        def reading(study: Study, *ids: Collection[int]) -> Columns:
             read.append(ids)
             return columns(study, *ids)
 
         for _ in range(40):
             for _ in range(dice.randrange(1, 3)):
                 dice.choice(changes)()
-            monkeypatch.setattr(outcomes, "_columns", reading)
+            monkeypatch.setattr(study_columns, "_read", reading)
             found = answers_of(study)
-            monkeypatch.setattr(outcomes, "_columns", columns)
+            monkeypatch.setattr(study_columns, "_read", columns)
             assert same(found, anew(study, monkeypatch))
         assert read.count(()) < 4 < 20 < len(read)  # the whole study first, and after another model came to it
