@@ -72,9 +72,9 @@ bench-lighthouse: $(VENV)/installed-dev  ## Lighthouse on the pages of a running
 	@$(BIN)/python -W ignore -m tests.bench.lighthouse --url $(URL) $(BENCH)
 
 SHOTS ?= /tmp/greenllm-shots
-shots: $(VENV)/installed-dev  ## Pictures of every page, empty, and with URL=http://127.0.0.1:8000 with data too, in SHOTS=/tmp/greenllm-shots
+shots: $(VENV)/installed-dev  ## Pictures of every page, empty, and with URL=http://127.0.0.1:8000 with data too (WALK=1: what people do there first), in SHOTS=/tmp/greenllm-shots
 	@$(BIN)/python -W ignore -m tests.shots $(SHOTS)
-	$(if $(URL),@$(BIN)/python -W ignore -m tests.shots $(SHOTS) --url $(URL))
+	$(if $(URL),@$(BIN)/python -W ignore -m tests.shots $(SHOTS) --url $(URL) $(if $(WALK),--walk))
 
 fuzz: $(VENV)/installed-dev  ## Generated input for whatever reads what others send, and a table of what broke; ends by itself
 	@$(BIN)/python -W ignore -m tests.fuzz $(FUZZ)

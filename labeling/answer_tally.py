@@ -83,6 +83,7 @@ class AnswerTally(Rollup, AnswerKey):
 
     class Meta:
         managed = False
+        verbose_name_plural = "answer tallies"
 
     def __str__(self) -> str:
         return f"{self.answer_count:+} in study {self.study_id}"

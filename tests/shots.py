@@ -1,9 +1,10 @@
 """Pictures of every page, to be looked at: `make shots`. They stay out of the repository.
 
 Without `--url`, the pages of an empty installation, which is made and thrown away; with it, those of a running one,
-whose `GREENLLM_VAR` must be in the environment. Pages are found by following links, one for each view, and at the end
-is told which pages no link led to. What axe-core finds on a page, what its console says and whether it scrolls sideways
-fails it.
+whose `GREENLLM_VAR` must be in the environment; `--walk` does there first what people do (tests/walking.py), so that
+every kind of row has a page. Pages are found by following links, and then by the URL configuration
+(tests/bench/routes.py), one for each route; at the end is told which pages no link led to, and of every route that is
+not pictured why. What axe-core finds on a page, what its console says and whether it scrolls sideways fails it.
 """
 
 import argparse
@@ -16,8 +17,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-WIDTHS = (1280, 768, 320)
+WIDTHS = (1440, 768, 320)
 SCHEMES = ("light", "dark")
+NOT_OURS = ("admin:", "openai:", "ollama:")  # Django's pages, and endpoints for programs
 _PATIENCE_MS = 20_000
 # those of drawings have addresses of another kind, and lead nowhere else
 _PLAIN_LINKS = "() => [...document.links].filter((link) => !link.hasAttribute('download')).map((link) => link.href)"
@@ -36,7 +38,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="Where the pictures go; not inside the repository.")
     parser.add_argument("--url", help="A running installation, such as http://127.0.0.1:8000; an empty one otherwise.")
+    parser.add_argument("--walk", action="store_true", help="Leave rows behind as people would, before the pictures.")
     options = parser.parse_args()
+    if options.walk and not options.url:
+        parser.error("--walk: an empty installation has nobody who could answer; give --url too")
     if Path(__file__).resolve().parent.parent in options.folder.resolve().parents:
         parser.error("folder: choose one outside the repository, such as /tmp/shots")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
@@ -47,7 +52,7 @@ def main() -> int:
 
     django.setup()
     if options.url:
-        failures = _take_all(options.url, options.folder / "data")
+        failures = _take_all(options.url, options.folder / "data", is_walked=options.walk)
     else:
         failures = _with_nothing(options.folder / "empty")
     for one in failures:
@@ -75,13 +80,15 @@ def _with_nothing(folder: Path) -> list[str]:
             teardown_databases(former, verbosity=0)
 
 
-def _take_all(url: str, folder: Path) -> list[str]:
+def _take_all(url: str, folder: Path, *, is_walked: bool = False) -> list[str]:
     """Take the pictures of every page; return what failed."""
     from django.conf import settings
     from playwright.sync_api import sync_playwright
 
     from greenllm.models import User
+    from tests.bench.routes import known_rows, pages_of
     from tests.browsing import CHROMIUM_ARGUMENTS, chromium_path, session_of
+    from tests.walking import walk
 
     folder.mkdir(parents=True, exist_ok=True)
     admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
@@ -94,42 +101,76 @@ def _take_all(url: str, folder: Path) -> list[str]:
         page, said = context.new_page(), []
         page.on("console", lambda message: said.append(f"{page.url}: the console says {message.text}"))
         page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
-        seen: set[str] = set()
-        failures: list[str] = []
-        waiting = ["/", "/look/", "/account/"]
+        if is_walked:
+            walk(page)
+        visits = _Visits(page, folder)
+        visits.follow_links(["/", "/look/", "/account/"])
+        addresses, reasons = pages_of(known_rows(admin))
+        visits.go_to({name: path for name, path in addresses.items() if not name.startswith("admin:")})
+        browser.close()
+    visits.tell({name: why for name, why in reasons.items() if not name.startswith(NOT_OURS)})
+    return [*visits.failures, *said]
+
+
+class _Visits:
+    """The pages that were looked at, one for each route, and the other routes that answered something else."""
+
+    def __init__(self, page: "Page", folder: Path) -> None:
+        self._page, self._folder = page, folder
+        self._pictured: set[str] = set()
+        self._unlinked: set[str] = set()
+        self._others: dict[str, str] = {}  # why the route has no picture
+        self.failures: list[str] = []
+
+    def follow_links(self, waiting: list[str]) -> None:
+        from django.urls import Resolver404, resolve
+
         while waiting:
             path = waiting.pop(0)
-            if _is_new_page(context, path, seen):
-                failures += take_or_note(page, path, folder)
-                waiting += _links(page)
-        browser.close()
-    print("No link led to:", *sorted(_views() - seen))  # noqa: T201
-    return [*failures, *said]
+            try:
+                name = resolve(urlsplit(path).path).view_name
+            except Resolver404:
+                continue
+            if not name.startswith(NOT_OURS) and self._visit(name, path):
+                waiting += _links(self._page)
+
+    def go_to(self, addresses: dict[str, str]) -> None:
+        """Visit the pages that no link led to."""
+        for name, path in addresses.items():
+            if self._visit(name, path):
+                self._unlinked.add(name)
+
+    def tell(self, reasons: dict[str, str]) -> None:
+        """Say what no link led to and what has no picture, of the routes that are known to be none and of the rest."""
+        left: dict[str, list[str]] = {}
+        for name, why in ({**reasons, **self._others}).items():
+            if name not in self._pictured:
+                left.setdefault(why, []).append(name)
+        print(f"{len(self._pictured)} pages, {len(self._pictured) * len(WIDTHS) * len(SCHEMES)} pictures")  # noqa: T201
+        print("No link led to:", ", ".join(sorted(self._unlinked)) or "none of them")  # noqa: T201
+        for why, names in sorted(left.items()):
+            print(f"Not pictured, {why}: {', '.join(sorted(names))}")  # noqa: T201
+
+    def _visit(self, name: str, path: str) -> bool:
+        """Look at the page of a route that was not seen yet; tell whether it is open now."""
+        if name in self._pictured:
+            return False
+        why = _why_no_page(self._page.context, path)
+        if why:
+            self._others[name] = why
+            return False
+        self._pictured.add(name)
+        self.failures += take_or_note(self._page, path, self._folder)
+        return True
 
 
-def _views() -> set[str]:
-    """Return the views of people's pages that may be asked by GET, by name; parts of pages and files are among them."""
-    from greenllm.access import door_of
-    from greenllm.management.commands.doors import addresses
+def _why_no_page(context: "BrowserContext", path: str) -> str:
+    """Return why there is no page to be looked at, empty where there is one; one that fails is to be looked at."""
+    from tests.bench.routes import why_no_page
 
-    ours = [name for name, _ in addresses() if name.split(":")[0] not in {"admin", "openai", "ollama"}]
-    return {name for name in ours if door_of(name, "GET")}
-
-
-def _is_new_page(context: "BrowserContext", path: str, seen: set[str]) -> bool:
-    """Tell whether an address answers with a page whose view is not in `seen` yet, and put its view there."""
-    from django.urls import Resolver404, resolve
-
-    try:
-        view = resolve(urlsplit(path).path).view_name
-    except Resolver404:
-        return False
-    if view in seen or view.startswith("admin:"):
-        return False
-    seen.add(view)
-    answer = context.request.get(path, headers={"Accept": "text/html"})
-    is_page = answer.headers.get("content-type", "").startswith("text/html")
-    return is_page and not 400 <= answer.status < 500  # otherwise a file, or not for this person
+    answer = context.request.get(path, headers={"Accept": "text/html"}, max_redirects=0)
+    is_text = answer.headers.get("content-type", "").startswith("text/")
+    return "" if answer.status >= 500 else why_no_page(answer.status, answer.headers, answer.text() if is_text else "")
 
 
 def _links(page: "Page") -> list[str]:
@@ -159,7 +200,7 @@ def take_or_note(page: "Page", path: str, folder: Path) -> list[str]:
         wrong = take(page, path, folder)
     except (Error, AssertionError) as error:  # a timeout, or what was expected and did not come
         wrong = [str(error).strip().splitlines()[0]]
-    print(f"{path}: FAILED" if wrong else path)  # noqa: T201
+    print(f"{path}: FAILED" if wrong else path, flush=True)  # noqa: T201
     return [f"{path}: {one}" for one in wrong]
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.moments import written_moment
-
 SPANS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 GROUPS = {"model": "Model", "category": "Category", "policy": "Policy", "reason": "Reason"}
 STRONG, LARGEST = "strong", "largest"
@@ -49,11 +47,6 @@ class Span:
         first = (self.begins_at + _DAY - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         last = self.ends_at.replace(hour=0, minute=0, second=0, microsecond=0)
         return Span(first, last) if first < last else None
-
-    @property
-    def words(self) -> str:
-        """Return it in words."""
-        return f"{written_moment(self.begins_at)} to {written_moment(self.ends_at)}"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import httpx
 from tests.bench.changing import Changes
 from tests.bench.filling import WATCHER, fill
 from tests.bench.painting import painted
-from tests.bench.routes import paths_of, routes, rows_of_bench
+from tests.bench.routes import known_rows, paths_of, routes
 from tests.bench.table import Table
 
 WARM_MS, RESTARTED_MS = 150.0, 500.0
@@ -194,7 +194,7 @@ def _pages(table: Table) -> list[str]:
     """Return the addresses of every page, and tell which routes are none and why."""
     left_out: dict[str, list[str]] = {}
     pages = []
-    rows = rows_of_bench()
+    rows = known_rows()
     for route in routes():
         why = route.why_left_out
         found = [] if why else paths_of(route, rows)

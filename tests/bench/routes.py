@@ -1,13 +1,14 @@
 """Every page that a person can open, taken from the URL configuration, so that a new one cannot be forgotten.
 
 A route is a page unless `LEFT_OUT` says why not, or its view only takes forms. What stands in its address comes from
-a row of the database (`rows_of_bench`); `QUERIES` adds further looks at it: filters, sorts and pages far back.
+a row of the database (`known_rows`); `QUERIES` adds further looks at it: filters, sorts and pages far back.
 """
 
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from string import Formatter
 from typing import Any
 
 _FILE = "a file with every row of what was asked for, which nobody waits for before a page"
@@ -56,7 +57,7 @@ LEFT_OUT = {
     "admin:view_on_site": _DJANGO,
     "admin:django_rq_*": _DJANGO,
 }
-# what else to ask of a page: the names in braces are those of `rows_of_bench`
+# what else to ask of a page: the names in braces are those of `known_rows`
 QUERIES: dict[str, tuple[str, ...]] = {
     "dashboards:study-tables": ("study={study}",),
     "operations:operations": ("span=24h", "span=30d&compare=before", "span=90d&group=category&baseline=largest"),
@@ -147,7 +148,7 @@ def paths_of(route: Route, rows: Mapping[str, Any]) -> list[str]:
             return []
         values[argument] = rows[key]
     path = reverse(route.name, kwargs=values)
-    asked = [f"{path}?{query.format(**rows)}" for query in QUERIES.get(route.name, ())]
+    asked = [f"{path}?{query.format(**rows)}" for query in QUERIES.get(route.name, ()) if _is_known(query, rows)]
     return asked if route.name in NOTHING_WITHOUT else [path, *asked]
 
 
@@ -155,24 +156,60 @@ def _key(name: str, argument: str) -> str:
     return f"{name.partition(':')[0]}.{argument}"
 
 
-def rows_of_bench() -> dict[str, Any]:
-    """Return the rows that stand in addresses, by namespace and argument or by what a query calls them."""
+def _is_known(query: str, rows: Mapping[str, Any]) -> bool:
+    return all(rows[name] is not None for _, name, _, _ in Formatter().parse(query) if name)
+
+
+def pages_of(rows: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the first address of every page by its route, and of each other route why it has none."""
+    addresses, reasons = {}, {}
+    for route in routes():
+        why = route.why_left_out
+        paths = [] if why else paths_of(route, rows)
+        if paths:
+            addresses[route.name] = paths[0]
+        else:
+            reasons[route.name] = why or "no row stands for it in this database"
+    return addresses, reasons
+
+
+def why_no_page(status: int, headers: Mapping[str, str], text: str) -> str:
+    """Return why an answer is no page to be looked at; empty where it is one."""
+    kind = headers.get("content-type", "").partition(";")[0]
+    if 300 <= status < 400:
+        return f"leads to {headers.get('location')}"
+    if status != 200:
+        return f"answers with status {status}"
+    if kind != "text/html":
+        return f"a file ({kind})"
+    return "" if text.lstrip().lower().startswith("<!doctype html") else "a part of a page"
+
+
+def known_rows(owner: Any = None) -> dict[str, Any]:
+    """Return the rows that stand in addresses, by namespace and argument or by what a query calls them.
+
+    None where the database has no such row. Where an owner is given, the conversation is theirs.
+    """
     from benchmarks.models import Category, Deployment, LanguageModel, Response, Study
     from labeling.models import Correction, Guideline
     from router.models import ApiKey, Conversation, Evaluation
 
-    study, other_study = Study.objects.filter(kind="measured").order_by("-pk")[:2]
+    study, other_study = [*Study.objects.filter(kind="measured").order_by("-pk")[:2], None, None][:2]
+    name, response = getattr(study, "name", None), Response.objects.filter(study=study).order_by("pk").last()
+    conversations = Conversation.objects.filter(owner=owner) if owner else Conversation.objects.all()
     found = {
-        "study": study.name, "other_study": other_study.name, "model": LanguageModel.objects.latest("pk").name,
-        "category": Category.objects.latest("pk").name, "late_response": _late_response(study),
-        "studies.name": study.name, "reports.name": study.name, "exports.name": study.name,
-        "comparing.name": study.name, "studies.pk": Response.objects.filter(study=study).latest("pk").pk,
+        "study": name, "other_study": getattr(other_study, "name", None),
+        "model": getattr(LanguageModel.objects.order_by("pk").last(), "name", None),
+        "category": getattr(Category.objects.order_by("pk").last(), "name", None),
+        "late_response": _late_response(study) if response else None,
+        **dict.fromkeys(("studies.name", "reports.name", "exports.name", "comparing.name"), name),
+        "studies.pk": getattr(response, "pk", None),
         "dashboards.chart": "mean-sci", "operations.chart": "saving", "quality.table": "people",
         "labeling.correction_id": _key_of(Correction), "labeling.guideline_id": _key_of(Guideline),
-        "chat.public_id": getattr(Conversation.objects.order_by("pk").last(), "public_id", None),
+        "chat.public_id": getattr(conversations.order_by("pk").last(), "public_id", None),
         "routing.evaluation_id": _key_of(Evaluation), "routing.table": "policies",
-        "federation.deployment_id": _key_of(Deployment), "account.key_id": _key_of(ApiKey),
-        "account.person_id": _key_of(ApiKey, "owner_id"),
+        "federation.deployment_id": getattr(Deployment.objects.chat().order_by("pk").last(), "pk", None),
+        "account.key_id": _key_of(ApiKey), "account.person_id": _key_of(ApiKey, "owner_id"),
         "admin.app_label": "benchmarks",
     }  # fmt: skip
     return found | _rows_of_admin()
