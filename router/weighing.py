@@ -358,8 +358,8 @@ class _Scale:
             return "has no judged prompt here in common with the fallback"
         difference, error = 100 * self._pairs.difference[0, column], 100 * self._pairs.error[0, column]
         return (
-            f"did {difference:+.0f} points against {self._knowledge.columns[self._fallback].model} on {count} known "
-            f"prompts near this one (standard error {error:.0f})"
+            f"did {_against(difference)} {self._knowledge.columns[self._fallback].model} on {count} known prompts near "
+            f"this one (standard error {error:.1f} points)"
         )
 
     @property
@@ -393,6 +393,14 @@ class _Scale:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
+
+
+def _against(points: float) -> str:
+    """Return a difference of accuracy, in percentage points, in words."""
+    size = round(abs(points))
+    if not size:
+        return "as well as"
+    return f"{size} point{'' if size == 1 else 's'} {'worse' if points < 0 else 'better'} than"
 
 
 def _amount(sci_gco2e: float) -> str:

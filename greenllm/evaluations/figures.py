@@ -66,11 +66,12 @@ def pareto_chart(
 
 
 def reliability_chart(found: Mapping[str, Sequence[Bin]]) -> Chart:
-    """Return how often shown probabilities came true; on the diagonal they are honest."""
+    """Return how often shown probabilities came true; on the diagonal they are perfectly calibrated."""
     told = [f"{title}, {one.p:.0f} %: {one.right:.0f} %" for title, bins in found.items() for one in bins]
     traces: list[dict[str, Any]] = [
         {
-            "type": "scatter", "mode": "lines", "name": "honest", "x": [0, 100], "y": [0, 100], "hoverinfo": "skip",
+            "type": "scatter", "mode": "lines", "name": "perfect calibration", "x": [0, 100], "y": [0, 100],
+            "hoverinfo": "skip",
             "line": {"dash": "dot", "width": 1.5, "color": "#808080"},
         }
     ]  # fmt: skip
@@ -91,7 +92,7 @@ def reliability_chart(found: Mapping[str, Sequence[Bin]]) -> Chart:
     return Chart(
         id="evaluation-reliability",
         title="Came true (%) against shown probability (%); larger marks stand for more estimates",
-        description=f"On the diagonal probabilities are honest. {'; '.join(told[:_MAX_TOLD])}.",
+        description=f"On the diagonal they are perfectly calibrated. {'; '.join(told[:_MAX_TOLD])}.",
         figure={
             "data": traces,
             "layout": {

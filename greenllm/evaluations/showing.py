@@ -1,6 +1,6 @@
 """What the page of an evaluation shows of its stored report: rows of tables, and what the charts draw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from benchmarks.datasets.outcome_table import QUALITIES
 from benchmarks.units import grams_to_milligrams
 from greenllm.charts import Chart
 from greenllm.evaluations.figures import Bin, Point, pareto_chart, reliability_chart, steadiness_chart
-from greenllm.templatetags.figures import NONE, significant
+from greenllm.templatetags.figures import NONE, signed, significant
 
 Stored = Mapping[str, Any]
 _SERIES = {"model": "single models", "control": "controls"}  # each policy is a series of its own
@@ -143,7 +143,7 @@ class Shown:
         return [
             (
                 one["policy"], one["written"], one["n"], _percent(one["unchanged"]),
-                f"{100 * one['accuracy_change']:+.2f}", f"{100 * one['cost_change']:+.1f}\u00a0%",
+                signed(100 * one["accuracy_change"], 2), f"{signed(100 * one['cost_change'], 1)}\u00a0%",
             )
             for one in self.report["steadiness"]
         ]  # fmt: skip
@@ -190,7 +190,7 @@ class Shown:
             cost=self._cost_cell(row["cost"], own),
             change=_points(row["accuracy_change"]),
             saving=_share(row["saving"]),
-            worst=Cell(NONE if row["worst_change"] is None else f"{100 * row['worst_change']:+.1f}"),
+            worst=Cell(NONE if row["worst_change"] is None else signed(100 * row["worst_change"], 1)),
         )  # fmt: skip
 
     def _mix_row(self, row: Stored) -> MixRow:
@@ -228,16 +228,25 @@ def _percent(share: float) -> str:
 def _share(found: Stored | None) -> Cell:
     if found is None or found["value"] is None:
         return Cell(NONE)
-    return Cell(f"{100 * found['value']:.1f}\u00a0%", _ends(found, "{:.1f}", "\u00a0%"))
+    return Cell(f"{_plain(100 * found['value'])}\u00a0%", _ends(found, _plain, "\u00a0%"))
 
 
 def _points(found: Stored | None) -> Cell:
     if found is None or found["value"] is None:
         return Cell(NONE)
-    return Cell(f"{100 * found['value']:+.1f}", _ends(found, "{:+.1f}", ""))
+    return Cell(_change(100 * found["value"]), _ends(found, _change, ""))
 
 
-def _ends(found: Stored, written: str, unit: str) -> str:
+def _change(points: float) -> str:
+    return signed(points, 1)
+
+
+def _plain(percentage: float) -> str:
+    """Return a percentage, which may be below zero where it is a saving."""
+    return signed(percentage, 1).removeprefix("+")
+
+
+def _ends(found: Stored, written: Callable[[float], str], unit: str) -> str:
     if found["low"] is None:
         return ""
-    return f"{written.format(100 * found['low'])} to {written.format(100 * found['high'])}{unit}"
+    return f"{written(100 * found['low'])} to {written(100 * found['high'])}{unit}"

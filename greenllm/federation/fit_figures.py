@@ -37,7 +37,7 @@ def fit_chart(answers: Sequence[FittedAnswer], *, quality: str) -> Chart:
                 {
                     "type": "scatter",
                     "mode": "markers",
-                    "name": "answers",
+                    "name": "Answers",
                     "x": [one.fitted_j for one in answers],
                     "y": [one.energy_j for one in answers],
                     "text": [f"{one.prompt_tokens} + {one.output_tokens} tokens" for one in answers],
@@ -46,15 +46,15 @@ def fit_chart(answers: Sequence[FittedAnswer], *, quality: str) -> Chart:
                 {
                     "type": "scatter",
                     "mode": "lines",
-                    "name": "as fitted",
+                    "name": "As fitted",
                     "x": [0.0, most],
                     "y": [0.0, most],
                     "line": {"color": PALETTE[1], "dash": "dash", "width": 2},
                 },
             ],
             "layout": {
-                "xaxis": {"title": {"text": "expected by the fit (J)"}, "rangemode": "tozero"},
-                "yaxis": {"title": {"text": f"energy of the answer (J, {quality})"}, "rangemode": "tozero"},
+                "xaxis": {"title": {"text": "Expected by the fit (J)"}, "rangemode": "tozero"},
+                "yaxis": {"title": {"text": f"Energy of the answer (J, {quality})"}, "rangemode": "tozero"},
                 "showlegend": True,
                 "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
             },

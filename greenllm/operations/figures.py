@@ -30,7 +30,7 @@ def shares(categories: Sequence[str], models: Sequence[str], counts: Mapping[tup
     layout = {
         "barmode": "stack",
         "bargap": bar_gap(len(categories)),
-        "xaxis": {"title": {"text": "Share of the category's prompts (%)"}, "range": [0, 100]},
+        "xaxis": {"title": {"text": "Share of prompts (%)"}, "range": [0, 100]},
         "yaxis": {"type": "category", "autorange": "reversed"},
         "showlegend": True,
     }

@@ -39,9 +39,12 @@ class Figure:
     def of_interval(
         cls, interval: Interval | None, unit: Unit, *, of: int, qualities: tuple[str, ...] = (), why: str = ""
     ) -> "Figure":
-        """Return a figure of an interval; of a single value the interval is not known."""
+        """Return a figure of an interval; of a single value the interval is not known.
+
+        What is missing is of no quality, whatever other energies of the same answers are.
+        """
         if interval is None:
-            return cls(None, unit, 0, of, qualities=qualities, why=why)
+            return cls(None, unit, 0, of, why=why)
         low, high = (interval.low, interval.high) if interval.n > 1 else (None, None)
         return cls(interval.value, unit, interval.n, of, low, high, qualities)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from django import template
 from django.template.defaultfilters import filesizeformat
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
 
 from benchmarks.inference.base import ModelDescription
 from benchmarks.intervals import Interval
@@ -14,6 +16,7 @@ register = template.Library()
 
 NONE = "\u2013"
 _SOURCES = {"person": "people", "imported": "import", "grader": "graders"}
+_MILLISECOND = 0.001
 _ORDINARY_DIGITS = 7  # up to millions, down to millionths
 
 
@@ -26,8 +29,20 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{float(text):,.{max(0, digits - 1 - exponent)}f}"
 
 
+def signed(value: float, digits: int) -> str:
+    """Return a change with so many decimals and its sign; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+
+
 def _exponent(value: float) -> int:
     return int(f"{value:e}".partition("e")[2]) if value else 0
+
+
+@register.filter
+def subscripted(text: str) -> SafeString:
+    """Write CO2e with its subscript, as pages do wherever markup is read."""
+    return mark_safe(conditional_escape(text).replace("CO2e", "CO<sub>2</sub>e"))  # noqa: S308  # escaped
 
 
 @register.filter
@@ -82,8 +97,11 @@ def milligrams_interval(interval: Interval | None) -> str:
 
 @register.filter
 def seconds(duration_s: float | None) -> str:
-    """Write a duration in seconds."""
-    return NONE if duration_s is None else f"{significant(duration_s)}\u00a0s"
+    """Write a duration in seconds, in milliseconds where it is below one of them."""
+    if duration_s is None:
+        return NONE
+    is_tiny = 0 < duration_s < _MILLISECOND
+    return f"{significant(1000 * duration_s)}\u00a0ms" if is_tiny else f"{significant(duration_s)}\u00a0s"
 
 
 @register.filter

@@ -207,7 +207,7 @@ def known_rows(owner: Any = None) -> dict[str, Any]:
         "dashboards.chart": "mean-sci", "operations.chart": "saving", "quality.table": "people",
         "labeling.correction_id": _key_of(Correction), "labeling.guideline_id": _key_of(Guideline),
         "chat.public_id": getattr(conversations.order_by("pk").last(), "public_id", None),
-        "routing.evaluation_id": _key_of(Evaluation), "routing.table": "policies",
+        "routing.evaluation_id": _key_of(Evaluation), "routing.table": "approaches",
         "federation.deployment_id": getattr(Deployment.objects.chat().order_by("pk").last(), "pk", None),
         "account.key_id": _key_of(ApiKey), "account.person_id": _key_of(ApiKey, "owner_id"),
         "admin.app_label": "benchmarks",

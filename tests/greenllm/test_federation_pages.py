@@ -151,7 +151,7 @@ class TestEnergyOfTheIndex:
         Measurement.objects.update(purpose="index_build", boundary="whole machine, by plug (machine)")
         measurement.refresh_from_db()
         page = self.page_with(measurement)
-        assert "12.50 J for n = 2 embeddings and their insertion" in page
+        assert "12.5&nbsp;J for n = 2 embeddings and their insertion" in page
         assert "(estimated; whole machine, by plug (machine))" in page
         assert "mgCO<sub>2</sub>e</b>" in page
 

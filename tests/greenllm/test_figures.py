@@ -9,6 +9,32 @@ from benchmarks.intervals import Interval
 from greenllm.templatetags import figures
 
 
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1.25, 1, "+1.2"), (-14.06, 1, "\u221214.1"), (0.0, 1, "0.0"), (-0.04, 1, "0.0"), (0.004, 2, "0.00")],
+)
+def test_a_change_has_its_sign_and_zero_none(value: float, digits: int, text: str) -> None:
+    assert figures.signed(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [
+        (None, "\u2013"),
+        (0.0, "0.00\u00a0s"),
+        (0.0000759, "0.0759\u00a0ms"),
+        (0.001, "0.00100\u00a0s"),
+        (2, "2.00\u00a0s"),
+    ],
+)
+def test_a_duration_below_a_millisecond_is_told_in_them(duration_s: float | None, text: str) -> None:
+    assert figures.seconds(duration_s) == text
+
+
+def test_a_subscript_is_markup_and_all_else_is_escaped() -> None:
+    assert figures.subscripted("SCI, mgCO2e, of <b>") == "SCI, mgCO<sub>2</sub>e, of &lt;b&gt;"
+
+
 class TestSignificant:
     @pytest.mark.parametrize(
         ("value", "text"),

@@ -14,10 +14,22 @@ from router.knowledge import keeper_of, knowledge_with
 from router.models import PolicyVersion, PromptIndex, RoutingDecision
 from router.policy import NoCandidate
 from router.routing import Route, candidates_from_json, record_route, route
+from router.weighing import _against
 from tests import factories as make
 from tests.router.standins import Federation, make_federation, make_index
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (0.4, "as well as"), (-0.4, "as well as"), (-1.2, "1 point worse than"), (-2.0, "2 points worse than"),
+        (3.3, "3 points better than"),
+    ],
+)  # fmt: skip
+def test_a_difference_of_accuracy_is_told_in_words(points: float, words: str) -> None:
+    assert _against(points) == words
 
 
 @pytest.fixture
@@ -129,7 +141,7 @@ class TestPolicies:
         math, code = routed(federation), routed(federation, "write a python function for me")
         assert (math.chosen, math.choice.reason) == (federation.small, "as_good")
         assert (code.chosen, code.choice.reason) == (federation.large, "fallback")
-        assert "did +0 points against large on" in math.choice.explanation
+        assert "did as well as large on" in math.choice.explanation
 
     def test_guarded_sends_what_is_new_to_the_fallback(self, federation: Federation) -> None:
         use("guarded", tolerance=0.3, novelty=0.5)
