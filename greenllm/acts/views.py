@@ -1,7 +1,9 @@
 """The page that shows what admins and programs did, and the same as CSV."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from benchmarks.moments import written_moment
 from benchmarks.paging import Order, keyed_page, place_in
 from benchmarks.sending import announce_file
 from benchmarks.sorting import Sorting, heads, in_order
@@ -23,6 +26,7 @@ from greenllm.models import AdminAct
 from greenllm.roles import CHANGE_PEOPLE
 
 _ON_A_PAGE = 50
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")  # as Postgres writes one
 MOST_IN_A_FILE = 100_000
 _HEADER = (
     "when (UTC)", "who", "person", "from address", "what", "of what", "id", "before", "after", "where", "OS user",
@@ -110,8 +114,16 @@ def _table_titles() -> dict[str, str]:
 
 
 def _shown(values: dict[str, Any], name: str) -> str:
+    """Return a value as a page shows it: a moment in the form of all dates, anything else as it is kept."""
     value = values.get(name)
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return written_moment(datetime.fromisoformat(value), to_second=True) if _is_moment(name, value) else value
+    return "" if value is None else json.dumps(value)
+
+
+def _is_moment(name: str, value: str) -> bool:
+    """Tell whether a column holds a moment: those are named so, and what stands there has to be one."""
+    return name.endswith("_at") and _MOMENT.fullmatch(value) is not None
 
 
 def _row(act: AdminAct) -> tuple[str | int | None, ...]:

@@ -110,11 +110,22 @@ class TestOverview:
             assert "anna" not in shown
             assert "person 1" in shown
 
+    def test_draws_no_agreement_where_no_two_people_judged(self) -> None:
+        make.make_label(
+            make.make_response(make.make_prompt(), make.make_deployment("other")), "correct", labeler=make.make_user()
+        )
+        client = client_of(Role.ADMIN)
+        page = client.get(PAGE).content.decode()
+        assert 'data-chart="quality-agreement' not in page
+        assert "fewer than 2 answers were judged by two people" in page
+        make_labels()
+        assert 'data-chart="quality-agreement' in client.get(PAGE).content.decode()
+
     def test_links_suspicious_labels(self) -> None:
         make_labels()
         page = client_of(Role.ADMIN).get(PAGE).content.decode()
         assert page.count('<a href="/responses/') == 1
-        assert "test@1 says test" in page
+        assert "test@1 says: test" in page
 
     @pytest.mark.slow
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -141,7 +152,7 @@ class TestOverview:
         assert rows[0]["labels_per_active_hour"] != ""
 
     def test_says_why_a_figure_is_missing(self) -> None:
-        make.make_label(make.make_response(make.make_prompt(), make.make_deployment()), "correct")
+        make.make_label(make.make_response(make.make_prompt(), make.make_deployment("other")), "correct")
         page = client_of(Role.ADMIN).get(PAGE).content.decode()
         for reason in (
             "fewer than 2 answers were judged by two people", "no label on a gold answer",

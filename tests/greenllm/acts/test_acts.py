@@ -176,6 +176,18 @@ class TestPage:
         assert len(lines) == 2
         assert browser.get("/account/acts/?since=yesterday").status_code == 400
 
+    def test_writes_moments_in_the_form_of_all_dates(self, browser: Client) -> None:
+        moment, odd = "2026-01-02T03:04:05.678901+00:00", "2026-01-02T03:04:05 or so"
+        AdminAct.objects.create(
+            kind="changed", table="labeling_correction", object_id="1", happened_at=make.NOW,
+            before={"undone_at": None, "read_at": odd}, after={"undone_at": moment},
+        )  # fmt: skip
+        page = browser.get("/account/acts/").content.decode()
+        assert "2026-01-02 03:04:05\u00a0UTC" in page
+        assert moment not in page.replace("&#x2B;", "+")
+        assert odd in page
+        assert moment in browser.get("/account/acts.csv").content.decode()
+
     @pytest.mark.slow
     def test_is_sorted_by_its_heads_over_all_pages_and_in_its_file(
         self, browser: Client, monkeypatch: pytest.MonkeyPatch
