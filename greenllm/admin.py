@@ -28,7 +28,13 @@ _View = Callable[..., HttpResponseBase]
 
 admin.site.site_header = "GreenLLM administration"
 admin.site.site_title = "GreenLLM"
-admin.site.register(User, UserAdmin)
+
+
+@admin.register(User)
+class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only, not when run
+    """People; when somebody came and signed in is told, and not changed."""
+
+    readonly_fields = ("last_login", "date_joined")
 
 
 @admin.register(Dashboard)

@@ -165,6 +165,14 @@ def stay_with(choice: Choice, deployment_id: int) -> Choice:
     return Choice(kept, "conversation", explanation, candidates)
 
 
+def difference_in_words(points: float) -> str:
+    """Return how much better or worse something did, given in percentage points of accuracy."""
+    size = round(abs(points))
+    if not size:
+        return "as well as"
+    return f"{size} point{'' if size == 1 else 's'} {'worse' if points < 0 else 'better'} than"
+
+
 def _amount(one: Evidence) -> str:
     return f"{grams_to_milligrams(one.sci_gco2e or 0.0):.3g} mgCO2e"
 

@@ -17,7 +17,7 @@ from router.estimate import Estimates, Estimator, Pairs, Shrinkage, adjusted
 from router.knowledge import Column, Knowledge
 from router.models import PolicyVersion, RoutingDecision
 from router.policies import ByCategory, Fixed, Floor, Guarded, Knn, Policy
-from router.policy import Candidate, Choice, Evidence, NobodyJudged, NoCandidate
+from router.policy import Candidate, Choice, Evidence, NobodyJudged, NoCandidate, difference_in_words
 
 _Reason = RoutingDecision.Reason
 _FEW, _MANY = 20, 50  # neighbours
@@ -357,9 +357,10 @@ class _Scale:
         if self._pairs is None or count == 0:
             return "has no judged prompt here in common with the fallback"
         difference, error = 100 * self._pairs.difference[0, column], 100 * self._pairs.error[0, column]
+        fallback = self._knowledge.columns[self._fallback].model
         return (
-            f"did {_against(difference)} {self._knowledge.columns[self._fallback].model} on {count} known prompts near "
-            f"this one (standard error {error:.1f} points)"
+            f"did {difference_in_words(difference)} {fallback} on {count} known prompts near this one (standard error "
+            f"{error:.1f} points)"
         )
 
     @property
@@ -393,14 +394,6 @@ class _Scale:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _against(points: float) -> str:
-    """Return a difference of accuracy, in percentage points, in words."""
-    size = round(abs(points))
-    if not size:
-        return "as well as"
-    return f"{size} point{'' if size == 1 else 's'} {'worse' if points < 0 else 'better'} than"
 
 
 def _amount(sci_gco2e: float) -> str:

@@ -12,9 +12,8 @@ from labeling.models import Label
 from router.index import IndexStoreError, VectorStore
 from router.knowledge import keeper_of, knowledge_with
 from router.models import PolicyVersion, PromptIndex, RoutingDecision
-from router.policy import NoCandidate
+from router.policy import NoCandidate, difference_in_words
 from router.routing import Route, candidates_from_json, record_route, route
-from router.weighing import _against
 from tests import factories as make
 from tests.router.standins import Federation, make_federation, make_index
 
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.django_db
     ],
 )  # fmt: skip
 def test_a_difference_of_accuracy_is_told_in_words(points: float, words: str) -> None:
-    assert _against(points) == words
+    assert difference_in_words(points) == words
 
 
 @pytest.fixture
