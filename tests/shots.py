@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
+    from greenllm.models import User
+
 WIDTHS = (1440, 768, 320)
 SCHEMES = ("light", "dark")
 NOT_OURS = ("admin:", "openai:", "ollama:")  # Django's pages, and endpoints for programs
@@ -96,20 +98,38 @@ def _take_all(url: str, folder: Path, *, is_walked: bool = False) -> list[str]:
         sys.exit("no superuser is there who could see every page: make one with manage.py createsuperuser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        context = browser.new_context(base_url=url)
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(admin), "url": url}])
-        page, said = context.new_page(), []
-        page.on("console", lambda message: said.append(f"{page.url}: the console says {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+        said: list[str] = []
+        page, guest = (_listened(browser.new_context(base_url=url).new_page(), said) for _ in range(2))
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(admin), "url": url}])
         if is_walked:
             walk(page)
         visits = _Visits(page, folder)
         visits.follow_links(["/", "/look/", "/account/"])
+        visits.go_to(_doors_of_guests(admin), guest)
         addresses, reasons = pages_of(known_rows(admin))
         visits.go_to({name: path for name, path in addresses.items() if not name.startswith("admin:")})
         browser.close()
     visits.tell({name: why for name, why in reasons.items() if not name.startswith(NOT_OURS)})
     return [*visits.failures, *said]
+
+
+def _listened(page: "Page", said: list[str]) -> "Page":
+    """Have what the console of a page says told; return the page."""
+    page.on("console", lambda message: said.append(f"{page.url}: the console says {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    return page
+
+
+def _doors_of_guests(admin: "User") -> dict[str, str]:
+    """Return the pages for those who have not signed in; nothing is stored for the link that sets a password."""
+    from django.urls import reverse
+
+    from greenllm.account.inviting import password_path
+
+    return {
+        "account:sign-in": reverse("account:sign-in"),
+        "account:set-password": password_path(person=admin, by=admin),
+    }
 
 
 class _Visits:
@@ -134,10 +154,10 @@ class _Visits:
             if not name.startswith(NOT_OURS) and self._visit(name, path):
                 waiting += _links(self._page)
 
-    def go_to(self, addresses: dict[str, str]) -> None:
-        """Visit the pages that no link led to."""
+    def go_to(self, addresses: dict[str, str], guest: "Page | None" = None) -> None:
+        """Visit the pages that no link led to, as a guest where their page is given."""
         for name, path in addresses.items():
-            if self._visit(name, path):
+            if self._visit(name, path, guest) and not guest:
                 self._unlinked.add(name)
 
     def tell(self, reasons: dict[str, str]) -> None:
@@ -151,16 +171,18 @@ class _Visits:
         for why, names in sorted(left.items()):
             print(f"Not pictured, {why}: {', '.join(sorted(names))}")  # noqa: T201
 
-    def _visit(self, name: str, path: str) -> bool:
+    def _visit(self, name: str, path: str, guest: "Page | None" = None) -> bool:
         """Look at the page of a route that was not seen yet; tell whether it is open now."""
+        page = guest or self._page
         if name in self._pictured:
             return False
-        why = _why_no_page(self._page.context, path)
+        why = _why_no_page(page.context, path)
         if why:
             self._others[name] = why
             return False
         self._pictured.add(name)
-        self.failures += take_or_note(self._page, path, self._folder)
+        # the address of a guest may have a secret in it
+        self.failures += take_or_note(page, path, self._folder, name.replace(":", "-") if guest else "")
         return True
 
 
@@ -192,23 +214,27 @@ def settle(page: "Page") -> None:
     expect(page.locator("figure.chart[data-chart]:not([data-drawn])")).to_have_count(0, timeout=_PATIENCE_MS)
 
 
-def take_or_note(page: "Page", path: str, folder: Path) -> list[str]:
-    """Take the pictures of a page; return what is wrong with it, or what kept it from them."""
+def take_or_note(page: "Page", path: str, folder: Path, name: str = "") -> list[str]:
+    """Take the pictures of a page; return what is wrong with it, or what kept it from them.
+
+    Where a name is given, the page is called so, and not by its path.
+    """
     from playwright.sync_api import Error
 
     try:
-        wrong = take(page, path, folder)
+        wrong = take(page, path, folder, name)
     except (Error, AssertionError) as error:  # a timeout, or what was expected and did not come
         wrong = [str(error).strip().splitlines()[0]]
-    print(f"{path}: FAILED" if wrong else path, flush=True)  # noqa: T201
-    return [f"{path}: {one}" for one in wrong]
+    told = name or path
+    print(f"{told}: FAILED" if wrong else told, flush=True)  # noqa: T201
+    return [f"{told}: {one}" for one in wrong]
 
 
-def take(page: "Page", path: str, folder: Path) -> list[str]:
+def take(page: "Page", path: str, folder: Path, name: str = "") -> list[str]:
     """Take the pictures of a page; return what axe-core finds on it, and at which width it scrolls sideways."""
     from tests.browsing import axe_violations, scrolls_sideways
 
-    name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
+    name = name or urlsplit(path).path.strip("/").replace("/", "-") or "home"
     wrong = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})

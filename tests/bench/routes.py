@@ -42,7 +42,7 @@ LEFT_OUT = {
             "mfa_reauthenticate",
             "mfa_view_recovery_codes",
         ),
-        "takes a step of signing in first",
+        "takes a step of signing in first; tests/greenllm/test_second_factor.py looks at it",
     ),
     "account:sign-out": "ends the session of the bench",
     "admin-sign-in": "leads elsewhere",
