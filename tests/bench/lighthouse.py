@@ -13,6 +13,10 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenllm.models import User
 
 PACKAGE = "lighthouse@12"
 CATEGORIES = ("performance", "accessibility", "best-practices")
@@ -96,7 +100,7 @@ def _tell_reasons(reasons: dict[str, str]) -> None:
         print(f"not visited, {why}: {', '.join(found)}")  # noqa: T201
 
 
-def _admin():  # type: ignore[no-untyped-def]  # Django is set up later
+def _admin() -> "User":
     from greenllm.models import User
 
     admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
@@ -105,7 +109,7 @@ def _admin():  # type: ignore[no-untyped-def]  # Django is set up later
     return admin
 
 
-def _cookie(admin) -> str:  # type: ignore[no-untyped-def]
+def _cookie(admin: "User") -> str:
     from django.conf import settings
 
     from tests.browsing import session_of
