@@ -174,6 +174,9 @@ class _Visits:
     def _visit(self, name: str, path: str, guest: "Page | None" = None) -> bool:
         """Look at the page of a route that was not seen yet; tell whether it is open now."""
         page = guest or self._page
+        if guest:
+            guest.goto(path)
+            path = urlsplit(guest.url).path  # a link with a secret leads on to an address without it
         if name in self._pictured:
             return False
         why = _why_no_page(page.context, path)
@@ -181,8 +184,7 @@ class _Visits:
             self._others[name] = why
             return False
         self._pictured.add(name)
-        # the address of a guest may have a secret in it
-        self.failures += take_or_note(page, path, self._folder, name.replace(":", "-") if guest else "")
+        self.failures += take_or_note(page, path, self._folder)
         return True
 
 
@@ -214,27 +216,23 @@ def settle(page: "Page") -> None:
     expect(page.locator("figure.chart[data-chart]:not([data-drawn])")).to_have_count(0, timeout=_PATIENCE_MS)
 
 
-def take_or_note(page: "Page", path: str, folder: Path, name: str = "") -> list[str]:
-    """Take the pictures of a page; return what is wrong with it, or what kept it from them.
-
-    Where a name is given, the page is called so, and not by its path.
-    """
+def take_or_note(page: "Page", path: str, folder: Path) -> list[str]:
+    """Take the pictures of a page; return what is wrong with it, or what kept it from them."""
     from playwright.sync_api import Error
 
     try:
-        wrong = take(page, path, folder, name)
+        wrong = take(page, path, folder)
     except (Error, AssertionError) as error:  # a timeout, or what was expected and did not come
         wrong = [str(error).strip().splitlines()[0]]
-    told = name or path
-    print(f"{told}: FAILED" if wrong else told, flush=True)  # noqa: T201
-    return [f"{told}: {one}" for one in wrong]
+    print(f"{path}: FAILED" if wrong else path, flush=True)  # noqa: T201
+    return [f"{path}: {one}" for one in wrong]
 
 
-def take(page: "Page", path: str, folder: Path, name: str = "") -> list[str]:
+def take(page: "Page", path: str, folder: Path) -> list[str]:
     """Take the pictures of a page; return what axe-core finds on it, and at which width it scrolls sideways."""
     from tests.browsing import axe_violations, scrolls_sideways
 
-    name = name or urlsplit(path).path.strip("/").replace("/", "-") or "home"
+    name = urlsplit(path).path.strip("/").replace("/", "-") or "home"
     wrong = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
