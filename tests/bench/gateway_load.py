@@ -1,11 +1,13 @@
 """The clients of the gateway's bench."""
 
 import asyncio
+import gc
 import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -29,32 +31,95 @@ class Target:
         return {"model": self.model, "messages": [{"role": "user", "content": script}], "stream": is_streamed}
 
 
+@dataclass
+class Wait:
+    """How long a request waited, in its own client, for one of the connections."""
+
+    began: float = 0.0
+    took_s: float = 0.0
+
+
+async def _note_queued(_http: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.began = time.perf_counter()
+
+
+async def _note_let_in(_http: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    wait = context.trace_request_ctx
+    wait.took_s = time.perf_counter() - wait.began
+
+
 def session(connections: int) -> aiohttp.ClientSession:
+    """Return a client of so many connections, 0 for as many as it takes."""
+    tracing = aiohttp.TraceConfig(trace_config_ctx_factory=_traced)
+    tracing.on_connection_queued_start.append(_note_queued)
+    tracing.on_connection_queued_end.append(_note_let_in)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=300)
+        connector=aiohttp.TCPConnector(limit=connections),
+        timeout=aiohttp.ClientTimeout(total=300),
+        trace_configs=[tracing],
     )
+
+
+def _traced(trace_request_ctx: Wait | None) -> SimpleNamespace:
+    return SimpleNamespace(trace_request_ctx=trace_request_ctx or Wait())
 
 
 async def whole(http: aiohttp.ClientSession, target: Target, script: str) -> float:
     """Ask for a whole answer; return how much longer it took than the upstream waited, in milliseconds."""
-    began = time.perf_counter()
-    async with http.post(target.url, json=target.body(script), headers=target.headers) as response:
+    added_ms, waited_ms = await apart(http, target, script)
+    return added_ms + waited_ms
+
+
+async def apart(http: aiohttp.ClientSession, target: Target, script: str) -> tuple[float, float]:
+    """Ask for a whole answer; return what was added to the upstream's time, and how long the client itself waited.
+
+    Both in milliseconds; it waits where its own connections are all in use, and the server knows nothing of that.
+    """
+    began, wait = time.perf_counter(), Wait()
+    async with http.post(
+        target.url, json=target.body(script), headers=target.headers, trace_request_ctx=wait
+    ) as response:
         raw = await response.read()
+        took_s = time.perf_counter() - began
         assert response.status == 200, raw
-    took_s = time.perf_counter() - began
-    return (took_s - float(json.loads(raw)["choices"][0]["message"]["content"])) * 1000
+    upstream_s = float(json.loads(raw)["choices"][0]["message"]["content"])
+    return (took_s - upstream_s - wait.took_s) * 1000, wait.took_s * 1000
 
 
-async def open_loop(target: Target, *, rate: float, seconds: float, scripts: list[str]) -> list[float]:
-    """Ask at a steady rate, however long the answers take; return what was added to each, in milliseconds."""
-    async with session(20) as http:
-        await asyncio.gather(*(whole(http, target, scripts[n % len(scripts)]) for n in range(max(20, len(scripts)))))
+@dataclass
+class Opened:
+    """What came of an open loop, for each of its requests in milliseconds."""
+
+    added_ms: list[float] = field(default_factory=list)
+    with_wait_ms: list[float] = field(default_factory=list)  # and until the client had a connection
+    late_ms: list[float] = field(default_factory=list)  # by how much the client was late to ask
+
+
+async def open_loop(
+    target: Target, *, rate: float, seconds: float, scripts: list[str], connections: int = 20
+) -> Opened:
+    """Ask at a steady rate, however long the answers take."""
+    opened = Opened()
+    async with session(connections) as http:
+
+        async def ask(script: str) -> None:
+            added_ms, waited_ms = await apart(http, target, script)
+            opened.added_ms.append(added_ms)
+            opened.with_wait_ms.append(added_ms + waited_ms)
+
+        warm_up = max(connections, len(scripts))
+        await asyncio.gather(*(whole(http, target, scripts[n % len(scripts)]) for n in range(warm_up)))
+        gc.collect()
+        gc.freeze()  # the client's own pauses are nobody's latency
         began = time.perf_counter()
-        tasks = []
-        for number in range(round(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-            tasks.append(asyncio.ensure_future(whole(http, target, scripts[number % len(scripts)])))
-        return sorted(await asyncio.gather(*tasks))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(round(rate * seconds)):
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                opened.late_ms.append((time.perf_counter() - due) * 1000)
+                tasks.create_task(ask(scripts[number % len(scripts)]))
+        gc.unfreeze()
+        return opened
 
 
 @dataclass

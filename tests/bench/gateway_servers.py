@@ -2,7 +2,8 @@
 
 Run by uvicorn in processes of their own. What a prompt says is what happens: `delay 0.1 0.3` waits a random time and
 answers at once, `stream 100 10` gives 100 tokens, 10 a second, `hang` gives nothing and `stall` one token, until the
-client leaves; when that was is told by `/seen`. The answer of `delay` is how long it waited, in seconds.
+client leaves; when that was is told by `/seen`. The answer of `delay` is how long it waited, in seconds: that it woke
+up late is not what a gateway adds. `/draw` begins the random times anew, so that each gateway meets the same ones.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from starlette.routing import Route
 
 DIMENSION = 384
 SEEN: dict[str, float] = {}
+_drawn = random.Random(0)
 Json = dict[str, Any]
 
 
@@ -28,10 +30,10 @@ async def tokens_of(script: str) -> AsyncIterator[str]:
     """Give the tokens that a script wants, when it wants them."""
     word, *given = script.split()
     if word == "delay":
-        waited_s = random.uniform(float(given[0]), float(given[1]))
-        if waited_s:
-            await asyncio.sleep(waited_s)
-        yield f"{waited_s:.6f}"
+        began, wanted_s = time.perf_counter(), _drawn.uniform(float(given[0]), float(given[1]))
+        if wanted_s:
+            await asyncio.sleep(wanted_s)
+        yield f"{time.perf_counter() - began:.6f}"
     elif word == "stream":
         count, rate = int(given[0]), float(given[1])
         began = time.monotonic()
@@ -102,6 +104,11 @@ async def embed(request: Request) -> Response:
     return JSONResponse({"model": "embedder", "embeddings": vectors, "prompt_eval_count": 1})
 
 
+async def draw(_request: Request) -> Response:
+    _drawn.seed(0)
+    return JSONResponse({})
+
+
 async def seen(_request: Request) -> Response:
     return JSONResponse(SEEN)
 
@@ -114,6 +121,7 @@ upstream = Starlette(
         Route("/api/embed", embed, methods=["POST"]),
         Route("/api/tags", tags),
         Route("/seen", seen),
+        Route("/draw", draw),
     ]
 )
 

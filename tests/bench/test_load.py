@@ -1,14 +1,18 @@
 import argparse
+import asyncio
 import mmap
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.bench import load
-from tests.bench.gateway_load import Asked, Target, steady
+from tests.bench.gateway_load import Asked, Target, apart, session, steady
 from tests.bench.judging import Judge
 from tests.bench.soak import Readings, private_mb, tell
 from tests.bench.table import Table
@@ -52,6 +56,24 @@ class TestSteady:
         nobody = Target("nobody", f"http://127.0.0.1:{free_port()}")
         asked = await steady(nobody, rate=100, seconds=0.05, script=str)
         assert (asked.count, asked.errors.total(), asked.added_ms) == (5, 5, [])
+
+
+class TestApart:
+    async def test_tells_the_wait_for_a_connection_from_what_the_server_took(self) -> None:
+        async def answer(_request: web.Request) -> web.Response:
+            await asyncio.sleep(0.2)
+            return web.json_response({"choices": [{"message": {"content": "0.2"}}]})
+
+        application = web.Application()
+        application.router.add_post("/v1/chat/completions", answer)
+        async with TestServer(application) as server, session(1) as http:
+            target = Target("slow", str(server.make_url("")).rstrip("/"))
+            began = time.perf_counter()
+            (_, none_ms), (added_ms, waited_ms) = await asyncio.gather(*(apart(http, target, "") for _ in range(2)))
+            took_ms = (time.perf_counter() - began) * 1000
+        assert none_ms == 0
+        assert waited_ms > 150
+        assert added_ms + waited_ms + 200 <= took_ms
 
 
 class TestPrivateMemory:
