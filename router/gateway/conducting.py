@@ -1,6 +1,7 @@
 """One request from its decision to its record: asks the chosen server, falls back before the first piece."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -197,8 +198,13 @@ class Conductor:
             await self.read(patience_s)
         return self._generation
 
-    async def end(self, state: State, error: Exception | None = None) -> None:
+    async def end(
+        self, state: State, error: Exception | None = None, *, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """End the request and return once its rows are stored; ending it again changes nothing.
+
+        Args:
+            meanwhile: is called while the database stores them, once it is known what the answer was measured to cost.
 
         Raises:
             DatabaseError: they cannot be stored.
@@ -212,7 +218,7 @@ class Conductor:
         request.error_code = type(error).__name__ if error else ""
         request.error = storable(error) if error else ""
         request.finished_at = self._clock.now()
-        storing = asyncio.ensure_future(self._store())
+        storing = asyncio.ensure_future(self._store(meanwhile))
         try:
             await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -228,13 +234,19 @@ class Conductor:
                 look=self._look, is_agreed=self._caller.is_keeping_agreed,
             )  # fmt: skip
 
-    async def _store(self) -> None:
+    async def _store(self, meanwhile: Callable[[], None] | None) -> None:
         """Store the rows of a request that has ended; raises what `Recorder.write` raises."""
         await self._measured.note_in(self._record)
         if self._decided is not None:
             self._ended.decision, self._ended.deployment = self._decided.decision, self._decided.deployment
-        observe(self._ended)
-        await self._house.recorder.write(self._record)
+        writing = self._house.recorder.write(self._record)
+        await asyncio.sleep(0)  # the database gets the rows first, and stores them beside what follows
+        try:
+            observe(self._ended)
+            if meanwhile is not None:
+                meanwhile()
+        finally:
+            await writing
         self._measured.note_later(self._record)
 
     def _note_booked(self) -> None:

@@ -52,10 +52,10 @@ class DatabaseLine:
                 self._opening = asyncio.ensure_future(self.open())
             return False
         rows = rows_of(records)
-        putting = asyncio.ensure_future(self._connection.execute(statement(), params_of(*rows)))
-        await self._workers.wait_knowingly(putting)
         try:
-            note_keys(*rows, await (await putting).fetchall())
+            with self._workers.knowing_of_outage():
+                cursor = await self._connection.execute(statement(), params_of(*rows))
+            note_keys(*rows, await cursor.fetchall())
         except psycopg.Error as error:
             logger.info("a thread stores what the line could not: %s", error)
             return False

@@ -78,16 +78,16 @@ class Recorder:
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look())
 
-    async def write(self, record: Record) -> None:
-        """Return once a record that has ended is committed; it is, even where who waits for it leaves.
+    def write(self, record: Record) -> "asyncio.Future[None]":
+        """Return what is done once a record that has ended is committed; it is, even where who waits for it leaves.
 
-        Raises:
+        Where no batch is being stored this one is sent in the next turn of the event loop. What is awaited raises:
             DatabaseError: it cannot be stored.
         """
         record.has_ended = True
         record.request.process = None
         self._under_way.pop(id(record), None)
-        await asyncio.shield(self._enqueue(record))
+        return asyncio.shield(self._enqueue(record))
 
     async def drain(self) -> None:
         """Wait until everything is stored, and close the line."""

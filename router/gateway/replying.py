@@ -155,10 +155,17 @@ async def _fail(reply: Reply, surface: Surface, conductor: Conductor, error: Exc
 
 async def _whole(reply: Reply, surface: Surface, conductor: Conductor, asked: ChatRequest, detail: Detail) -> None:
     generation = await conductor.whole()
-    await conductor.end(State.ANSWERED)
-    writer = surface.writer(opening_of(conductor.decided, detail, conductor.measurement), asked)
-    headers = choice_headers(conductor.decided, conductor.measurement)
-    await _send_whole(reply, surface, writer.whole(generation), headers)
+    told: dict[str, str] = {"Content-Type": surface.errors.content_type}
+    body = b""
+
+    def prepare() -> None:
+        nonlocal body
+        writer = surface.writer(opening_of(conductor.decided, detail, conductor.measurement), asked)
+        told.update(choice_headers(conductor.decided, conductor.measurement))
+        body = json.dumps(writer.whole(generation)).encode()
+
+    await conductor.end(State.ANSWERED, meanwhile=prepare)
+    await reply.whole(200, told, body)
 
 
 async def _send_whole(reply: Reply, surface: Surface, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from benchmarks.inference.interruption import Interruption
@@ -51,22 +51,34 @@ class Workers:
         if self.is_away and not is_patient:
             raise DatabaseAway
         running = asyncio.get_running_loop().run_in_executor(self._database, _with_place, work)
-        if is_patient:
-            await self.wait_knowingly(running)
-        else:
+        if not is_patient:
             await self._notice_outage(running)
-        return await running
+            return await running
+        with self.knowing_of_outage():
+            return await running
 
-    async def wait_knowingly(self, running: "asyncio.Future[Result]") -> None:
-        """Return once work has ended; while Postgres is away meanwhile, `is_away` says so to whoever comes next."""
+    @contextmanager
+    def knowing_of_outage(self) -> Iterator[None]:
+        """While work with the database takes its time and Postgres is away, `is_away` says so to whoever comes next."""
+        looking: list[asyncio.Task[None]] = []
+        look = asyncio.get_running_loop().call_later(
+            _NOTICED_S, lambda: looking.append(asyncio.ensure_future(self._look()))
+        )
+        try:
+            yield
+        finally:
+            look.cancel()
+            for one in looking:
+                one.cancel()
+
+    async def _look(self) -> None:
+        """Look again and again whether Postgres is there, until cancelled."""
         is_away = False
         try:
-            while not (await asyncio.wait({running}, timeout=_NOTICED_S))[0]:
+            while True:
                 was_away, is_away = is_away, not await self.ask(self._watch.answers)
                 self._waiting_for_postgres += is_away - was_away
-        except asyncio.CancelledError:
-            running.cancel()
-            raise
+                await asyncio.sleep(_NOTICED_S)
         finally:
             self._waiting_for_postgres -= is_away
 
