@@ -64,6 +64,7 @@ class TestUnits:
 
 
 class TestCommands:
+    @pytest.mark.slow
     def test_are_those_of_the_product(self) -> None:
         found = arguments_of_python()
         assert len(found) == 6
@@ -118,6 +119,7 @@ class TestCompose:
 
 
 class TestProxy:
+    @pytest.mark.slow
     def test_is_read_by_nginx(self, tmp_path: Path) -> None:
         nginx = needs("nginx")
         openssl = needs("openssl")

@@ -334,6 +334,7 @@ class TestProperties:
             assert min(values) * (1 - 1e-12) <= result.mean_power_mw <= max(values) * (1 + 1e-12)
         assert 0 <= result.coverage <= 1
 
+    @pytest.mark.slow
     @given(series=adjoining())
     def test_increments_and_powers_of_the_same_windows_agree(self, series: list[Reading]) -> None:
         start_ns, stop_ns = series[0].begins_at_ns, series[-1].at_ns

@@ -58,6 +58,7 @@ def add_trace(response: Response) -> None:
 
 
 class TestFitEnergy:
+    @pytest.mark.slow
     def test_finds_what_answers_cost_by_length(self, study: Study) -> None:
         deployment = make.make_deployment()
         for number in range(20):

@@ -123,6 +123,7 @@ class TestCompareVerdicts:
 
 
 class TestImport:
+    @pytest.mark.slow
     def test_leaves_scipy_alone_until_a_test_is_made(self) -> None:
         code = "import sys, benchmarks.paired; sys.exit('scipy' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -311,6 +311,7 @@ class TestEnqueuePeriodic:
         work(default)
         assert len(self.counted) == 2
 
+    @pytest.mark.slow
     def test_tries_a_job_again_that_failed(self, default: Queue) -> None:
         self.counted.append(True)
         self.counted.append(True)  # the third fails

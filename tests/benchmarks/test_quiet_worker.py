@@ -17,6 +17,7 @@ def fail() -> None:
     raise ValueError(PLANTED.swapcase().swapcase())  # so that the line of code itself does not hold it
 
 
+@pytest.mark.slow
 def test_keeps_no_word_of_it() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -192,6 +192,7 @@ def redirecting() -> Iterator[str]:
 
 
 class TestRedirect:
+    @pytest.mark.slow
     def test_of_a_download_is_not_followed_to_where_no_server_may_be(self, redirecting: str, tmp_path: Path) -> None:
         wanted = Download(url=f"{redirecting}/data.jsonl", file_name="data.jsonl", known_hash=None)
 

@@ -48,6 +48,7 @@ def sampler_pids() -> list[int]:
 
 
 class TestSamplerRecorder:
+    @pytest.mark.slow
     def test_records_every_channel_over_both_marks(self, recorder: Record) -> None:
         running = recorder(ESTIMATE, MeterConfiguration("replay", {"steps": [[1, 7]], "channel": "plug"}))
         running.ensure_running(period_ns=20 * MS)
@@ -75,6 +76,7 @@ class TestSamplerRecorder:
         assert sampler_pids() == before
         assert len(before) == 1
 
+    @pytest.mark.slow
     def test_starts_a_new_sampler_for_another_period(self, recorder: Record) -> None:
         running = recorder(ESTIMATE)
         running.ensure_running(period_ns=20 * MS)
@@ -85,6 +87,7 @@ class TestSamplerRecorder:
         assert len(sampler_pids()) == 1
         assert sampler_pids() != before
 
+    @pytest.mark.slow
     def test_starts_a_killed_sampler_again(self, recorder: Record) -> None:
         running = recorder(ESTIMATE)
         running.ensure_running(period_ns=20 * MS)
@@ -97,6 +100,7 @@ class TestSamplerRecorder:
         (successor,) = sampler_pids()
         assert successor != killed
 
+    @pytest.mark.slow
     def test_says_that_samples_before_its_start_are_missing(self, recorder: Record) -> None:
         start_ns = time.monotonic_ns()
         running = recorder(ESTIMATE)
@@ -133,6 +137,7 @@ class TestSamplerRecorder:
             recorder(ESTIMATE).ensure_running(period_ns=MS)
         assert not caught.value.is_retryable
 
+    @pytest.mark.slow
     def test_stops_as_often_as_one_likes(self, recorder: Record) -> None:
         running = recorder(ESTIMATE)
         running.ensure_running(period_ns=20 * MS)

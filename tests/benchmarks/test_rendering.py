@@ -144,6 +144,7 @@ class TestRenderMarkdown:
     def test_writes_tables(self) -> None:
         assert {"table", "thead", "th", "tbody", "td"} <= Seen(render_markdown("| a | b |\n|--:|---|\n| 1 | 2 |")).tags
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("text", ["> " * 5000, "[" * 5000, "*" * 5000, "- " * 3000, "`" * 5000])
     def test_takes_the_depths_of_a_model_that_repeats_itself(self, text: str) -> None:
         assert isinstance(render_markdown(text), str)
@@ -185,6 +186,7 @@ class TestRenderFaithfully:
     def test_leaves_code_without_fences_alone(self) -> None:
         assert render_faithfully("class A:\n    def __init__(self): *x*", language="python") is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("text", ["> " * 5000, "[" * 5000, "*" * 5000, "1*" * 5000, "- " * 3000, "`" * 5000])
     def test_takes_the_depths_of_a_model_that_repeats_itself(self, text: str) -> None:
         assert isinstance(render_faithfully(text), str | None)

@@ -95,12 +95,15 @@ class TestClocks:
         assert part_of(["python", "-m", "uvicorn", "greenllm.asgi:application", "--port", "1"]) == "web"
         assert part_of(["python", "manage.py", "up"]) == part_of(["python", "-c", "print('work')"]) == ""
 
+    @pytest.mark.slow
     def test_that_do_nothing_are_told(self, tmp_path: Path) -> None:
         assert "/nowhere.so does not work here" in Clocks(Path("/nowhere.so"), tmp_path).problem()
 
+    @pytest.mark.slow
     def test_move_alone_while_sleeps_and_waits_last_what_they_should(self, clocks: Clocks) -> None:
         assert clocks.problem() == ""
 
+    @pytest.mark.slow
     def test_are_taken_by_the_worker_by_itself(self, clocks: Clocks, tmp_path: Path) -> None:
         """The same file, begun as the worker is and as anything else is, two hours back."""
         program = tmp_path / "program.py"

@@ -57,6 +57,7 @@ class TestReaders:
 
 
 class TestBadFiles:
+    @pytest.mark.slow
     def test_are_refused_by_field_and_with_a_remedy(self, targets: list[Target], folder: Path, tmp_path: Path) -> None:
         readers = {target.name: target for target in targets}
         files = bad_files(sound_backup(folder))
@@ -109,6 +110,7 @@ class TestTally:
         assert "5 x ZeroDivisionError" in told
         assert "SKIPPED: not here" in told
 
+    @pytest.mark.slow
     def test_tells_a_hang_by_processor_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tests.fuzz.tally._BATCH_S", 0.05)
 

@@ -49,6 +49,7 @@ def arenas(how: str, **environment: str) -> tuple[str, int]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
 class TestKeepingMemoryTogether:
+    @pytest.mark.slow
     def test_lets_threads_share_two_arenas(self) -> None:
         assert arenas("together") == ("True", 2)
         assert arenas("apart")[1] > 2

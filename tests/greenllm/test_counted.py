@@ -42,6 +42,7 @@ class TestMeanIntervalOfSums:
 
 @pytest.mark.django_db
 class TestCountedFigures:
+    @pytest.mark.slow
     def test_are_those_of_reading_every_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         study, deployment, other = make.make_study(), make.make_deployment("a"), make.make_deployment("b")
         for number, verdict in enumerate(("correct", "correct", "incorrect", "")):

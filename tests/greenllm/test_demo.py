@@ -141,6 +141,7 @@ class TestEnsureStudy:
         server = make.make_server()
         return [make.make_deployment(name, server=server, state="candidate") for name in ("one", "two")]
 
+    @pytest.mark.slow
     def test_asks_every_model_every_prompt_of_the_demo(self, deployments: list[Deployment]) -> None:
         imported = demo.ensure_prompts()
         study = demo.ensure_study(deployments=deployments, versions={}, now=make.NOW)

@@ -36,6 +36,7 @@ def pk() -> int:
 
 
 class TestHead:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("address", "maker", "name"), DOWNLOADS)
     def test_makes_no_file(
         self, admin: Client, pk: int, monkeypatch: pytest.MonkeyPatch, address: str, maker: str, name: str

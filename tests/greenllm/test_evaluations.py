@@ -97,6 +97,7 @@ class TestDoors:
         settings.ANONYMOUS_ACCESS = "loopback"
         assert Client().get(address).status_code == 200
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("path", [STARTS, *CHANGES])
     def test_of_changing(self, path: str, settings: Settings) -> None:
         settings.ANONYMOUS_ACCESS = "loopback"
@@ -110,6 +111,7 @@ class TestDoors:
         assert PolicyVersion.objects.count() == 1
         assert client_of(Role.ADMIN).post(address).status_code in {302, 422}
 
+    @pytest.mark.slow
     def test_are_linked_and_offered_by_role(self) -> None:
         for role, offered in ((Role.RESEARCHER, {STARTS}), (Role.ADMIN, {STARTS, "/routing/tune/"})):
             page = client_of(role).get(PAGE).content.decode()
@@ -162,6 +164,7 @@ class TestOverview:
             assert word in page
         assert f'href="/routing/evaluations/{latest.pk}/calibration.csv"' in page
 
+    @pytest.mark.slow
     def test_tells_what_counted_before_and_leads_back_to_it(self) -> None:
         former = PolicyVersion.objects.create(policy="knn", sci_price=4.0)
         assert "Roll back" not in client_of(Role.ADMIN).get(PAGE).content.decode()
@@ -297,6 +300,7 @@ class TestReport:
         page = self.page({**stored, "rows": [{**first, "worst_change": None}, *stored["rows"][1:]]})
         assert "missing</small>" in page
 
+    @pytest.mark.slow
     def test_of_a_tuning_offers_to_put_it_into_force(self, proposed: dict[str, object]) -> None:
         made = evaluation(proposed, kind="tuning")
         client, address = client_of(Role.ADMIN), f"/routing/evaluations/{made.pk}/"

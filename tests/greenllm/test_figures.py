@@ -60,6 +60,7 @@ class TestSignificant:
     def test_has_three_digits_and_no_exponent_for_ordinary_sizes(self, value: float, text: str) -> None:
         assert figures.significant(value) == text
 
+    @pytest.mark.slow
     @given(st.floats(-1e12, 1e12))
     def test_is_within_half_a_unit_of_the_third_digit(self, value: float) -> None:
         assert float(figures.significant(value).replace(",", "")) == pytest.approx(value, rel=0.00501, abs=1e-320)

@@ -50,6 +50,7 @@ class Page_(HTMLParser):
 
 
 class TestRendering:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "render",
         [

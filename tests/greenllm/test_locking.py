@@ -31,6 +31,7 @@ def guess(times: int = 5, **where: str) -> list[int]:
 
 
 class TestLocking:
+    @pytest.mark.slow
     def test_rests_after_five_wrong_passwords_and_says_until_when(self) -> None:
         assert guess() == [200, 200, 200, 200, 429]
         response = sign_in("right")
@@ -49,6 +50,7 @@ class TestLocking:
         call_command("axes_reset_username", "ada", verbosity=0)
         assert sign_in("right").status_code == 302
 
+    @pytest.mark.slow
     def test_counts_anew_after_a_right_password(self) -> None:
         guess(4)
         assert sign_in("right").status_code == 302

@@ -50,6 +50,7 @@ class TestDoors:
         assert client_of(Role.ADMIN).get(ANEW).status_code == 405
         assert client_of(Role.ADMIN, enforce_csrf_checks=True).post(ANEW).status_code == 403
 
+    @pytest.mark.slow
     def test_are_linked_for_admins_only(self) -> None:
         assert PAGE in client_of(Role.ADMIN).get("/label/").content.decode()
         assert PAGE not in client_of(Role.ANNOTATOR).get("/label/").content.decode()
@@ -66,6 +67,7 @@ class TestPage:
         for word in ("gemma", "llama", "qwen", "category-0", "category-1", "may come ahead", "Worthwhile", "estimated"):
             assert word in told
 
+    @pytest.mark.slow
     def test_counts_what_was_judged_since(self) -> None:
         make_order()
         make.make_label(make.make_response(make.make_prompt(), make.make_deployment("new")))

@@ -81,11 +81,13 @@ class TestDoors:
         assert response.status_code == 302
         assert response.headers["Location"].startswith("/account/")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("page", PAGES)
     @pytest.mark.parametrize("role", [None, Role.ANNOTATOR, Role.ADJUDICATOR])
     def test_are_shut_to_those_who_judge(self, page: str, role: Role | None) -> None:
         assert client_of(role).get(page).status_code == 403
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("page", PAGES)
     @pytest.mark.parametrize("role", [Role.RESEARCHER, Role.ADMIN])
     def test_are_open_to_researchers_and_admins(self, page: str, role: Role) -> None:
@@ -121,6 +123,7 @@ class TestOverview:
         make_labels()
         assert 'data-chart="quality-agreement' in client.get(PAGE).content.decode()
 
+    @pytest.mark.slow
     def test_links_suspicious_labels(self) -> None:
         make_labels()
         page = client_of(Role.ADMIN).get(PAGE).content.decode()
@@ -140,6 +143,7 @@ class TestOverview:
         with django_assert_num_queries(10):
             client.get(PAGE)
 
+    @pytest.mark.slow
     def test_draws_the_pace_and_tells_its_numbers(self) -> None:
         make_labels(6)
         spread_over_days()
@@ -160,6 +164,7 @@ class TestOverview:
         ):  # fmt: skip
             assert reason in page
 
+    @pytest.mark.slow
     def test_leads_from_each_count_to_its_answers(self) -> None:
         make_labels()
         client = client_of(Role.ADMIN)
@@ -201,6 +206,7 @@ class TestOverTime:
     def test_says_what_to_do_where_nobody_judged(self) -> None:
         assert "Nobody has judged an answer yet" in client_of(Role.ADMIN).get(TIME).content.decode()
 
+    @pytest.mark.slow
     def test_shows_all_or_one_person_by_days_or_by_labels(self) -> None:
         make_labels()
         client = client_of(Role.ADMIN)
@@ -213,6 +219,7 @@ class TestOverTime:
         assert "1\u20136</span>" in page
         assert "no answer was shown again" in page
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("query", ["?person=0", "?person=x&per=days", "?per=years"])
     def test_tells_what_cannot_be_and_shows_all(self, query: str) -> None:
         make_labels()
@@ -220,6 +227,7 @@ class TestOverTime:
         assert "Select a valid choice" in page
         assert "By day, all people" in page
 
+    @pytest.mark.slow
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_labels(12)
         client = client_of(Role.ADMIN)
@@ -231,6 +239,7 @@ class TestOverTime:
 
 @pytest.mark.django_db
 class TestFiles:
+    @pytest.mark.slow
     def test_have_every_table_with_its_interval(self) -> None:
         make_labels()
         client = client_of(Role.ADMIN)
@@ -243,6 +252,7 @@ class TestFiles:
             text = client.get(f"/label/quality/{table}.csv").content.decode()
             assert len(list(csv.DictReader(io.StringIO(text)))) == len(rows)
 
+    @pytest.mark.slow
     def test_run_no_formula(self) -> None:
         make_labels()
         text = client_of(Role.ADMIN).get("/label/quality/people.csv").content.decode()

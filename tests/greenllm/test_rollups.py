@@ -386,6 +386,7 @@ class TestUnchanged:
                 before = after
         assert 0 < kept_count < 300
 
+    @pytest.mark.slow
     def test_works_out_anew_what_changed_while_triggers_were_off(self) -> None:
         make_rows()
         assert unchanged("test.all", read) == read()
@@ -575,6 +576,7 @@ def run(statements: Sequence[str]) -> None:
 
 @pytest.mark.django_db
 class TestCheckRollups:
+    @pytest.mark.slow
     def test_names_what_is_wrong_and_counts_it_anew(self) -> None:
         make.make_response(make.make_prompt(), make.make_deployment())
         make.make_gateway_request()

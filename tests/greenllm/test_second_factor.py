@@ -83,6 +83,7 @@ class TestSigningIn:
         assert visitor.get("/federation/").status_code == 200
         assert visitor.session["_auth_user_backend"] == "greenllm.roles.RoleBackend"
 
+    @pytest.mark.slow
     def test_takes_a_code_once(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         secret, _ = set_up(client)
@@ -94,6 +95,7 @@ class TestSigningIn:
         assert "Incorrect code" in response.content.decode()
         assert not signed_in(again)
 
+    @pytest.mark.slow
     def test_takes_a_spare_code_once(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         _, codes = set_up(client)
@@ -117,6 +119,7 @@ class TestSigningIn:
         assert response["Location"] == "/"
         assert signed_in(client)
 
+    @pytest.mark.slow
     def test_cannot_be_gone_round_by_a_link_that_sets_a_password(self, client: Client, admin: User) -> None:
         other = make.make_user("bob", password=PASSWORD)
         client.force_login(other)
@@ -159,6 +162,7 @@ class TestRequired:
         client.force_login(make.make_user(is_staff=True))
         assert client.get("/admin/")["Location"] == ADD
 
+    @pytest.mark.slow
     def test_lets_an_admin_in_who_has_one(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         set_up(client)
@@ -170,6 +174,7 @@ class TestRequired:
         client.force_login(person)
         assert client.get("/account/").status_code == 200
 
+    @pytest.mark.slow
     def test_keeps_it_with_admins(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         set_up(client)
@@ -178,6 +183,7 @@ class TestRequired:
         assert has_second_factor(admin)
 
 
+@pytest.mark.slow
 @ROWS
 class TestTakingAway:
     def test_by_oneself(self, client: Client, admin: User) -> None:
@@ -231,6 +237,7 @@ class TestOtherSessions:
         client.force_login(admin)
         return client
 
+    @pytest.mark.slow
     def test_end_with_a_second_factor(self, client: Client, earlier: Client) -> None:
         set_up(client)
         assert not is_in(earlier)
@@ -311,6 +318,7 @@ class TestNext:
         assert "evil" not in done["Location"]
         assert signed_in(visitor)
 
+    @pytest.mark.slow
     @EVIL
     def test_of_confirming_stays_here(self, client: Client, admin: User, evil: str) -> None:
         client.force_login(admin)
@@ -330,6 +338,7 @@ class TestNext:
 
 @ROWS
 class TestSecret:
+    @pytest.mark.slow
     def test_is_stored_sealed(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         secret, codes = set_up(client)
@@ -343,6 +352,7 @@ class TestSecret:
         settings.SECRET_KEY_FALLBACKS = [former]
         assert unsealed(kept) == "JBSWY3DPEHPK3PXP"
 
+    @pytest.mark.slow
     def test_of_another_key_says_what_to_do(self, client: Client, admin: User, settings: Settings) -> None:
         client.force_login(admin)
         secret, _ = set_up(client)
@@ -352,6 +362,7 @@ class TestSecret:
         assert "manage.py remove_second_factor" in page
         assert not signed_in(visitor)
 
+    @pytest.mark.slow
     def test_is_read_by_apps_as_the_picture_says(self, client: Client, admin: User) -> None:
         client.force_login(admin)
         client.post(client.get(ADD)["Location"], {"password": PASSWORD})

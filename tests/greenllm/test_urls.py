@@ -35,6 +35,7 @@ class TestUrls:
     def test_pass_the_checks_of_django(self) -> None:
         call_command("check", fail_level="WARNING")
 
+    @pytest.mark.slow
     @pytest.mark.django_db
     def test_need_no_new_migration(self) -> None:
         call_command("makemigrations", check=True, dry_run=True, verbosity=0)
@@ -52,6 +53,7 @@ class TestAdmin:
         for path in lists:
             assert client.get(path).status_code == 200, path
 
+    @pytest.mark.slow
     def test_counts_no_further_than_it_leads(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         client.force_login(make.make_user(is_staff=True, is_superuser=True))
         monkeypatch.setattr("benchmarks.admin.MOST_LISTED", 2)

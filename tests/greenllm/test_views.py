@@ -99,6 +99,7 @@ class TestHome:
         assert "n = 1, by graders" in page
         assert 'n = 1 of 1</small><small><span class="badge estimated">' in page
 
+    @pytest.mark.slow
     def test_warns_of_estimated_energy_only_where_it_is(self, browser: Client, person: User) -> None:
         study = make_shown_study(quality="measured")
         assert "No meter is attached" not in page_of(browser.get("/"))
@@ -112,12 +113,14 @@ class TestHome:
         assert "No answer of this study is judged yet" in page
         assert "<b>0.00</b>" not in page
 
+    @pytest.mark.slow
     def test_says_that_the_router_has_no_index_yet(self, browser: Client, person: User) -> None:
         make_shown_study()
         assert "The router has no index yet" in page_of(browser.get("/"))
         make_federation()
         assert "The router has no index yet" not in page_of(browser.get("/"))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [1, 6])
     def test_needs_twelve_queries_however_much_there_is(
         self, browser: Client, person: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
@@ -247,6 +250,7 @@ def open_page(db: None, browser: Client, settings: Settings, monkeypatch: pytest
 
 @pytest.mark.django_db(transaction=True)  # answering gives its connection back, and with it a transaction
 class TestAsk:
+    @pytest.mark.slow
     def test_shows_the_answer_the_model_and_why(self, open_page: OpenPage) -> None:
         browser, federation = open_page()
         fragment = page_of(browser.post("/ask", {"prompt": LIKE_MATH}, headers={"HX-Request": "true"}))
@@ -259,6 +263,7 @@ class TestAsk:
         assert "3 tokens in " in fragment
         assert "<html" not in fragment
 
+    @pytest.mark.slow
     def test_keeps_the_request_of_the_page(self, open_page: OpenPage) -> None:
         browser, _ = open_page()
         fragment = page_of(browser.post("/ask", {"prompt": LIKE_MATH}, headers={"HX-Request": "true"}))
@@ -267,6 +272,7 @@ class TestAsk:
         assert request.prompt_text == ""
         assert f"Request {request.public_id}" in fragment
 
+    @pytest.mark.slow
     def test_comes_with_the_whole_page_without_javascript(self, open_page: OpenPage) -> None:
         browser, _ = open_page()
         response = browser.post("/ask", {"prompt": LIKE_MATH})
@@ -276,12 +282,14 @@ class TestAsk:
         assert "It is five." in page
         assert f">{LIKE_MATH}</textarea>" in page
 
+    @pytest.mark.slow
     def test_says_that_the_server_failed(self, open_page: OpenPage) -> None:
         browser, _ = open_page(Fault(FaultKind.CUT, model="small"))
         fragment = page_of(browser.post("/ask", {"prompt": LIKE_MATH}, headers={"HX-Request": "true"}))
         assert 'role="alert">The answer broke off' in fragment
         assert GatewayRequest.objects.get().state == "failed"
 
+    @pytest.mark.slow
     def test_says_so_where_the_answer_is_empty(self, open_page: OpenPage) -> None:
         browser, _ = open_page(answers={LIKE_MATH: ""})
         fragment = page_of(browser.post("/ask", {"prompt": LIKE_MATH}, headers={"HX-Request": "true"}))
@@ -308,6 +316,7 @@ class TestAsk:
 
 @pytest.mark.django_db
 class TestAttacksInTables:
+    @pytest.mark.slow
     @pytest.mark.parametrize("attack", ATTACKS)
     def test_are_shown_as_text(self, browser: Client, person: User, attack: str) -> None:
         study = make.make_study(started_at=make.NOW)

@@ -135,6 +135,7 @@ class TestDegenerateCases:
 
 
 class TestTallies:
+    @pytest.mark.slow
     @settings(deadline=None)  # a slow machine is no fault
     @given(ITEMS)
     def test_give_the_same_figures_as_the_items(self, items: list[list[str]]) -> None:

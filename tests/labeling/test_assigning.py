@@ -194,6 +194,7 @@ class TestHold:
         assert len(first) == HELD_COUNT
         assert [lease.pk for lease in again] == [lease.pk for lease in first]
 
+    @pytest.mark.slow
     def test_gives_up_what_the_filter_no_longer_lets_through(self, ada: User, bob: User) -> None:
         make_answers(2, category="math")
         (code,) = make_answers(1, category="code")
@@ -231,6 +232,7 @@ class TestSkip:
         assert claim_answer(reader=reader_of(ada), now=NOW) is None
         assert claim_answer(reader=reader_of(bob), now=NOW) == answer.pk
 
+    @pytest.mark.slow
     def test_comes_back_after_the_sitting_and_last(self, ada: User) -> None:
         make_answers(4)
         first = claim_answer(reader=reader_of(ada), now=NOW)

@@ -218,6 +218,7 @@ class TestForesight:
 
 
 class TestQueue:
+    @pytest.mark.slow
     def test_gives_the_answers_out_again_at_once(self, ada: User, bob: User) -> None:
         answers = make_answers(5)
         now = timezone.now()
@@ -263,6 +264,7 @@ class TestFigures:
         (cell,) = study_tables(study).cells.values()
         assert (cell.judged_count, cell.correct_count) == (3, 3)
 
+    @pytest.mark.slow
     def test_of_routing_follow_at_once(self, ada: User) -> None:
         federation = make_federation()
         answer = Response.objects.get(prompt=federation.math, deployment=federation.small)

@@ -79,6 +79,7 @@ class TestDays:
         assert drift_of_each() == {}
 
 
+@pytest.mark.slow
 class TestLabels:
     def test_come_by_fifty_in_the_order_of_time(self, anna: User) -> None:
         for number, response in enumerate(make_answers(60)):

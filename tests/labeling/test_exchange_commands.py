@@ -21,6 +21,7 @@ def run(name: str, *arguments: str) -> tuple[str, str]:
 
 
 class TestCommands:
+    @pytest.mark.slow
     @pytest.mark.parametrize("file_format", list(Format))
     def test_carry_labels_out_and_back(self, file_format: Format, tmp_path: Path) -> None:
         make_judged_study()
@@ -33,10 +34,12 @@ class TestCommands:
         assert refused == ""
         assert everything() == before
 
+    @pytest.mark.slow
     def test_write_to_standard_output(self) -> None:
         study = make_judged_study()
         assert run("export_labels", "--study", "judged")[0].encode() == exported(study)
 
+    @pytest.mark.slow
     def test_offer_unlabeled_answers_to_label_studio(self) -> None:
         make_judged_study()
         told, _ = run("export_labels", "--study", "judged", "--format", "label-studio", "--with-unlabeled")
@@ -49,6 +52,7 @@ class TestCommands:
         with pytest.raises(CommandError, match="--study NAME"):
             run("export_labels")
 
+    @pytest.mark.slow
     def test_only_look_in_a_dry_run(self, tmp_path: Path) -> None:
         study = make_judged_study()
         path = tmp_path / "labels.jsonl"

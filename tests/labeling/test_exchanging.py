@@ -33,6 +33,7 @@ EVERY = pytest.mark.parametrize("file_format", list(Format))
 
 
 class TestRoundTrip:
+    @pytest.mark.slow
     @EVERY
     def test_brings_back_every_column(self, file_format: Format) -> None:
         study = make_judged_study()
@@ -43,6 +44,7 @@ class TestRoundTrip:
         assert report.imported == {"person": 6, "grader": 1, "imported": 1}
         assert everything() == before
 
+    @pytest.mark.slow
     @EVERY
     def test_imports_nothing_twice(self, file_format: Format) -> None:
         study = make_judged_study()
@@ -61,6 +63,7 @@ class TestRoundTrip:
         imported(study, content, file_format)
         assert exported(study) == rows
 
+    @pytest.mark.slow
     def test_makes_people_only_where_that_is_asked_for(self) -> None:
         study = make_judged_study()
         content = exported(study)
@@ -74,6 +77,7 @@ class TestRoundTrip:
         assert sorted(report.made_names) == ["ada", "bert@lab.example", "judge"]
         assert not User.objects.get(username="ada").is_active
 
+    @pytest.mark.slow
     def test_takes_no_number_of_another_installation_for_one_of_this(self) -> None:
         study = make_judged_study()
         before = everything()
@@ -94,6 +98,7 @@ class TestRoundTrip:
 
 
 class TestPreview:
+    @pytest.mark.slow
     def test_says_the_same_and_changes_nothing(self) -> None:
         study = make_judged_study()
         nameless = {"response": study.responses.earliest("pk").pk, "verdict": "correct", "annotator": "An na/"}
@@ -112,6 +117,7 @@ class TestPreview:
 
 
 class TestQueries:
+    @pytest.mark.slow
     def test_do_not_grow_with_the_lines_of_a_batch(self) -> None:
         study = make_judged_study()
         number = study.responses.get(labels__isnull=True).pk

@@ -87,6 +87,7 @@ class TestLines:
         assert (report.refusals[0].field, report.imported_count) == ("verdict", 0)
         assert "says 'correct'" in report.refusals[0].reason
 
+    @pytest.mark.slow
     def test_of_a_judge_who_has_judged_here_already(self, study: Study) -> None:
         content = exported(study)
         row = lines_of(content)[2]
@@ -98,6 +99,7 @@ class TestLines:
         assert [refusal.line for refusal in report.refusals] == [3]
         assert "A label of bert@lab.example counts for this answer already: correct." in report.refusals[0].reason
 
+    @pytest.mark.slow
     def test_that_replace_a_label_nobody_has(self, study: Study) -> None:
         rows = lines_of(exported(study))
         forget_labels()
@@ -117,6 +119,7 @@ class TestLines:
         again = {**changed, "id": "00000000-0000-4000-8000-000000000002"}
         assert "replaces that one already" in imported(study, as_lines(again)).refusals[0].reason
 
+    @pytest.mark.slow
     def test_whose_guideline_has_another_text_here(self, study: Study) -> None:
         content = exported(study)
         forget_labels()
@@ -200,6 +203,7 @@ class TestFiles:
         with pytest.raises(FileRefused, match="Save it as UTF-8"):
             imported(study, "response,verdict\n".encode("utf-16"), file_format)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("other", "file_format"),
         [(other, one) for other in Format for one in Format if (other.suffix, one.suffix) not in _ALIKE],

@@ -37,6 +37,7 @@ def graders(folder: Path, sandbox: Any = no_sandbox) -> Mapping[str, Grader]:
 
 @pytest.mark.django_db
 class TestSuggest:
+    @pytest.mark.slow
     def test_grades_every_kind_of_check(self, tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "clubs.sqlite")) as database:
             database.executescript("CREATE TABLE club (id); INSERT INTO club VALUES (1)")

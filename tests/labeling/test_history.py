@@ -33,6 +33,7 @@ class TestOwnLabels:
     def test_says_so_where_there_is_none(self, client: Client, ada: User) -> None:
         assert "You have not judged an answer yet" in page_of(client)
 
+    @pytest.mark.slow
     def test_comes_in_pages(self, client: Client, ada: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         for answer in make_answers(45):
             make.make_label(answer, labeler=ada)

@@ -84,6 +84,7 @@ class TestKeptInDatabase:
 
 @pytest.mark.django_db
 class TestAnotherProcess:
+    @pytest.mark.slow
     def test_finds_every_figure_as_it_was_worked_out(self, another_process: Callable[[], None]) -> None:
         study, other, deployment = make.make_study(), make.make_study(), make.make_deployment()
         for number in range(6):

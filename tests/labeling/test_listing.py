@@ -68,6 +68,7 @@ class TestList:
         assert later.list_made_at == made.list_made_at
         assert (len(made.list_ids), len(later.list_ids)) == (7, 6)
 
+    @pytest.mark.slow
     def test_is_made_anew_when_old_or_for_another_filter(self, ada: User) -> None:
         make_answers(3, category="code")
         make_answers(8, category="math")
@@ -85,6 +86,7 @@ class TestList:
         Response.objects.filter(pk=cancelled.pk).update(state="cancelled")
         assert set(claim_all(reader_of(ada))) == {answer.pk for answer in free}
 
+    @pytest.mark.slow
     def test_loses_nothing_that_was_held_when_it_came_by(self, ada: User, bob: User) -> None:
         answers = make_answers(5)
         renew_list(annotator=annotator_of(person_id=bob.pk, fresh_seed=1), chosen=QueueFilter(), now=NOW)
@@ -128,6 +130,7 @@ class TestModes:
         assert len([1 for before, after in pairwise(prompts) if before != after]) == 13
         assert list(dict.fromkeys(prompts)) != [row[0].prompt_id for row in grid]
 
+    @pytest.mark.slow
     def test_differing_gives_prompts_whose_answers_were_judged_or_graded_unlike(self, ada: User) -> None:
         alike, graded, mixed, unknown = make_grid(4, ("a", "b", "c"))
         for response in alike[:2]:
@@ -203,6 +206,7 @@ class TestRules:
             make.make_label(answer, verdict)
         assert claim_all(reader_of(ada)) == [answer.pk]
 
+    @pytest.mark.slow
     def test_of_a_category_and_a_share(self, ada: User) -> None:
         make_rule("math", judgements=2, share=0.5)
         study = make.make_study()
@@ -264,6 +268,7 @@ class TestMixedIn:
         assert Lease.objects.get().kind == "self_check"
         assert Label.objects.current().get().kind == "judgement"
 
+    @pytest.mark.slow
     def test_after_many_others_an_answer_comes_again_the_same_day(
         self, ada: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -168,6 +168,7 @@ class TestImportedStudy:
         assert response is not None
         assert "no text of the answer" in client.get(reverse("studies:response", args=[response.pk])).content.decode()
 
+    @pytest.mark.slow
     def test_travels_in_a_bundle_whole(self, tmp_path: Path) -> None:
         study = imported(write_outcomes(tmp_path / "mine"))
         file = BytesIO()

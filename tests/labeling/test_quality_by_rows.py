@@ -160,6 +160,7 @@ def first_words() -> dict[tuple[int, int | None], str]:
     return {(one.response_id, one.labeler_id): one.verdict for one in labels}
 
 
+@pytest.mark.slow
 def test_graders(judged: list[Label], found: Reliability) -> None:
     said: dict[int, list[Judgement]] = {}
     for one in judged:

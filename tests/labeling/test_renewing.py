@@ -127,6 +127,7 @@ class TestRenewed:
         assert figure.get() == figure.count()
         assert [one.response_ids for one in figure.touched] == [{response.pk}]
 
+    @pytest.mark.slow
     def test_knows_the_cell_that_an_answer_passed_through(self, figure: Figure) -> None:
         response = figure.study.responses.order_by("pk")[0]
         figure.get()

@@ -109,6 +109,7 @@ class TestRunQuery:
         with pytest.raises(QueryRefused, match=reason):
             run_query(database, query)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "query", [ENDLESS, f"SELECT count(*) FROM {', '.join(f'club c{number}' for number in range(30))}"]
     )
@@ -119,6 +120,7 @@ class TestRunQuery:
             run_query(database, query, timeout_s=0.2)
         assert time.monotonic() - started < 30  # without its guard it would take years
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("function", ["instr({0}, {1} || '1')", "length(replace({0}, {1} || '1', ''))"])
     def test_ends_a_query_whose_functions_take_long(self, database: Path, function: str) -> None:
         """Each call takes the product of two lengths inside one instruction, where the clock is not looked at."""

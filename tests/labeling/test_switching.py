@@ -149,6 +149,7 @@ class TestKeepCounting:
 
 
 class TestSwitchGradersCommand:
+    @pytest.mark.slow
     def test_shows_the_figures_and_switches(self, capsys: pytest.CaptureFixture[str]) -> None:
         make_graded(FEWEST_BLIND, blind=FEWEST_BLIND)
         call_command("switch_graders", "on", "math")

@@ -50,6 +50,7 @@ class TestFold:
     def test_keeps_what_does(self, text: str, folded: str) -> None:
         assert fold(text) == folded
 
+    @pytest.mark.slow
     @given(st.text(max_size=40))
     def test_does_not_mind_white_space_around(self, text: str) -> None:
         assert fold(f" \n{text}\t ") == fold(text)

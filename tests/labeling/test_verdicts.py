@@ -185,6 +185,7 @@ class TestRules:
         found = verdicts_of([math.pk, code.pk])
         assert (found[math.pk].is_provisional, found[code.pk].is_provisional) == (False, True)
 
+    @pytest.mark.slow
     def test_of_a_share_pick_the_same_answers_in_python_and_postgres(self) -> None:
         study, deployment = make_study(), make_deployment()
         responses = [make_response(make_prompt(), deployment, study=study) for _ in range(40)]

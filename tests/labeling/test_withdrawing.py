@@ -87,6 +87,7 @@ class TestWhole:
         assert (done.is_whole, done.answer_count, done.label_count) == (True, len(OUTCOMES) - 1, len(OUTCOMES) - 1)
         assert counts() == before
 
+    @pytest.mark.slow
     def test_may_be_imported_again(self, tmp_path: Path, study: Study) -> None:
         told = withdraw("mine")
         assert "6 answers with their costs and 6 imported labels go" in told
@@ -115,6 +116,7 @@ class TestOnTop:
         assert verdicts_of([judged.pk])[judged.pk].is_correct is False
         assert (Study.objects.count(), Measurement.objects.count(), Prompt.objects.count()) == (1, 1, 3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("said", [flag, skip, gild, void_imported])
     def test_keeps_an_answer_of_which_something_was_said(self, study: Study, said: Callable[[Response], None]) -> None:
         first = study.responses.order_by("pk")[0]

@@ -111,6 +111,7 @@ class TestPlace:
         assert found.chosen != twin
         assert "not ranked together" in candidate(found, twin).reason
 
+    @pytest.mark.slow
     def test_keeps_the_intensity_with_the_decision(self, federation: Federation) -> None:
         use("knn", sci_price=50.0, is_intensity_live=True)
         make.make_feed("DE", live=770.0, told_at=make.NOW)
@@ -126,6 +127,7 @@ class TestPlace:
 
 
 class TestLength:
+    @pytest.mark.slow
     def test_scales_what_each_model_is_expected_to_cost(self, federation: Federation) -> None:
         use("knn", sci_price=5.0)
         for deployment, j_per_prompt_token in ((federation.small, 0.5), (federation.large, 0.001)):
@@ -139,6 +141,7 @@ class TestLength:
 
 
 class TestContext:
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded", "category", "nearest", "floor"])
     def test_leaves_out_what_cannot_hold_the_request(self, federation: Federation, policy: str) -> None:
         use(policy, sci_price=50.0)
@@ -149,23 +152,27 @@ class TestContext:
         assert "Its context of 2,048 tokens cannot hold about 3,000 prompt tokens (estimated)" in lost.reason
         assert not lost.is_chosen
 
+    @pytest.mark.slow
     def test_counts_the_answer(self, federation: Federation) -> None:
         use("knn", sci_price=50.0)
         limit_context(federation.small, 2048)
         assert routed(federation, asked(4000, num_predict=1000)).chosen == federation.small
         assert routed(federation, asked(4000, num_predict=1100)).chosen == federation.large
 
+    @pytest.mark.slow
     def test_finds_another_fallback(self, federation: Federation) -> None:
         use("guarded", fallback=federation.large, novelty=0.0)
         limit_context(federation.large, 2048)
         assert routed(federation, asked(12_000)).chosen == federation.small
 
+    @pytest.mark.slow
     def test_does_not_keep_a_conversation_on_what_it_has_outgrown(self, federation: Federation) -> None:
         use("knn", sci_price=50.0)
         limit_context(federation.small, 2048)
         assert routed(federation, stay_on=federation.small).chosen == federation.small
         assert routed(federation, asked(12_000), stay_on=federation.small).chosen == federation.large
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded", "nearest", "fixed"])
     def test_that_fits_nowhere_is_refused(self, federation: Federation, policy: str) -> None:
         use(policy, fallback=federation.large)
@@ -189,6 +196,7 @@ def in_memory(*names: str) -> Conditions:
 
 
 class TestLoad:
+    @pytest.mark.slow
     def test_keeps_a_loaded_model_where_loading_would_eat_the_saving(self, federation: Federation) -> None:
         use("knn", sci_price=5.0, prompts_per_load=10)
         make_fit(federation.small, load_energy_j=5000.0, load_duration_s=20.0, load_count=1)
@@ -212,6 +220,7 @@ class TestBudget:
             for _ in range(2):
                 make.make_label(response, "incorrect")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded"])
     def test_moves_along_the_dial_while_spending_runs_ahead(self, federation: Federation, policy: str) -> None:
         use(policy)
@@ -229,6 +238,7 @@ class TestBudget:
         assert found.chosen == federation.large
         assert "is spent" in found.choice.explanation
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded"])
     def test_once_spent_still_goes_to_a_larger_model_for_a_refused_answer(
         self, federation: Federation, policy: str
@@ -238,6 +248,7 @@ class TestBudget:
         found = routed(federation, spent, refused=federation.small)
         assert (found.chosen, found.choice.reason) == (federation.large, "refused")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["knn", "guarded", "fixed"])
     def test_once_spent_takes_the_cheapest_plausible_and_says_so(self, federation: Federation, policy: str) -> None:
         use(policy, fallback=federation.large)
@@ -247,6 +258,7 @@ class TestBudget:
         assert found.choice.explanation.startswith("The key's carbon budget is spent")
 
 
+@pytest.mark.slow
 class TestIndexTooLargeForTheMemory:
     @pytest.mark.parametrize("policy", ["knn", "guarded", "category", "floor"])
     def test_leaves_out_what_cannot_hold_the_request(self, large_index: Federation, policy: str) -> None:

@@ -95,6 +95,7 @@ class TestAnswerAnew:
 
 
 class TestRefusal:
+    @pytest.mark.slow
     def test_of_the_largest_model_changes_nothing(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -113,6 +114,7 @@ class TestRefusal:
         with pytest.raises(AnswerStands, match="whole answer"):
             list(begin_anew(desk))
 
+    @pytest.mark.slow
     def test_of_an_earlier_answer_is_refused(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -156,6 +158,7 @@ class TestTrouble:
         list(begin_anew(desk))
         assert Conversation.objects.get().settled == desk.federation.large
 
+    @pytest.mark.slow
     def test_in_the_middle_keeps_what_came(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -175,6 +178,7 @@ class TestTrouble:
         assert (refused.refused_at, stopped.state, stopped.text) == (make.NOW, "cancelled", "Fi")
         assert Conversation.objects.get().settled == desk.federation.large
 
+    @pytest.mark.slow
     def test_of_a_conversation_that_goes_on_meanwhile_keeps_the_answer_that_stands(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -187,6 +191,7 @@ class TestTrouble:
             list(events)
         assert [one.refused_at for one in Message.objects.filter(role="assistant")] == [None]
 
+    @pytest.mark.slow
     def test_of_a_conversation_that_is_deleted_meanwhile_is_told(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)

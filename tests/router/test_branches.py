@@ -75,6 +75,7 @@ class TestTree:
 
 
 class TestRegenerate:
+    @pytest.mark.slow
     def test_keeps_both_and_shows_the_new_one(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -137,6 +138,7 @@ def regenerate_of(desk: Desk, turn: Message) -> None:
 
 
 class TestEdit:
+    @pytest.mark.slow
     def test_begins_a_branch_and_keeps_the_other(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -160,6 +162,7 @@ class TestEdit:
         assert [one.content for one in desk.client.asked[-1].messages] == [OTHER]
         assert [row.parent for row in turns()[::2]] == [None, None]
 
+    @pytest.mark.slow
     def test_that_fails_goes_back_to_the_branch_of_before(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)

@@ -67,6 +67,7 @@ class TestModelledAgreement:
         often = reported(Approach("cascade", Cascade(), wrong_alike=0.5)).row("cascade")
         assert often == reported(Approach("cascade", Cascade(), wrong_alike=0.0)).row("cascade")
 
+    @pytest.mark.slow
     def test_lets_wrong_answers_stand_where_it_is_told_to(self) -> None:
         found = reported(Approach("cascade", Cascade(tolerance=1.0), wrong_alike=0.5)).row("cascade")
         assert found.accuracy.value < 1.0
@@ -86,6 +87,7 @@ class TestModelledAgreement:
 class TestMeasuredCheckers:
     RATES = Rates("tests", 0, 0, acceptance=0.5, precision=1.0, accepted_count=200, right_share=1.0)
 
+    @pytest.mark.slow
     def test_accept_as_often_as_was_measured(self) -> None:
         found = reported(Approach("cascade", Cascade(rates=(self.RATES,)))).row("cascade")
         easy = 2 * found.chosen["a"]  # half of the easy answers of a stand
@@ -196,6 +198,7 @@ class TestDryRun:
         assert (found.known.before.sci_gco2e.n, found.known.before.accuracy.value) == (42, pytest.approx(1.0))
         assert "by the runs that it would make" in found.reckoned
 
+    @pytest.mark.slow
     def test_of_a_model_that_leaves_goes_to_the_last_alone(self) -> None:
         wide = self.wide()
         found = preview(deployment=wide.federation.small, store=wide.federation.store).known

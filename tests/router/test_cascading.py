@@ -112,6 +112,7 @@ def add_middle(federation: Federation) -> Deployment:
     return middle
 
 
+@pytest.mark.slow
 class TestAccepted:
     def test_is_the_answer_of_the_cheap_model(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "Five, or 5."})
@@ -156,6 +157,7 @@ class TestRefused:
             (1, desk.federation.small, "finished"), (2, desk.federation.large, "finished"),
         ]  # fmt: skip
 
+    @pytest.mark.slow
     def test_streams_nothing_of_what_was_discarded(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "I cannot say.", "large": "It is 5."})
         events = streamed(desk)
@@ -191,6 +193,7 @@ class TestRefused:
             "failed", "finished",
         ]  # fmt: skip
 
+    @pytest.mark.slow
     def test_fails_where_the_last_server_fails(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade(
             {"small": "I cannot say.", "large": ServerUnreachable("http://127.0.0.1:1", "nobody there")}
@@ -234,6 +237,7 @@ class TestDirect:
         assert (desk.events, decision.reason) == (["large"], "fallback")
         assert "No checker has accepted 20 judged answers of an active model in math" in decision.explanation
 
+    @pytest.mark.slow
     def test_uses_none_that_is_right_less_often_than_the_last_model(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"}, is_trusted=False)
         trust("number_format", desk.federation.small, "math", accepted=80, right=60)
@@ -247,6 +251,7 @@ class TestDirect:
         events = streamed(desk)
         assert [event.text for event in events if isinstance(event, TextChunk)] == ["It", " is 5."]
 
+    @pytest.mark.slow
     def test_checks_later_turns_by_those_that_read_conversations(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"})
         decision = ask(desk, ASKED, *BEFORE).decision
@@ -275,6 +280,7 @@ class TestDirect:
         desk = open_cascade({"small": "It is 5.", "large": "5"}, novelty=0.01)
         assert (ask(desk).decision.reason, desk.events) == ("novel", ["large"])
 
+    @pytest.mark.slow
     def test_may_be_wished_for(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"})
         PolicyVersion.objects.create(policy="guarded", novelty=4.0)
@@ -283,6 +289,7 @@ class TestDirect:
         assert desk.events == ["small"]
 
 
+@pytest.mark.slow
 class TestConditions:
     def test_asks_no_model_that_cannot_hold_the_request(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "5"})
@@ -334,6 +341,7 @@ class TestBudget:
         key.save()
         return key
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("said", ["It is 5.", "I cannot say."], ids=["accepted", "discarded"])
     def test_books_each_run(self, open_cascade: OpenCascade, key: ApiKey, said: str) -> None:
         desk = open_cascade({"small": said, "large": "It is 5."})
@@ -379,6 +387,7 @@ class TestBudget:
 
 
 class TestInterrupted:
+    @pytest.mark.slow
     def test_ends_the_cascade_where_the_caller_leaves(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "I cannot say.", "large": "5"})
         desk.gateway = dataclasses.replace(desk.gateway, is_interrupted=lambda: bool(desk.events))
@@ -398,6 +407,7 @@ class TestConversation:
         assert desk.events == ["small", "small"]
         assert GatewayRequest.objects.latest("pk").decision.reason == "conversation"
 
+    @pytest.mark.slow
     def test_sums_what_was_discarded_for_its_answers(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "I cannot say.", "large": "It is 5."})
         say(desk, ASKED)
@@ -408,6 +418,7 @@ class TestConversation:
         assert (share.quality, share.answer_count) == (decision.predicted_quality, 1)
         assert shown_conversation(conversation, sees_results=False).carbon.expected == (share,)
 
+    @pytest.mark.slow
     def test_goes_above_every_discarded_model_where_the_person_refuses_too(self, open_cascade: OpenCascade) -> None:
         desk = open_cascade({"small": "It is 5.", "large": "It is 5!"})
         say(desk, ASKED)

@@ -219,6 +219,7 @@ class TestRefusal:
         assert ">half a thought</textarea>" in text_of(page)
         assert client.post(REFUSE, fields, headers={"Accept": "application/x-ndjson"}).status_code == 400
 
+    @pytest.mark.slow
     def test_is_offered_for_a_whole_latest_answer_alone(self, client: Client) -> None:
         person = make.make_user()
         client.force_login(person)

@@ -63,6 +63,7 @@ def decide(near: Prompt, deployment: Deployment) -> None:
 
 
 class TestOrderLabels:
+    @pytest.mark.slow
     def test_puts_contenders_before_what_is_decided(self) -> None:
         Grid()
         made = order_labels(study=None, seed=1, now=NOW)
@@ -117,6 +118,7 @@ class TestOrderLabels:
         told = {one["model"]: one["sci_gco2e"] for one in order_labels(study=None, seed=1, now=NOW).strata}
         assert told["good"] < told["close"] < told["bad"]
 
+    @pytest.mark.slow
     def test_asks_the_same_few_queries_however_many_wait(
         self, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -178,6 +180,7 @@ class TestQueue:
         assert ada[:20] != bob[:20]
         assert ada[:20] != order[:20]
 
+    @pytest.mark.slow
     def test_gives_what_no_order_names_last(self) -> None:
         Grid(2, 0)
         *placed, new = Response.objects.order_by("pk").values_list("pk", flat=True)
@@ -185,6 +188,7 @@ class TestQueue:
         store_order(response_ids=placed, made_at=NOW, facts=facts)
         assert self.claim_all(make_annotator())[-1] == new
 
+    @pytest.mark.slow
     def test_works_before_anything_was_ordered(self) -> None:
         Grid(2, 0)
         assert latest_order() is None

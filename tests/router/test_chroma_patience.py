@@ -60,6 +60,7 @@ def test_silence_lasts_for_a_while() -> None:
     assert not silence.lasts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact_limit", [0, 100], ids=["searched by Chroma", "held in memory"])
 def test_a_decision_gives_up_on_a_hanging_server_and_the_next_at_once(
     hanging: socket.socket, tmp_path: Path, exact_limit: int

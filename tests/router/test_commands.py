@@ -229,6 +229,7 @@ class TestAddModel:
 
 
 class TestRetiredModel:
+    @pytest.mark.slow
     def test_is_out_of_the_next_decision(self, federation: Federation) -> None:
         told("retire_model", "small")
         assert told("route", "what is two plus three").startswith("large: ")

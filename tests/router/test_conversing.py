@@ -60,6 +60,7 @@ class TestConverse:
         say(open_desk(), speaker=Speaker(person.pk, ""))
         assert (Conversation.objects.get().owner, GatewayRequest.objects.get().user) == (person, person)
 
+    @pytest.mark.slow
     def test_sends_the_whole_conversation_and_stays_on_its_model(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -93,6 +94,7 @@ class TestConverse:
         say(desk, LIKE_CODE, conversation=conversation)
         assert desk.client.asked[-1].model == "small"
 
+    @pytest.mark.slow
     def test_chooses_anew_where_its_model_was_retired(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -154,6 +156,7 @@ class TestEarlyEnd:
         answered = Message.objects.get(role="assistant")
         assert (answered.text, answered.state) == ("Five.", "failed")
 
+    @pytest.mark.slow
     def test_by_a_failure_without_a_word_keeps_nothing_new(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         desk.client.pieces, desk.client.outcome = (), StreamBroken("gone")
@@ -178,6 +181,7 @@ class TestEarlyEnd:
             list(events)
         assert not Message.objects.exists()
 
+    @pytest.mark.slow
     def test_by_deletion_before_its_model_is_decided_stays_deleted(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)
@@ -266,6 +270,7 @@ class TestManner:
 
 
 class TestDial:
+    @pytest.mark.slow
     def test_is_kept_with_the_conversation(self, open_desk: OpenDesk) -> None:
         desk = open_desk()
         say(desk)

@@ -174,6 +174,7 @@ def rows_of(table: Known, kept: np.ndarray) -> Known:
     return Known(**{name: value[kept] for name, value in vars(table).items()})
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 12), st.integers(1, 4), st.integers(1, 5), st.floats(0, 100), st.floats(0.1, 50), st.integers(0, 999)

@@ -80,6 +80,7 @@ class TestOutcomes:
 
 
 class TestStudy:
+    @pytest.mark.slow
     def test_is_evaluated_by_its_labels_and_measurements(self) -> None:
         study = judged_study()
         said = told("evaluate_router", study=study.name, splits=2, policy=["nearest"])
@@ -87,6 +88,7 @@ class TestStudy:
         best = next(line for line in said.splitlines() if line.startswith("best single"))
         assert best.split()[2] == "1.000"
 
+    @pytest.mark.slow
     def test_leaves_out_a_model_that_was_measured_otherwise(self) -> None:
         study = judged_study()
         Measurement.objects.filter(response__deployment__language_model__name="cheap").update(quality="simulated")
@@ -94,6 +96,7 @@ class TestStudy:
         assert "\ndear " in said
         assert "\ncheap " not in said
 
+    @pytest.mark.slow
     def test_takes_an_sci_that_a_file_gave_without_energy(self, tmp_path: Path) -> None:
         folder = write_outcomes(tmp_path / "outcomes")
         table = folder / "outcomes.csv"
@@ -121,12 +124,14 @@ class TestStudy:
         assert kept.report["qualities"] == {"estimated": 96}
         assert {row["dial_of"] for row in kept.report["rows"]} == {"", "knn, neighbours", "knn, regression"}
 
+    @pytest.mark.slow
     def test_is_not_kept_unless_asked(self) -> None:
         told("evaluate_router", study=judged_study().name, splits=1, policy=["nearest"])
         assert not Evaluation.objects.exists()
 
 
 class TestOwnEnergy:
+    @pytest.mark.slow
     def test_is_missing_where_no_index_was_measured(self) -> None:
         said = told("evaluate_router", study=judged_study().name, splits=1, policy=["nearest"])
         assert "The router's own energy is missing, and in no row. No index of" in said

@@ -140,6 +140,7 @@ class TestRun:
         assert rows["random"].cost.value == pytest.approx(11.5 / 3)
         assert rows["best single"].saving.value == 0.0
 
+    @pytest.mark.slow
     def test_finds_what_can_be_saved_at_no_loss(self, found: Run) -> None:
         rows = {row.title: row for row in report(found).rows}
         for title in ("oracle", "nearest", "category, label known", "knn, neighbours", "knn, regression"):
@@ -211,6 +212,7 @@ class TestReport:
 
 
 class TestDial:
+    @pytest.mark.slow
     def test_saves_more_the_more_may_be_lost(self) -> None:
         approaches = [Approach("knn", Knn(), target=-0.01)]
         found = report(run(table(noise=0.2), approaches=[*approaches, *dial_of(approaches)], split_count=3))
@@ -225,6 +227,7 @@ class TestDial:
 
 
 class TestOwnCost:
+    @pytest.mark.slow
     def test_is_in_the_cost_of_what_embeds(self, found: Run) -> None:
         without, booked = report(found), report(found, own_cost=OwnCost(0.5, "measured", 10, "an index"))
         for title, extra in (("nearest", 0.5), ("guarded", 0.5), ("category, label known", 0.0), ("oracle", 0.0)):
@@ -261,6 +264,7 @@ class TestMixes:
         singles = [self.single("a", 0.4, 1.0), self.single("b", 0.45, 3.0), self.single("c", 0.8, 5.0)]
         assert [one.title for one in frontier(singles)] == ["a", "c"]
 
+    @pytest.mark.slow
     def test_of_a_policy_that_is_better_gain_and_save(self, found: Run) -> None:
         row = report(found).row("nearest")
         assert row.gain is not None

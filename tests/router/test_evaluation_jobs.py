@@ -86,6 +86,7 @@ class TestFailure:
         assert (made.state, made.report) == ("failed", None)
         return made.error
 
+    @pytest.mark.slow
     def test_of_too_small_a_study_says_so(self) -> None:
         assert "20 different ones are too few to split" in self.failed(waiting(judged_study(count=20)))
 
@@ -95,6 +96,7 @@ class TestFailure:
     def test_of_a_study_that_is_gone_says_so(self) -> None:
         assert "deleted meanwhile" in self.failed(waiting(None))
 
+    @pytest.mark.slow
     def test_of_an_embedder_that_is_away_says_so(self, settings: Settings) -> None:
         settings.EMBEDDER_NAME = "nowhere"
         assert "nowhere" in self.failed(waiting(judged_study(count=30)))

@@ -92,6 +92,7 @@ class TestExplanation:
         [found] = explanations_of([RoutingDecision.objects.get(pk=decision.pk)], sees_results=True)
         assert found.neighbours[0].right_count == 1
 
+    @pytest.mark.slow
     def test_of_many_takes_as_many_queries_as_of_one(
         self, federation: Federation, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:

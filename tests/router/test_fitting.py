@@ -114,6 +114,7 @@ class TestFitting:
         asked(federation, fits)
         assert len(beside.waiting) == 1
 
+    @pytest.mark.slow
     def test_that_fails_leaves_the_neighbours_and_is_not_tried_again_and_again(
         self, federation: Federation, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -146,12 +147,14 @@ class TestRoute:
         assert by_regression["small"] < by_neighbours["small"] - 0.1
         assert FITTING not in found.choice.explanation
 
+    @pytest.mark.slow
     def test_says_in_the_row_that_the_regression_was_not_ready(self, federation: Federation) -> None:
         PolicyVersion.objects.create(policy="knn", estimator="regression")
         fits_of(federation.store)._start = Beside().start
         stored = record_route(route=routed(federation, is_patient=False), now=timezone.now())
         assert stored.explanation.endswith(FITTING)
 
+    @pytest.mark.slow
     def test_by_neighbours_fits_nothing(self, federation: Federation) -> None:
         beside = Beside()
         fits_of(federation.store)._start = beside.start

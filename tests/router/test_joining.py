@@ -63,11 +63,13 @@ def advanced(wide: Wide, said: str = "2 answers graded.") -> ModelEvaluation:
 
 
 class TestRequesting:
+    @pytest.mark.slow
     def test_moves_a_candidate_on_and_asks_nobody(self) -> None:
         wide = make_wide()
         evaluation = requested(wide)
         assert (wide.new.state, evaluation.step) == ("evaluating", "requested")
 
+    @pytest.mark.slow
     def test_twice_goes_on_and_forgets_what_was_wrong(self) -> None:
         wide = make_wide()
         first = requested(wide)
@@ -80,6 +82,7 @@ class TestRequesting:
         with pytest.raises(NoIndex, match="build one with manage.py build_index"):
             request_evaluation(deployment=make.make_deployment("new", state="candidate"), now=NOW)
 
+    @pytest.mark.slow
     def test_refuses_what_is_no_candidate(self) -> None:
         wide = make_wide()
         with pytest.raises(CannotEvaluate, match="active already. Measure it further with manage.py run_study"):
@@ -104,6 +107,7 @@ class TestBeginning:
         assert (study.sampling_period_ms, study.warm_up_count, study.cooldown_limit_c) == (20, 1, 0)
         assert study.carbon_intensity_gco2e_per_kwh == 385.0
 
+    @pytest.mark.slow
     def test_keeps_what_was_found_out(self) -> None:
         wide = make_wide()
         begun(wide)
@@ -113,6 +117,7 @@ class TestBeginning:
         assert evaluation.findings["context_length"] == 2048
         assert evaluation.findings["answer"] == "I do not know."
 
+    @pytest.mark.slow
     def test_asks_nothing_again_that_was_answered_alike(self) -> None:
         wide = make_wide()
         earlier = make.make_study()
@@ -123,6 +128,7 @@ class TestBeginning:
         assert study is not None
         assert set(study.prompts.all()) == set(wide.prompts) - {wide.federation.math}
 
+    @pytest.mark.slow
     def test_goes_to_the_graders_where_nothing_is_left_to_ask(self) -> None:
         wide = make_wide()
         ParameterSet.objects.filter(study=wide.reference).update(seed=42, num_predict=256)
@@ -144,6 +150,7 @@ class TestBeginning:
         assert study.state == "running"
         assert study.responses.unfinished().count() == 3
 
+    @pytest.mark.slow
     def test_keeps_the_problem_of_a_server_that_is_away(self) -> None:
         wide = make_wide()
         evaluation = requested(wide)
@@ -154,6 +161,7 @@ class TestBeginning:
         assert (evaluation.step, wide.new.state) == ("requested", "evaluating")
         assert "Start it, or correct the base URL" in evaluation.problem
 
+    @pytest.mark.slow
     def test_keeps_the_problem_of_a_model_that_is_gone(self) -> None:
         wide = make_wide()
         with pytest.raises(Unfit):
@@ -161,6 +169,7 @@ class TestBeginning:
         assert ModelEvaluation.objects.get().problem.startswith("The server answers but does not list 'new'")
         assert not Study.objects.filter(evaluation__isnull=False).exists()
 
+    @pytest.mark.slow
     def test_leaves_the_context_to_a_server_that_takes_none(self) -> None:
         wide = make_wide()
         wide.federation.server.kind = "openai"
@@ -286,6 +295,7 @@ class TestPlainStudies:
         deployment.refresh_from_db()
         assert deployment.state == "active"
 
+    @pytest.mark.slow
     def test_leave_models_that_are_evaluated(self) -> None:
         wide = make_wide()
         requested(wide)
@@ -311,6 +321,7 @@ class TestTakingBack:
         assert again != study
         assert again.prompts.count() == len(wide.prompts) - 1
 
+    @pytest.mark.slow
     def test_is_nothing_for_an_active_model_or_a_candidate(self) -> None:
         wide = make_wide()
         with pytest.raises(CannotEvaluate, match="Retire it instead"):
@@ -329,6 +340,7 @@ class TestActivating:
         wide.new.refresh_from_db()
         assert wide.new.state == "active"
 
+    @pytest.mark.slow
     def test_ends_the_evaluation(self) -> None:
         wide = make_wide()
         requested(wide)

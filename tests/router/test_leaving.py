@@ -103,6 +103,7 @@ class TestForgetting:
         assert (Response.objects.count(), Label.objects.count()) == before
         assert federation.small.responses.filter(measurement__isnull=False).count() == 2
 
+    @pytest.mark.slow
     def test_ends_an_evaluation(self) -> None:
         wide = make_wide()
         answer_all(wide)

@@ -180,6 +180,7 @@ EVIDENCE = st.builds(
 
 
 class TestProperties:
+    @pytest.mark.slow
     @given(st.lists(EVIDENCE, min_size=1, max_size=8, unique_by=lambda one: one.deployment_id))
     def test_one_is_chosen_and_every_candidate_has_a_reason(self, evidence: list[Evidence]) -> None:
         choice = choose_nearest(evidence)
@@ -187,6 +188,7 @@ class TestProperties:
         assert len(choice.candidates) == len(evidence)
         assert all(one.reason for one in choice.candidates)
 
+    @pytest.mark.slow
     @given(st.lists(EVIDENCE, min_size=1, max_size=8, unique_by=lambda one: one.deployment_id))
     def test_a_right_model_is_never_passed_over_for_a_wrong_one(self, evidence: list[Evidence]) -> None:
         choice = choose_nearest(evidence)

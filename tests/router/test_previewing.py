@@ -94,6 +94,7 @@ class TestOfAModelThatJoins:
         assert "The energy of new is measured, that of most others estimated" in found.note
         assert found.known.moved_count == 0
 
+    @pytest.mark.slow
     def test_says_that_it_was_never_measured(self) -> None:
         wide = make_wide()
         found = dry_run(wide)
@@ -113,6 +114,7 @@ class TestOfAModelThatJoins:
 
 
 class TestOfAModelThatLeaves:
+    @pytest.mark.slow
     def test_counts_what_the_others_take_over(self) -> None:
         wide = make_wide()
         found = dry_run(wide, wide.federation.small)
@@ -148,6 +150,7 @@ class TestOverLivePrompts:
         assert 0.5 < live.after.accuracy.value <= 1.0
         assert live.after.quality == "estimated"
 
+    @pytest.mark.slow
     def test_leaves_out_what_was_not_decided_by_the_prompt(self) -> None:
         wide = make_wide()
         make_live(wide, "pinned", reason="pinned")
@@ -157,6 +160,7 @@ class TestOverLivePrompts:
         assert latest_texts() == []
         assert live_run(wide).prompt_count == 0
 
+    @pytest.mark.slow
     def test_raises_where_the_embedder_is_away(self) -> None:
         wide = make_wide()
         make_live(wide, "what is two plus seven")

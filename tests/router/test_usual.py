@@ -33,6 +33,7 @@ class TestUsual:
 class TestNamedModel:
     pytestmark = COMMITTED
 
+    @pytest.mark.slow
     def test_is_predicted_to_cost_the_usual_and_says_how(self, endpoint: Endpoint) -> None:
         usual = usual_of(deployment_id=endpoint.federation.large.pk)
         assert usual is not None

@@ -61,6 +61,7 @@ def use(policy: str, **parameters: object) -> PolicyVersion:
 class TestUntuned:
     """What the router goes by where nobody has made a version."""
 
+    @pytest.mark.slow
     def test_is_guarded(self, federation: Federation) -> None:
         found = routed(federation)
         assert (found.policy, found.version) == ("guarded", None)
@@ -87,6 +88,7 @@ class TestUntuned:
         found = routed(federation, "what is two plus ten7")
         assert (found.chosen, found.choice.reason) == (federation.small, "as_good")
 
+    @pytest.mark.slow
     def test_says_that_it_does_not_know_a_kind_of_prompt(self, federation: Federation) -> None:
         found = routed(federation, "translate mountains quickly")
         assert (found.chosen, found.choice.reason) == (federation.large, "novel")
@@ -96,6 +98,7 @@ class TestUntuned:
             found.choice.explanation,
         )
 
+    @pytest.mark.slow
     def test_goes_by_nearest_where_nobody_has_judged_and_says_so(self, federation: Federation) -> None:
         Label.objects.all().delete()
         found = routed(federation)
@@ -113,6 +116,7 @@ class TestUntuned:
         with pytest.raises(NoCandidate, match="No active model has an SCI on the nearest known prompt"):
             routed(federation)
 
+    @pytest.mark.slow
     def test_keeps_a_decision_without_a_version(self, federation: Federation) -> None:
         stored = record_route(route=routed(federation), now=timezone.now())
         assert (stored.policy, stored.version) == ("guarded", None)
@@ -142,16 +146,19 @@ class TestPolicies:
         assert (code.chosen, code.choice.reason) == (federation.large, "fallback")
         assert "did as well as large on" in math.choice.explanation
 
+    @pytest.mark.slow
     def test_guarded_sends_what_is_new_to_the_fallback(self, federation: Federation) -> None:
         use("guarded", tolerance=0.3, novelty=0.5)
         assert routed(federation).chosen == federation.small
         new = routed(federation, "translate mountains quickly")
         assert (new.chosen, new.choice.reason) == (federation.large, "novel")
 
+    @pytest.mark.slow
     def test_guarded_keeps_to_the_fallback_that_an_admin_chose(self, federation: Federation) -> None:
         use("guarded", fallback=federation.small)
         assert routed(federation, "write a python function for me").chosen == federation.small
 
+    @pytest.mark.slow
     def test_knn_weighs_probability_against_sci(self, federation: Federation) -> None:
         use("knn", sci_price=0.0)
         assert routed(federation, "write a python function for me").chosen == federation.large
@@ -276,12 +283,14 @@ class TestRefuses:
         with pytest.raises(NoCandidate, match="Nobody has judged .* label some, or choose"):
             routed(federation)
 
+    @pytest.mark.slow
     def test_without_an_active_model_says_what_to_do(self, federation: Federation) -> None:
         use("guarded")
         Deployment.objects.chat().update(state=Deployment.State.RETIRED)
         with pytest.raises(NoCandidate, match="no active model; add one"):
             routed(federation)
 
+    @pytest.mark.slow
     def test_a_fallback_that_was_retired(self, federation: Federation) -> None:
         use("guarded", fallback=federation.large)
         Deployment.objects.filter(pk=federation.large.pk).update(state=Deployment.State.RETIRED)

@@ -350,6 +350,7 @@ class TestAnyInput:
     def test_is_parsed_or_refused(self, record: dict[str, Any]) -> None:
         self.parse(json.dumps(record).encode())
 
+    @pytest.mark.slow
     @given(ANY_TEXT, st.lists(MESSAGE, min_size=1, max_size=2), st.dictionaries(FIELDS, ANY_TEXT | JSON, max_size=2))
     def test_of_nearly_the_right_shape_is_parsed_or_refused(
         self, model: object, messages: list[Any], fields: dict[str, Any]

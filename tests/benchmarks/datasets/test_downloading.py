@@ -170,6 +170,7 @@ class TestRefusals:
 
         assert "sent another file than was published" in refusal(home.url, hash_of(content), var)
 
+    @pytest.mark.slow
     def test_of_a_home_that_falls_silent(
         self, home: RawServer, content: bytes, var: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -236,6 +236,7 @@ class TestCommand:
     def test_tells_where_the_file_is_of_another_version(self, raw: Path) -> None:
         assert "This is not the version that GreenLLM knows (sha256:" in run("wmt18", "--from", raw)
 
+    @pytest.mark.slow
     def test_downloads_where_no_folder_is_named(self, home: RawServer, settings: Settings) -> None:
         said = run("gsm8k")
 

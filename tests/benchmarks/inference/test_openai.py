@@ -156,6 +156,7 @@ class TestLoading:
         with pytest.raises(RefusedForNow, match="out of memory"):
             connect(server).load("tiny:1b", GenerationParameters())
 
+    @pytest.mark.slow
     def test_ends_with_the_time_budget(self, start_openai: StartOpenAI) -> None:
         with pytest.raises(GenerationTimedOut, match="Loading 'tiny:1b'"):
             connect(start_openai(Fault(FaultKind.HANG)), total_s=0.2).load("tiny:1b", GenerationParameters())
@@ -315,6 +316,7 @@ class TestEmbedding:
         with pytest.raises(EmptyPrompt):
             connect(start_openai()).embed("minilm:latest", texts)
 
+    @pytest.mark.slow
     def test_ends_with_the_time_budget(self, start_openai: StartOpenAI) -> None:
         with pytest.raises(GenerationTimedOut, match="Embedding"):
             connect(start_openai(Fault(FaultKind.HANG)), total_s=0.2).embed("minilm:latest", ["text"])

@@ -31,6 +31,7 @@ class TestPulling:
         with ScriptedOllama([], answers={}) as server, pytest.raises(PullFailed, match="'absent'.*does not exist"):
             list(OllamaClient(server.base_url).pull("absent"))
 
+    @pytest.mark.slow
     def test_ends_when_no_news_comes(self) -> None:
         with ScriptedOllama([], answers={}, library=[NEW], faults=[Fault(FaultKind.STALL)]) as server:
             client = OllamaClient(server.base_url, total_timeout_s=0.2)

@@ -69,6 +69,7 @@ class TestEnergyCounter:
         with pytest.raises(ValueError, match="no sense"):
             EnergyCounter(range_uj=range_uj, max_power_w=max_power_w)
 
+    @pytest.mark.slow
     @given(st.lists(st.integers(0, 40_000_000), min_size=1, max_size=30), st.integers(0, RANGE_UJ - 1))
     def test_loses_and_invents_nothing_wherever_it_wraps(self, used_uj: list[int], begins_uj: int) -> None:
         looked_at = counter(begins_uj=begins_uj)

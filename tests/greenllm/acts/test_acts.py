@@ -162,6 +162,7 @@ class TestWatching:
 
 
 class TestPage:
+    @pytest.mark.slow
     def test_lists_narrows_and_goes_out_as_csv(self, browser: Client, admin: User) -> None:
         browser.post("/account/people/add/", {"username": "new", "roles": ["annotator"]})
         page = browser.get("/account/acts/").content.decode()

@@ -173,6 +173,7 @@ COMMANDS: dict[str, tuple[Callable[[Path], list[str]], str]] = {  # and the tabl
 
 @ROWS
 class TestCommands:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", COMMANDS)
     def test_are_told_by_what_they_change(self, name: str, tmp_path: Path) -> None:
         arrange, table = COMMANDS[name]
@@ -420,6 +421,7 @@ class TestWrittenBy:
 
 @ROWS
 class TestPage:
+    @pytest.mark.slow
     def test_shows_and_narrows_by_the_place(self, client: Any) -> None:
         admin = make.make_user("ada")
         grant_role(user=admin, role=Role.ADMIN)

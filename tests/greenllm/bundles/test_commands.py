@@ -29,6 +29,7 @@ class TestExportStudy:
         assert "Study rich of the machine lab: 12 responses, 33 labels" in run("import_study", str(path))
         assert Study.objects.get().name == "rich"
 
+    @pytest.mark.slow
     def test_keeps_names_where_asked(self, tmp_path: Path) -> None:
         make_rich_study()
         path = tmp_path / "rich.zip"
@@ -85,6 +86,7 @@ class TestImportStudy:
 
 
 class TestWrittenFile:
+    @pytest.mark.slow
     def test_opens_with_any_zip_program(self, tmp_path: Path) -> None:
         make_rich_study()
         path = tmp_path / "rich.zip"

@@ -55,6 +55,7 @@ class TestDownload:
         assert len(text) == int(response["Content-Length"])
         assert members_of(io.BytesIO(text)) == members_of(packed(study))
 
+    @pytest.mark.slow
     def test_of_a_running_study_is_a_page_that_says_why(self) -> None:
         Study.objects.filter(pk=make_rich_study().pk).update(state="running")
         response = signed_in(Role.RESEARCHER).get("/studies/rich/bundle.zip")
@@ -84,6 +85,7 @@ class TestImport:
         assert Study.objects.get().name == "rich"
         assert "rich is here: 12 responses, measured on the machine lab" in response.content.decode()
 
+    @pytest.mark.slow
     def test_takes_another_name(self) -> None:
         signed_in(Role.RESEARCHER).post(IMPORT, {"bundle": uploaded(rich_bundle().getvalue()), "name": "from-lab"})
         assert Study.objects.get().name == "from-lab"

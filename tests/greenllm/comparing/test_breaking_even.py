@@ -123,6 +123,7 @@ class TestBreakEven:
         assert any(line.startswith("Baseline: small alone, 2 of 4") for line in lines)
         assert "not shown to save" in lines[-1]
 
+    @pytest.mark.slow
     def test_stores_no_decision_for_a_page(self) -> None:
         federation = make_federation()
         of(make_validation(federation), federation, is_recorded=False)
@@ -136,6 +137,7 @@ class TestBreakEven:
         with pytest.raises(NoBaseline, match="has no finished answers to validation prompts"):
             of(make.make_study(), federation)
 
+    @pytest.mark.slow
     def test_as_json_has_every_figure(self) -> None:
         federation = make_federation()
         found = break_even(

@@ -51,6 +51,7 @@ class TestEmissions:
         assert float(row["cpu_power"]) == pytest.approx(10.1 * 0.75)
         assert (row["gpu_energy"], row["gpu_power"]) == ("", "")
 
+    @pytest.mark.slow
     def test_of_a_part_are_missing_where_one_of_its_channels_is(self) -> None:
         study = make_mixed_study()
         first = Measurement.objects.filter(response__study=study, energy_j__isnull=False).earliest("pk")

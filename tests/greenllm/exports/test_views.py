@@ -68,6 +68,7 @@ class TestDoors:
 
 @pytest.mark.django_db
 class TestPage:
+    @pytest.mark.slow
     def test_tells_what_would_be_written(
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -105,6 +106,7 @@ class TestDownload:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             assert parquet.read_table(archive.open("mixed-huggingface/data/responses.parquet")).num_rows == 6
 
+    @pytest.mark.slow
     def test_of_reports_is_an_archive(self) -> None:
         make_mixed_study()
         with zipfile.ZipFile(io.BytesIO(downloaded("boamps")[1])) as archive:

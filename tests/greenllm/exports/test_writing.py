@@ -60,6 +60,7 @@ class TestMoment:
         assert seen == ["repeatable read"]
 
 
+@pytest.mark.slow
 class TestDataset:
     def test_adds_up_to_the_database_to_the_digit(self, study: Study, tmp_path: Path) -> None:
         written(study, "huggingface", tmp_path / "out")
@@ -112,6 +113,7 @@ class TestDataset:
 
 
 class TestWriting:
+    @pytest.mark.slow
     def test_makes_the_files_of_each_program(self, study: Study, tmp_path: Path) -> None:
         assert {kind: written(study, kind, tmp_path / kind) for kind in KINDS} == {
             "codecarbon": ["emissions.csv"],
@@ -135,6 +137,7 @@ class TestWriting:
         with django_assert_num_queries(len(one)):
             written(study, kind, tmp_path / "two")
 
+    @pytest.mark.slow
     def test_reads_answers_in_chunks(self, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         written(study, "codecarbon", tmp_path / "whole")
         monkeypatch.setattr(answers, "_CHUNK", 2)

@@ -58,6 +58,7 @@ class TestDoors:
 
 
 class TestPage:
+    @pytest.mark.slow
     def test_is_linked_from_the_study_and_the_dashboards(self) -> None:
         make_known_study()
         client = signed_in()
@@ -72,6 +73,7 @@ class TestPage:
         listed = client.get(url.replace("&amp;", "&").partition("#")[0])
         assert listed.context["page"].count == 3
 
+    @pytest.mark.slow
     def test_works_a_question_out_without_a_script(self) -> None:
         make_known_study()
         response = signed_in().get(PAGE, {"intensity": "0", "embodied": "0"})
@@ -84,6 +86,7 @@ class TestPage:
         assert "&#x27;long&#x27; is no number from 0.5 to 15" in text_of(response)
         assert 'value="long"' in text_of(response)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("pair", "said"), [("small", "is no pair"), ("small=gpt", "The paper has no model")])
     def test_says_what_is_wrong_with_a_pair(self, pair: str, said: str) -> None:
         make_known_study()
@@ -93,6 +96,7 @@ class TestPage:
 
 
 class TestSharedFile:
+    @pytest.mark.slow
     def test_asks_for_nothing_from_elsewhere(self) -> None:
         make_known_study()
         file = written("--format", "html")
@@ -100,6 +104,7 @@ class TestSharedFile:
         assert "<style>" in file
         assert file.count("<svg") == 5
 
+    @pytest.mark.slow
     def test_of_the_page_leads_back_to_the_site(self) -> None:
         make_known_study()
         file = text_of(signed_in().get(f"{PAGE}file.html"))
@@ -124,6 +129,7 @@ class TestTexts:
         [none] = [row for row in rows if (row["table"], row["row"], row["column"]) == ("table-3", "code", "small")]
         assert (none["value"], none["n"], none["note"]) == ("", "0", "no right answer with an SCI")
 
+    @pytest.mark.slow
     def test_of_json_say_the_same_with_the_method(self) -> None:
         make_known_study()
         report = json.loads(written("--format", "json"))
@@ -141,12 +147,14 @@ class TestTexts:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_writes_a_file(self, tmp_path: Path) -> None:
         make_known_study()
         path = tmp_path / "report.html"
         assert "12 training answers of known" in written("--format", "html", "--output", str(path))
         assert path.read_text(encoding="utf8").startswith("<!doctype html>")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("options", "said"),
         [

@@ -48,6 +48,7 @@ class TestTables:
         assert (found.n, found.of) == (2, 3)  # one right answer has no energy
         assert found.qualities == ("estimated", "missing")
 
+    @pytest.mark.slow
     def test_never_count_a_missing_energy_as_zero(self) -> None:
         report = report_of_known()
         found = figure(report.sums, "math", "small")
@@ -55,10 +56,12 @@ class TestTables:
         assert (found.n, found.of) == (3, 4)
         assert any("1 of 12 training answers have no SCI" in lack.what for lack in report.lacks)
 
+    @pytest.mark.slow
     def test_have_nothing_where_no_answer_is_right(self) -> None:
         found = figure(report_of_known().means, "code", "small")
         assert (found.value, found.n, found.why) == (None, 0, "no right answer with an SCI")
 
+    @pytest.mark.slow
     def test_give_the_accuracy_of_judged_answers(self) -> None:
         report = report_of_known()
         found = figure(report.accuracy, "math", "large")
@@ -75,6 +78,7 @@ class TestTables:
         net = figure(grid, "large", "Energy, net of idle per prompt (J)")
         assert (net.value, net.why) == (None, "no idle power was measured")
 
+    @pytest.mark.slow
     def test_show_validation_prompts_with_their_answers(self) -> None:
         report = report_of_known()
         assert report.validation is not None
@@ -104,6 +108,7 @@ class TestTables:
         assert {row.response.prompt_id for row in page.context["rows"]} == {first.prompt_id}
         assert page.context["page"].count == 2
 
+    @pytest.mark.slow
     def test_lead_to_the_answers_behind_them(self) -> None:
         cell = dict(report_of_known().means.rows)["math"][0]
         wanted = "/studies/known/?model=small&category=math&verdict=correct&prompts=training#responses-title"
@@ -125,6 +130,7 @@ class TestWhatIf:
         stored = figure(report.units, "large", "SCI per prompt (mgCO2e)")
         assert (found.value, found.low, found.high) == pytest.approx((stored.value, stored.low, stored.high))
 
+    @pytest.mark.slow
     def test_is_the_standards_formula_for_each_answer(self) -> None:
         report = report_of_known(intensity="40", lifespan="8", embodied="300")
         energies = [90, 110, 100, 100, 200, 240]
@@ -135,6 +141,7 @@ class TestWhatIf:
         assert share == pytest.approx(6 * sci_of(0, 40, 8, 300_000) / sum(wanted))
         assert figure(report.what_if[1], "code", "large").value == pytest.approx(sum(wanted[4:]) / 2)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "value"), [("intensity", "many"), ("lifespan", "0"), ("embodied", "-1")])
     def test_says_what_is_wrong_and_keeps_it(self, name: str, value: str) -> None:
         report = report_of_known(**{name: value})
@@ -157,6 +164,7 @@ class TestPaper:
         )
         assert (categories.value, categories.n) == (1.0, 2)  # code costs more than math, here and there
 
+    @pytest.mark.slow
     def test_compares_models_that_a_reader_pairs(self) -> None:
         study = make_known_study()
         report = study_report(study=study, links=Links(study), paired={"small": "tinyllama", "large": "llama3"})
@@ -199,6 +207,7 @@ class TestLinks:
         assert {cell.url for cell in rows["small"]} == {of_model}
         assert 'role="group"' in report.figure_2.svg
 
+    @pytest.mark.slow
     def test_lead_from_points_and_bars_of_training_answers(self) -> None:
         study = make_known_study()
         report = study_report(study=study, links=Links(study))
@@ -208,6 +217,7 @@ class TestLinks:
         assert f'href="{of_model}"' in report.trade.svg
         assert "category=code&amp;verdict=correct" in report.bars.svg
 
+    @pytest.mark.slow
     def test_are_none_in_a_file_without_a_site(self) -> None:
         study = make_known_study()
         report = study_report(study=study, links=Links(study, None))

@@ -80,6 +80,7 @@ class TestPage:
         assert asks in self.text(client, "/studies/repeats/spread/note/")
         assert asks in self.text(client, "/studies/repeats/")
 
+    @pytest.mark.slow
     def test_of_the_note_takes_few_queries(
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -101,6 +102,7 @@ class TestPage:
         assert listed.count("problem-badge") == 1
         assert "outlier" in listed.split(f'/responses/{outlier}/"')[-1][:600]
 
+    @pytest.mark.slow
     def test_tells_each_cell_with_its_interval_and_what_it_would_be_without_outliers(self, client: Client) -> None:
         shown.make_shown_repeats()
         page = self.text(client, "/studies/repeats/spread/")
@@ -113,6 +115,7 @@ class TestPage:
         assert "no interval of one" in page
         assert "1 energy missing" in page
 
+    @pytest.mark.slow
     def test_tells_each_prompt_with_its_repeats(self, client: Client) -> None:
         study = shown.make_shown_repeats()
         page = self.text(client, "/studies/repeats/spread/?per=prompts")
@@ -133,6 +136,7 @@ class TestPage:
             page = client.get(f"/studies/sorted/spread/?per={per}&sort={asked}").context["page"]
             assert [row.cell.model.removeprefix("model-") for row in page] == wanted
 
+    @pytest.mark.slow
     def test_of_a_study_without_repeats_says_that_no_interval_can_be_given(self, client: Client) -> None:
         shown.make_shown_study("once")
         page = self.text(client, "/studies/once/spread/?per=prompts")
@@ -140,6 +144,7 @@ class TestPage:
         assert page.count("no interval of one") == 8
         assert "outlier</span>" not in page
 
+    @pytest.mark.slow
     def test_of_few_repeats_says_that_outliers_cannot_be_told(self, client: Client) -> None:
         shown.make_shown_repeats(repeats=3)
         assert "among fewer than 5 repeats none can be told" in self.text(client, "/studies/repeats/spread/")
@@ -149,6 +154,7 @@ class TestPage:
         shown.make_shown_study("early", state="draft").responses.update(state="pending")
         assert "No answer is measured yet." in self.text(client, "/studies/early/spread/")
 
+    @pytest.mark.slow
     def test_gives_both_views_as_csv(self, client: Client) -> None:
         study = shown.make_shown_repeats()
         cells, prompts = (
@@ -187,11 +193,13 @@ class TestPage:
         assert "1 of them without energy" in runs
         assert "mean energy, n = 4, measured, missing" in runs
 
+    @pytest.mark.slow
     def test_before_the_first_control_run_says_so(self, client: Client) -> None:
         shown.add_control_runs(shown.make_shown_study("fresh", state="draft"))
         assert "No run yet; the first comes" in self.text(client, "/studies/fresh/spread/?per=control")
         assert "at start and end and after every 2 responses: no run yet" in self.text(client, "/studies/fresh/")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("view", "repeats", "more"), [("cells", 2, 0), ("cells", 6, 0), ("prompts", 2, 2), ("prompts", 6, 2)]
     )

@@ -42,6 +42,7 @@ class TestCharts:
         assert (trace["y"], trace["error_y"]["array"]) == ([50.0] * 3, [25.0] * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 class TestLines:
     def test_are_one_for_each_model_and_other_value(self) -> None:
@@ -94,6 +95,7 @@ class TestPage:
         shown.make_shown_study("plain")
         assert "--sweep temperature=0,0.5,1" in self.text(client, "/studies/plain/sweep/")
 
+    @pytest.mark.slow
     def test_before_the_first_answer_says_so(self, client: Client) -> None:
         study = shown.make_shown_sweep()
         study.responses.update(state="pending")
@@ -121,6 +123,7 @@ class TestPage:
         assert 'href="/studies/sweep/sweep/"' in page
         assert "temperature=0, num_ctx=1024" in page
 
+    @pytest.mark.slow
     def test_needs_ten_queries(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         shown.make_shown_sweep()
         with django_assert_num_queries(10):  # session, person, permissions; study, sets, targets, answers, verdicts

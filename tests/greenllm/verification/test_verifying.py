@@ -96,6 +96,7 @@ def broken(store: VectorStore) -> Asking:
     return lambda: {one.name: " / ".join(one.tally.told) for one in verify(store=store) if one.tally.broken_count}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("answer")
 class TestASoundInstallation:
     def test_has_nothing_broken(self, store: VectorStore) -> None:
@@ -182,6 +183,7 @@ class TestABrokenInstallation:
         found = broken()
         assert re.search(told, found[name]), found
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("assignment", "told"),
         [
@@ -195,6 +197,7 @@ class TestABrokenInstallation:
         sql(f"UPDATE benchmarks_measurement SET {assignment}")
         assert told in broken()["missing"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("table", "column", "told"),
         [
@@ -209,21 +212,25 @@ class TestABrokenInstallation:
         sql(f"UPDATE {table} SET {column} = 'lost'")
         assert re.search(told, broken()["values"])
 
+    @pytest.mark.slow
     def test_has_a_constraint_that_holds_for_new_rows_only(self, broken: Asking) -> None:
         sql("ALTER TABLE labeling_label ADD CONSTRAINT label_short CHECK (length(comment) < 9) NOT VALID")
         assert "constraint label_short of labeling_label holds for new rows only" in broken()["values"]
 
+    @pytest.mark.slow
     def test_has_a_label_that_counts_though_it_was_replaced(self, answer: Response, broken: Asking) -> None:
         older = Label.objects.get()
         make.make_label(answer, "incorrect", labeler=make.make_user(), supersedes=older)
         assert "has replaced it" in broken()["labels"]
 
+    @pytest.mark.slow
     def test_has_a_judge_who_counts_twice(self, broken: Asking) -> None:
         sql("DROP INDEX label_one_current_per_judge")
         older = Label.objects.get()
         make.make_label(older.response, "incorrect", labeler=older.labeler)
         assert "has 2 current labels of one person" in broken()["labels"]
 
+    @pytest.mark.slow
     def test_has_an_answer_leased_twice(self, answer: Response, broken: Asking) -> None:
         for name in ("lease_slot_once", "lease_once_per_person"):
             sql(f"ALTER TABLE labeling_lease DROP CONSTRAINT {name}")
@@ -237,6 +244,7 @@ class TestABrokenInstallation:
         assert f"slot 1 (judgement) of response {answer.pk} is leased 2 times" in found
         assert f"response {answer.pk} is leased 2 times to person" in found
 
+    @pytest.mark.slow
     def test_is_told_with_exit_code_1(self, capsys: pytest.CaptureFixture[str]) -> None:
         sql("DELETE FROM benchmarks_energytrace")
         with pytest.raises(CommandError, match="Broken: energies.") as raised:
@@ -244,6 +252,7 @@ class TestABrokenInstallation:
         assert raised.value.returncode == 1
         assert "energies: 2 looked at, 1 broken" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_tells_ten_of_many(self, capsys: pytest.CaptureFixture[str]) -> None:
         decision = RoutingDecision.objects.get()
         for _ in range(14):
@@ -266,6 +275,7 @@ class TestTheIndex:
         assert "cannot be looked at: Chroma at http://127.0.0.1:1" in found
 
 
+@pytest.mark.slow
 class TestJobs:
     @pytest.fixture(autouse=True)
     def study(self) -> Iterator[None]:

@@ -44,6 +44,7 @@ def end_other_connections() -> None:
 
 
 class TestDatabaseLine:
+    @pytest.mark.slow
     async def test_stores_and_replaces_as_a_thread_does(self, line: DatabaseLine, workers: Workers) -> None:
         made = await workers.query(whole_record)
         assert await line.put([made.as_it_stands(), record()])
