@@ -27,6 +27,7 @@ from greenllm.rollups import check_rollups, fold_rollups
 from router.models import ApiKey, KeyDay, UpstreamAttempt
 from tests import factories as make
 from tests import shots
+from tests.benchmarks.inference.asking import eventually
 from tests.browsing import BROWSING, Site, check_page
 
 PAGE = "/dashboards/operations/"
@@ -261,7 +262,7 @@ class TestLooks:
         fits = (
             "[...document.querySelectorAll('.scroll:has(> table)')].every((one) => one.scrollWidth <= one.clientWidth)"
         )
-        page.wait_for_function(fits)  # a script makes lists of those that are too wide
+        assert eventually(lambda: page.evaluate(fits), 20)  # a script makes lists of those that are too wide
         share = page.get_by_role("table", name="Routed share")
         assert share.locator("td").first.evaluate("one => getComputedStyle(one, '::before').content") == '"large"'
 
