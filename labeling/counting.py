@@ -9,26 +9,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from django.db import connection
 
+from labeling.narrow import Whole, fewest_bytes, widened
 from labeling.renewing import Renewals, Touched, renewed
 from labeling.unchanged import JUDGED
 
 Row = tuple[Any, ...]  # Any: numbers and words, as the query says
-_Whole = npt.NDArray[np.int64]
 _OF_ANSWERS = "AND response_id = ANY(%(ids)s)"
 # ids as Postgres has them in memory, 8 bytes each
 _PACKED = "SELECT {names} string_agg(int8send(said.response_id), '') FROM ({query}) AS said (response_id{columns}) {by}"
-_LATEST = Renewals(most=12)  # a dozen megabytes each where a million answers are judged
+_LATEST = Renewals(most=12)  # five megabytes each where a million answers are judged
 
 
 @dataclass(frozen=True)
 class _Known:
     """Each time that something was said of an answer, in the order of the answers: its id, and the place of the row."""
 
-    ids: _Whole
-    places: _Whole
+    ids: Whole
+    places: Whole
     rows: tuple[Row, ...]
 
     def counts(self) -> list[tuple[Row, int]]:
@@ -36,7 +35,7 @@ class _Known:
         counts = np.bincount(self.places, minlength=len(self.rows)).tolist()
         return sorted((row, count) for row, count in zip(self.rows, counts, strict=True) if count)
 
-    def without(self, ids: _Whole) -> "_Known":
+    def without(self, ids: Whole) -> "_Known":
         """Return it without what was said of some answers."""
         is_kept = np.ones(len(self.ids), np.bool_)
         ends = np.searchsorted(self.ids, ids, "left"), np.searchsorted(self.ids, ids, "right")
@@ -49,8 +48,9 @@ class _Known:
         place_of = {row: place for place, row in enumerate(dict.fromkeys((*self.rows, *other.rows)))}
         moved = np.array([place_of[one] for one in other.rows], np.int64)
         at = np.searchsorted(self.ids, other.ids)
-        ids, places = np.insert(self.ids, at, other.ids), np.insert(self.places, at, moved[other.places])
-        return _Known(ids, places, tuple(place_of))
+        ids = np.insert(widened(self.ids), at, other.ids)
+        places = np.insert(widened(self.places), at, moved[other.places])
+        return _Known(fewest_bytes(ids), fewest_bytes(places), tuple(place_of))
 
 
 def count_rows(query: str, *, width: int) -> list[tuple[Row, int]]:
@@ -91,4 +91,4 @@ def _read(query: str, width: int, ids: Collection[int] | None = None) -> _Known:
     found = np.concatenate([np.empty(0, np.int64), *of_rows])
     places = np.repeat(np.arange(len(rows)), [len(one) for one in of_rows])
     order = np.argsort(found, kind="stable")
-    return _Known(found[order], places[order], tuple(row[:-1] for row in rows))
+    return _Known(fewest_bytes(found[order]), fewest_bytes(places[order]), tuple(row[:-1] for row in rows))

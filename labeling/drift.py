@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.intervals import Interval, share_interval
-from labeling.label_columns import LabelColumns, Whole, label_columns
+from labeling.label_columns import LabelColumns, label_columns
+from labeling.narrow import Whole
 from labeling.unchanged import JUDGED, unchanged
 
 MOST_PERIODS = 60  # more would be no chart and no table that somebody reads; then each is longer

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
+from labeling.narrow import Whole, fewest_bytes
 from labeling.renewing import Renewals, Touched, renewed
 from labeling.tallies import CURRENT, LONGEST_SECONDS
 from labeling.unchanged import JUDGED
 
-Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -62,7 +62,7 @@ LEFT JOIN (
 """  # noqa: S608 - put together of constants
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 24 * 60 * 60 * 1_000_000
-_LATEST = Renewals(most=1)  # 48 bytes a label
+_LATEST = Renewals(most=1)  # some 26 bytes a label
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class LabelColumns:
     @property
     def days(self) -> Whole:
         """Return the day of each label (UTC), counted from the first."""
-        days: Whole = self.whole["moment_us"] // _DAY_US
+        days = self.whole["moment_us"] // _DAY_US
         return days - days[0] if len(self) else days
 
     def between(self, first: int, after: int) -> "LabelColumns":
@@ -105,7 +105,8 @@ class LabelColumns:
 
     def counts(self, fact: str, ends: Sequence[tuple[int, int]]) -> list[int]:
         """Return of how many labels something is so in each of some stretches of rows."""
-        sums = np.concatenate([[0], np.cumsum(self.whole["facts"] >> list(_FACTS).index(fact) & 1)])
+        sums = np.cumsum(self.whole["facts"] >> list(_FACTS).index(fact) & 1, dtype=np.int64)
+        sums = np.concatenate([[0], sums])
         return [int(sums[after] - sums[first]) for first, after in ends]
 
     def moment(self, row: int) -> datetime:
@@ -114,7 +115,9 @@ class LabelColumns:
 
     def in_order(self) -> "LabelColumns":
         """Return the labels in the order of time; those of one moment in the order of their ids."""
-        return self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))
+        found = self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))
+        few = {name: fewest_bytes(column) for name, column in found.whole.items() if name != "moment_us"}
+        return LabelColumns({**found.whole, **few}, found.seconds)
 
 
 def label_columns() -> LabelColumns:
@@ -135,7 +138,9 @@ def _read(response_ids: Collection[int] | None = None) -> LabelColumns:
     with connection.cursor() as cursor:
         cursor.execute(query, {"longest": LONGEST_SECONDS, "ids": list(response_ids or ())})
         *whole, seconds = cursor.fetchone()
-    columns = {name: _unpacked(one, ">i8").astype(np.int64) for name, one in zip(_WHOLE, whole, strict=True)}
+    columns: dict[str, Whole] = {
+        name: _unpacked(one, ">i8").astype(np.int64) for name, one in zip(_WHOLE, whole, strict=True)
+    }
     return LabelColumns(columns, _unpacked(seconds, ">f8").astype(np.float64)).in_order()
 
 
