@@ -7,11 +7,11 @@ study that was asked for before only what changed since.
 from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 from django.db import connection
 
 from benchmarks.models import Study
 from greenllm.answer_columns import Columns, Words
+from labeling.packing import unpacked_floats, unpacked_whole
 from labeling.renewing import Renewals, Touched, renewed
 
 _WHOLE = {
@@ -86,8 +86,8 @@ def _read(study: Study, ids: Collection[int] | None = None) -> Columns:
         packed = cursor.fetchone()
     whole, floats, words = packed[: len(_WHOLE)], packed[len(_WHOLE) : -len(_WORDS)], packed[-len(_WORDS) :]
     read = Columns(
-        {name: _unpacked(column, ">i8").astype(np.int64) for name, column in zip(_WHOLE, whole, strict=True)},
-        {name: _unpacked(column, ">f8").astype(np.float64) for name, column in zip(_FLOATS, floats, strict=True)},
+        {name: unpacked_whole(column) for name, column in zip(_WHOLE, whole, strict=True)},
+        {name: unpacked_floats(column) for name, column in zip(_FLOATS, floats, strict=True)},
         {name: Words.of(column or []) for name, column in zip(_WORDS, words, strict=True)},
     )
     return read.at(np.argsort(read.whole["id"]))
@@ -96,7 +96,3 @@ def _read(study: Study, ids: Collection[int] | None = None) -> Columns:
 def _renewed(study: Study, before: Columns, touched: Touched) -> Columns:
     """Return the answers with those that changed read anew."""
     return before.renewed(touched.response_ids, _read(study, touched.response_ids))
-
-
-def _unpacked(column: bytes | None, kind: str) -> npt.NDArray[np.generic]:
-    return np.frombuffer(column or b"", dtype=kind)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
-from labeling.narrow import Whole, fewest_bytes, widened
+from labeling.packing import Whole, fewest_bytes, unpacked_whole, widened
 from labeling.renewing import Renewals, Touched, renewed
 from labeling.unchanged import JUDGED
 
@@ -87,7 +87,7 @@ def _read(query: str, width: int, ids: Collection[int] | None = None) -> _Known:
     with connection.cursor() as cursor:
         cursor.execute(packed, {"ids": list(ids or ())})
         rows = [row for row in cursor.fetchall() if row[-1] is not None]  # None: nothing was said
-    of_rows = [np.frombuffer(row[-1], ">i8").astype(np.int64) for row in rows]
+    of_rows = [unpacked_whole(row[-1]) for row in rows]
     found = np.concatenate([np.empty(0, np.int64), *of_rows])
     places = np.repeat(np.arange(len(rows)), [len(one) for one in of_rows])
     order = np.argsort(found, kind="stable")

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.intervals import Interval, share_interval
 from labeling.label_columns import LabelColumns, label_columns
-from labeling.narrow import Whole
+from labeling.packing import Whole
 from labeling.unchanged import JUDGED, unchanged
 
 MOST_PERIODS = 60  # more would be no chart and no table that somebody reads; then each is longer

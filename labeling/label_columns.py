@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from labeling.narrow import Whole, fewest_bytes
+from labeling.packing import Whole, fewest_bytes, unpacked_floats, unpacked_whole
 from labeling.renewing import Renewals, Touched, renewed
 from labeling.tallies import CURRENT, LONGEST_SECONDS
 from labeling.unchanged import JUDGED
@@ -138,11 +138,5 @@ def _read(response_ids: Collection[int] | None = None) -> LabelColumns:
     with connection.cursor() as cursor:
         cursor.execute(query, {"longest": LONGEST_SECONDS, "ids": list(response_ids or ())})
         *whole, seconds = cursor.fetchone()
-    columns: dict[str, Whole] = {
-        name: _unpacked(one, ">i8").astype(np.int64) for name, one in zip(_WHOLE, whole, strict=True)
-    }
-    return LabelColumns(columns, _unpacked(seconds, ">f8").astype(np.float64)).in_order()
-
-
-def _unpacked(column: bytes | None, kind: str) -> npt.NDArray[np.generic]:
-    return np.frombuffer(column or b"", dtype=kind)
+    columns: dict[str, Whole] = {name: unpacked_whole(one) for name, one in zip(_WHOLE, whole, strict=True)}
+    return LabelColumns(columns, unpacked_floats(seconds)).in_order()
