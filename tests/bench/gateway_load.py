@@ -96,9 +96,9 @@ class Opened:
 
 
 async def open_loop(
-    target: Target, *, rate: float, seconds: float, scripts: list[str], connections: int = 20
+    target: Target, *, rate: float, seconds: float, scripts: list[str], first: list[str], connections: int = 20
 ) -> Opened:
-    """Ask at a steady rate, however long the answers take."""
+    """Ask at a steady rate, however long the answers take, after each of the `first` prompts was asked once."""
     opened = Opened()
     async with session(connections) as http:
 
@@ -107,8 +107,8 @@ async def open_loop(
             opened.added_ms.append(added_ms)
             opened.with_wait_ms.append(added_ms + waited_ms)
 
-        warm_up = max(connections, len(scripts))
-        await asyncio.gather(*(whole(http, target, scripts[n % len(scripts)]) for n in range(warm_up)))
+        warm_up = max(connections, len(first))
+        await asyncio.gather(*(whole(http, target, first[n % len(first)]) for n in range(warm_up)))
         gc.collect()
         gc.freeze()  # the client's own pauses are nobody's latency
         began = time.perf_counter()
