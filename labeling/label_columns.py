@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from labeling.packing import Whole, fewest_bytes, unpacked_floats, unpacked_whole
+from labeling.packing import Whole, fewest_bytes, roomy, unpacked_floats, unpacked_whole
 from labeling.renewing import Renewals, Touched, renewed
 from labeling.tallies import CURRENT, LONGEST_SECONDS
 from labeling.unchanged import JUDGED
@@ -117,7 +117,7 @@ class LabelColumns:
         """Return the labels in the order of time; those of one moment in the order of their ids."""
         found = self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))
         few = {name: fewest_bytes(column) for name, column in found.whole.items() if name != "moment_us"}
-        return LabelColumns({**found.whole, **few}, found.seconds)
+        return LabelColumns({**few, "moment_us": roomy(found.whole["moment_us"])}, roomy(found.seconds))
 
 
 def label_columns() -> LabelColumns:

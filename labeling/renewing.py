@@ -7,6 +7,7 @@ ago are asked for, everything is worked out.
 """
 
 import threading
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
@@ -79,7 +80,12 @@ class _Seen:
     fold: tuple[int, Any]
     since: _Changes
 
-    def touched_since(self, before: "_Seen", studies: Collection[int]) -> Touched | None:
+    @property
+    def past(self) -> "_Past":
+        """Return what is left to know of it later."""
+        return _Past(self.base, self.fold, array("q", self.since.marks))
+
+    def touched_since(self, before: "_Past", studies: Collection[int]) -> Touched | None:
         """Return where answers of some studies changed since; None where that cannot be told."""
         if self.base != before.base:
             return None
@@ -87,9 +93,10 @@ class _Seen:
         if folded is None:
             return None
         marks = folded.marks | self.since.marks
-        if not before.since.marks.keys() <= marks.keys():  # what was seen has been taken back
+        seen = frozenset(before.marks)
+        if not seen <= marks.keys():  # what was seen has been taken back
             return None
-        changed = {marks[one] for one in marks.keys() - before.since.marks.keys()}
+        changed = {marks[one] for one in marks.keys() - seen}
         of_studies = None if JUDGED in studies else set(studies)
         found = {
             (response_id, cell)
@@ -99,13 +106,22 @@ class _Seen:
         return Touched(frozenset(one for one, _ in found), frozenset((one, other) for _, (_, one, other) in found))
 
 
+@dataclass(frozen=True)
+class _Past:
+    """What answers were like when a figure was worked out: a process has dozens, with up to 500 marks and more each."""
+
+    base: tuple[Any, ...]
+    fold: tuple[int, Any]
+    marks: "array[int]"  # in quotes: Python 3.11 does not know it at run time
+
+
 class Renewals:
     """Keeps so many figures of this process, those worked out last, each with what answers were like before."""
 
     def __init__(self, *, most: int) -> None:
         self.shelf = Shelf(most=most)
         self._most = most
-        self._latest: OrderedDict[Hashable, tuple[_Seen, Any]] = OrderedDict()
+        self._latest: OrderedDict[Hashable, tuple[_Past, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def work_out(
@@ -123,7 +139,7 @@ class Renewals:
         value: Value = make() if touched is None or kept is None else renew(kept, touched)
         # it may have some of what came meanwhile: all of that is touched as seen from here
         with self._lock:
-            self._latest[key] = seen, value
+            self._latest[key] = seen.past, value
             while len(self._latest) > self._most:
                 self._latest.popitem(last=False)
         return value

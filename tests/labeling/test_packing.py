@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.packing import fewest_bytes, unpacked_floats, unpacked_whole, widened
+from labeling.packing import fewest_bytes, roomy, unpacked_floats, unpacked_whole, widened
 
 
 class TestFewestBytes:
@@ -24,6 +24,23 @@ class TestFewestBytes:
     )
     def test_takes_what_the_largest_needs(self, largest: int, wanted: type) -> None:
         assert fewest_bytes(np.array([0, largest], np.int64)).dtype == wanted
+
+
+class TestRoomy:
+    @given(st.lists(st.floats(allow_nan=False)))
+    def test_keeps_every_number(self, numbers: list[float]) -> None:
+        assert roomy(np.array(numbers, np.float64)).tolist() == numbers
+
+    @pytest.mark.parametrize(("count", "room"), [(0, 16_384), (1, 16_384), (16_384, 16_384), (16_385, 32_768)])
+    def test_has_room_for_whole_steps(self, count: int, room: int) -> None:
+        column = roomy(np.ones(count, np.float64), np.uint8)
+
+        assert column.tolist() == [1] * count
+        assert column.base is not None
+        assert column.base.nbytes == room
+
+    def test_is_written_to_as_a_whole(self) -> None:
+        assert not roomy(np.ones(3, np.int64)).base[3:].any()
 
 
 class TestUnpacked:
