@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import django
 
-from greenllm.allocating import fill_lists_of_tuples, keep_memory_together
+from benchmarks.allocating import fill_lists_of_tuples, keep_memory_together
 from greenllm.ended_requests import Pages
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")

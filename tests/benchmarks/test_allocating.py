@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from greenllm.allocating import fill_lists_of_tuples, keep_memory_together
+from benchmarks.allocating import fill_lists_of_tuples, keep_memory_together
 
 _ARENAS_OF_TWELVE_THREADS = """
 import ctypes, os, sys, tempfile, threading
 done = None
 if sys.argv[1] == "together":
-    from greenllm.allocating import keep_memory_together
+    from benchmarks.allocating import keep_memory_together
     done = keep_memory_together()
 if sys.argv[1] == "web process":
     import greenllm.asgi
