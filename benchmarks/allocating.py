@@ -2,12 +2,21 @@
 
 import ctypes
 import os
+import sys
+import threading
+import time
+from collections.abc import Callable
 
 # of malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 _LARGE_BYTES = 128 * 1024  # glibc's own bound at the start, which it moves up to 32 MB at what it meets
 _KEPT_TUPLES, _LONGEST_TUPLE = 2000, 20  # of Python 3.11's tupleobject.c
+_PIECE_BYTES = 64 * 1024  # malloc takes larger ones, from _LARGE_BYTES on, from the system, each by itself
+_FREE_BYTES = 8 * 1024 * 1024  # at the end of an arena; more goes back to the system
+_BLOCK_BYTES, _BYTES_OF_EMPTY = 512, 33  # the largest block that Python has in its arenas; `bytes` of no length
+_MEAN_BLOCK_BYTES = 92  # of a web process
+_POOL_BITS, _HALF_ARENA_BITS = 14, 19  # an arena is a megabyte of pools, taken in the order of their addresses
 _TUNED_BY = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -25,7 +34,7 @@ def keep_memory_together() -> bool:
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
     if tune is None:
         return False
-    wanted = {_ARENA_MAX: _ARENAS, _MMAP_THRESHOLD: _LARGE_BYTES, _TRIM_THRESHOLD: _LARGE_BYTES}
+    wanted = {_ARENA_MAX: _ARENAS, _MMAP_THRESHOLD: _LARGE_BYTES, _TRIM_THRESHOLD: _FREE_BYTES}
     return all(tune(parameter, value) for parameter, value in wanted.items())
 
 
@@ -43,3 +52,99 @@ def fill_lists_of_tuples() -> None:
 def _free_tuples(length: int) -> None:
     freed = [tuple([None] * length) for _ in range(_KEPT_TUPLES)]  # all are there before the first is freed
     del freed
+
+
+class _MallocInfo(ctypes.Structure):
+    """What `mallinfo2` tells, in bytes: `hblkhd` and `uordblks` are in use, by themselves and in arenas."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def malloc_used_bytes() -> int | None:
+    """Return how much malloc has given out, with what each thread keeps for itself; None where it does not tell."""
+    tell = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if tell is None:
+        return None
+    tell.restype = _MallocInfo
+    found = tell()
+    return int(found.hblkhd + found.uordblks)
+
+
+class Reserve:
+    """Free memory for busy moments, taken ahead of them in one step, not in many as they come.
+
+    Python and malloc keep what such a moment needed, so that without it a process grows by a few pages at each that is
+    a little busier than those before, for hours.
+
+    Args:
+        python_bytes: free in Python's arenas.
+        malloc_bytes: free in each of malloc's.
+        used_blocks: returns how many blocks Python has given out.
+    """
+
+    def __init__(
+        self, *, python_bytes: int, malloc_bytes: int = 0, used_blocks: Callable[[], int] = sys.getallocatedblocks
+    ) -> None:
+        self._python_bytes, self._malloc_bytes, self._used_blocks = python_bytes, malloc_bytes, used_blocks
+        self._renewed_from = 0
+        self._held: list[bytes] = []
+
+    def keep(self) -> bool:
+        """Take the reserve, once, and again where the process has come to use about as much; return whether it was."""
+        used = self._used_blocks()
+        if used < self._renewed_from:
+            return False
+        self._renewed_from = used + self._python_bytes // _MEAN_BLOCK_BYTES
+        if self._malloc_bytes:
+            _fill_malloc(self._malloc_bytes)
+        self._held += _fill_python(self._python_bytes)
+        return True
+
+    def keep_on(self, *, first_after_s: float, every_s: float) -> None:
+        """Have a thread look after it for as long as the process lives."""
+
+        def look() -> None:
+            time.sleep(first_after_s)
+            while True:
+                self.keep()
+                time.sleep(every_s)
+
+        threading.Thread(target=look, name="reserve", daemon=True).start()
+
+
+def _fill_python(size_bytes: int) -> list[bytes]:
+    """Write to so many bytes of Python's arenas, and to the end of the last; return what keeps these: some blocks each.
+
+    The first block beyond the end is in an arena of its own, which goes back to the system with it.
+    """
+    blocks = [_block() for _ in range(size_bytes // _BLOCK_BYTES)]
+    following = _block()
+    while 0 <= (id(following) >> _POOL_BITS) - (id(blocks[-1]) >> _POOL_BITS) <= 1:
+        blocks.append(following)
+        following = _block()
+    return list({id(one) >> _HALF_ARENA_BITS: one for one in blocks}.values())
+
+
+def _block() -> bytes:
+    return bytes(_BLOCK_BYTES - _BYTES_OF_EMPTY)
+
+
+def _fill_malloc(size_bytes: int) -> None:
+    """Write to so many bytes of each of malloc's arenas: threads get these in turn, two of each take half as much."""
+    all_have = threading.Barrier(2 * _ARENAS)
+
+    def take() -> None:
+        taken = [bytearray(_PIECE_BYTES) for _ in range(size_bytes // 2 // _PIECE_BYTES)]
+        all_have.wait()
+        del taken
+
+    threads = [threading.Thread(target=take) for _ in range(2 * _ARENAS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

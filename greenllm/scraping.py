@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import sys
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from rq import Queue
 
+from benchmarks.allocating import malloc_used_bytes
 from benchmarks.queueing import impatient_connection
 from router.api.doors import is_from_here
 from router.api.endpoint import secret_of
@@ -47,12 +49,27 @@ class Jobs(Collector):
         yield family
 
 
+class Memory(Collector):
+    """Tells what the process that answers has in use of its memory, beside what Python and malloc hold free."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Count it."""
+        yield GaugeMetricFamily(
+            "greenllm_python_blocks", "Blocks that Python has given out to objects.", sys.getallocatedblocks()
+        )
+        used = malloc_used_bytes()
+        if used is not None:
+            yield GaugeMetricFamily("greenllm_malloc_used_bytes", "What malloc has given out.", used)
+
+
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     if not may_scrape(request):
         return HttpResponse(_REFUSED, status=403, content_type="text/plain; charset=utf-8")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return HttpResponse(encode(scraped(folder=settings.METRICS_DIR, others=[Jobs()])), content_type=content_type)
+    return HttpResponse(
+        encode(scraped(folder=settings.METRICS_DIR, others=[Jobs(), Memory()])), content_type=content_type
+    )
 
 
 def may_scrape(request: HttpRequest) -> bool:

@@ -29,9 +29,15 @@ SURFACES: dict[str, Surface] = {
 class Application:
     """Sends a request to its surface or to Django; whoever runs its lifespan closes what it opened."""
 
-    def __init__(self, django: Callable[..., Awaitable[None]], *, at_end: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        django: Callable[..., Awaitable[None]],
+        *,
+        at_start: Callable[[], None] | None = None,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
         self._django = django
-        self._at_end = at_end
+        self._at_start, self._at_end = at_start, at_end
         self._houses: WeakKeyDictionary[asyncio.AbstractEventLoop, House] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +77,8 @@ class Application:
                 opened = self._house()
                 await asyncio.to_thread(opened.workers.begin)
                 opened.presence.begin()
+                if self._at_start is not None:
+                    self._at_start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 house = self._houses.pop(asyncio.get_running_loop(), None)

@@ -110,3 +110,7 @@ class TestReadings:
         readings = self.readings(level=0)
         readings.values["level"][:6] = [1, 9, 20, 30, 40, 45]
         assert tell(readings, after_s=60) == []
+
+    def test_of_what_threads_keep_is_told_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert tell(self.readings(**{"web malloc MB": 0.1, "web MB": 0}), after_s=60) == []
+        assert ["told" in line for line in capsys.readouterr().out.splitlines()[-2:]] == [True, False]

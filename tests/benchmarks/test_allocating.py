@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from benchmarks.allocating import fill_lists_of_tuples, keep_memory_together
+from benchmarks.allocating import Reserve, fill_lists_of_tuples, keep_memory_together
 
 _ARENAS_OF_TWELVE_THREADS = """
 import ctypes, os, sys, tempfile, threading
@@ -84,3 +84,40 @@ class TestListsOfTuples:
         assert sum(before.values()) < 5000
         assert {length: count for length, count in after.items() if count < 1900} == {}
         assert sorted(after) == list(range(1, 21))
+
+
+_GROWTH = """
+import sys, psutil
+from benchmarks.allocating import Reserve, keep_memory_together
+keep_memory_together()
+if sys.argv[1] == "reserved":
+    reserve = Reserve(python_bytes=8_000_000, malloc_bytes=8_000_000)
+    assert reserve.keep()
+
+def private_kb():
+    return sum(one.private_dirty for one in psutil.Process().memory_maps()) // 1024
+
+private_kb()
+before = private_kb()
+busy = [bytes(80) for _ in range(40_000)], [bytearray(3000) for _ in range(1000)]
+print(private_kb() - before)
+"""
+
+
+def growth_kb(how: str) -> int:
+    """Return how much a process of its own grows by, with a reserve or without, as objects take 7 MB."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-W", "ignore", "-c", _GROWTH, how]
+    return int(subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout)
+
+
+class TestReserve:
+    def test_is_taken_again_where_the_process_uses_about_as_much_more(self) -> None:
+        used = iter([500_000, 500_900, 501_100, 501_100, 490_000])
+        reserve = Reserve(python_bytes=92_000, used_blocks=lambda: next(used))
+        assert [reserve.keep() for _ in range(5)] == [True, False, True, False, False]
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+    def test_is_what_a_busy_moment_takes(self) -> None:
+        assert growth_kb("reserved") < 500
+        assert growth_kb("bare") > 5000

@@ -84,6 +84,15 @@ class TestText:
         assert "process_open_fds" in {family.name for family in open_metrics(response.content.decode())}
 
 
+class TestMemory:
+    def test_in_use_grows_with_what_is_kept(self, client: Client) -> None:
+        counted = Counted(lambda: scraped(client))
+        kept = [bytes(100) for _ in range(100_000)], bytes(50_000_000)
+        assert counted("greenllm_python_blocks") > 90_000
+        assert counted("greenllm_malloc_used_bytes") > 45_000_000
+        del kept
+
+
 class TestQueues:
     def test_are_counted_as_they_stand(self, client: Client) -> None:
         counted, queue = Counted(lambda: scraped(client)), django_rq.get_queue("default")

@@ -33,7 +33,9 @@ class TestFamilies:
     def test_are_there(self) -> None:
         assert len(FAMILIES) == len(set(FAMILIES)) >= 17
 
-    @pytest.mark.parametrize("name", [*FAMILIES, "greenllm_jobs"])
+    @pytest.mark.parametrize(
+        "name", [*FAMILIES, "greenllm_jobs", "greenllm_python_blocks", "greenllm_malloc_used_bytes"]
+    )
     def test_are_documented(self, name: str) -> None:
         assert f"`{name}" in (ROOT / "docs" / "metrics.md").read_text(encoding="utf8")
 

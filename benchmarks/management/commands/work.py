@@ -1,5 +1,6 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
+import gc
 import logging
 import sys
 import time
@@ -26,6 +27,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 
+from benchmarks.allocating import Reserve, keep_memory_together
 from benchmarks.beating import beating
 from benchmarks.federating import ensure_machine
 from benchmarks.jobs import release_recorder
@@ -37,22 +39,26 @@ from benchmarks.quiet_logs import is_wordy, traceback_of
 logger = logging.getLogger(__name__)
 
 _POSTGRES_PAUSE_S = 1.0
+_SETTLED_AFTER = 20  # jobs: by then they have imported what they use
+_RESERVE_BYTES, _MALLOC_RESERVE_BYTES = 6_000_000, 1_000_000  # of the first, imports leave 1 to 5 MB free
 IDLE_BEFORE_RELEASE_S = 10  # longer than between two jobs of one study, its waits before an attempt included
 
 
 class MachineWorker(SimpleWorker):
     """Works without a fork, and gets over a Postgres that was restarted: each job begins with a good connection.
 
-    Without a job for a while it lets go of what it holds, so that the machine is free for another installation, and
-    looks whether the queue has forgotten any.
+    Once it has done some jobs it settles. Without a job for a while it lets go of what it holds, so that the machine is
+    free for another installation, and looks whether the queue has forgotten any.
     """
 
     on_idle: Callable[[], None] | None = None
+    on_settled: Callable[[], None] | None = None
     clock: Callable[[], float] = staticmethod(time.monotonic)
     idle_before_release_s = IDLE_BEFORE_RELEASE_S
     max_connection_wait_time = 5.0  # seconds between two tries to reach Valkey; RQ's own minute is long
     _idle_since_s: float | None = None
     _maintained_s: float | None = None
+    _job_count = 0
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job in this process, once Postgres answers: without it each job would only fail."""
@@ -63,6 +69,9 @@ class MachineWorker(SimpleWorker):
             time.sleep(_POSTGRES_PAUSE_S)
         with import_string(settings.AROUND_JOBS)(job.func_name):
             super().execute_job(job, queue)
+        self._job_count += 1
+        if self._job_count == _SETTLED_AFTER and self.on_settled is not None:
+            self.on_settled()
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
@@ -125,6 +134,16 @@ def while_idle(machine: Machine) -> None:
         logger.warning("the queue had lost %s responses of running studies; they are on it again", count)
 
 
+def settle(reserve: Reserve) -> None:
+    """Take what lives as long as the process out of garbage collection, and memory for what jobs need at most.
+
+    Full collections look at few objects then, and come every minute or so, not every six: less waits for them.
+    """
+    gc.collect()
+    gc.freeze()
+    reserve.keep()
+
+
 @contextmanager
 def kept_connections() -> Iterator[None]:
     """Keep this process's connections to Postgres from job to job, each looked at before a job uses it.
@@ -151,10 +170,11 @@ class Command(TellingCommand):
         parser.add_argument("--burst", action="store_true", help="Stop when the queues are empty.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        malloc_bytes = _MALLOC_RESERVE_BYTES if keep_memory_together() else 0  # before there are threads
         with kept_connections():
-            self._work(is_burst=options["burst"])
+            self._work(Reserve(python_bytes=_RESERVE_BYTES, malloc_bytes=malloc_bytes), is_burst=options["burst"])
 
-    def _work(self, *, is_burst: bool) -> None:
+    def _work(self, reserve: Reserve, *, is_burst: bool) -> None:
         machine = ensure_machine(name=settings.MACHINE_NAME)
         taken_up = take_up_work(machine=machine, now=timezone.now())
         self.stdout.write(f"Worker of {machine} on the queues default, {machine.queue_name}; {taken_up} taken up.")
@@ -164,6 +184,7 @@ class Command(TellingCommand):
             connection=django_rq.get_connection("default"),
         )
         worker.on_idle = partial(while_idle, machine)
+        worker.on_settled = partial(settle, reserve)
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
             with beating(worker.name, impatient_connection()):
