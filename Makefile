@@ -25,9 +25,9 @@ demo: $(VENV)/installed  ## Install, measure, label, route, compare, and serve h
 up: $(VENV)/installed  ## Run services, web server and worker until Ctrl-C
 	@exec $(BIN)/python manage.py up
 
-test: $(VENV)/installed-dev  ## Run every test on real services
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20 --ignore tests/chain
-	$(BIN)/python -m pytest -q --durations=5 tests/chain  # alone: it measures
+PROCESSES ?= 2
+test: $(VENV)/installed-dev  ## Run every test on real services, in PROCESSES=2
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile --durations=20
 
 MINUTES ?= $(if $(FULL),10,0.5)
 STARTS ?= $(if $(FULL),100,40)

@@ -14,6 +14,8 @@ from benchmarks.federating import activate, add_model, begin_evaluation, ensure_
 from benchmarks.importing import import_prompts
 from benchmarks.inference.base import InferenceClient, InferenceError
 from benchmarks.models import Deployment, InferenceServer, Study
+from benchmarks.models.study import USUAL_MEASURE_AGAIN_COUNT
+from benchmarks.study_plan import Design
 from benchmarks.studying import Parameters, create_study
 from greenllm.models import User
 from greenllm.roles import Role, grant_role
@@ -141,6 +143,7 @@ def ensure_study(
         deployments=deployments,
         prompts=list(choose_prompts(datasets=[DATASET], limit=limit, is_limit_per_role=True)),
         parameters=PARAMETERS,
+        design=Design(measure_again_count=USUAL_MEASURE_AGAIN_COUNT),
         server_versions=versions,
     )
     # No waiting for a cool machine: an estimate knows no temperature, and a warm laptop would wait before every answer.

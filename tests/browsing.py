@@ -4,11 +4,12 @@
 `site` is marked `BROWSING`.
 """
 
+import asyncio
 import gc
 import os
 import shutil
+import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,25 +131,57 @@ def _application() -> "Application":
         settings.SERVESTATIC_USE_FINDERS = False
 
 
+class ServerOfATest(uvicorn.Server):
+    """Begins and ends when it is told to, where uvicorn looks ten times a second and waits in between."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            uvicorn.Config(
+                _application(), host="127.0.0.1", port=free_port(), log_level="error", lifespan="on", ws="none"
+            )
+        )
+        self.address = f"http://127.0.0.1:{self.config.port}"
+        self._is_serving = threading.Event()
+        self._is_over = asyncio.Event()
+        self._thread = threading.Thread(target=self.run, daemon=True)
+
+    def begin(self) -> None:
+        """Serve in a thread; return once requests are answered."""
+        self._thread.start()
+        assert self._is_serving.wait(20), "the server does not start"
+
+    def end(self) -> None:
+        """Answer what was asked, and stop serving."""
+        self._loop.call_soon_threadsafe(self._is_over.set)
+        self._thread.join(10)
+
+    async def main_loop(self) -> None:
+        """Serve until the end is told."""
+        await self.on_tick(0)  # which dates the answers
+        self._loop = asyncio.get_running_loop()
+        self._is_serving.set()
+        await self._is_over.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, let answers end, and end the application."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
+
+
 @contextmanager
 def served() -> Iterator[str]:
     """Serve the application by uvicorn in a thread of this process; give its address."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(_application(), host="127.0.0.1", port=port, log_level="error", lifespan="on", ws="none")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline, "the server does not start"
-        time.sleep(0.01)
+    server = ServerOfATest()
+    server.begin()
     try:
-        yield address
+        yield server.address
     finally:
-        server.should_exit = True
-        thread.join(10)
+        server.end()
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ CACHE = Path.home() / ".cache" / "greenllm-ci"
 CHAT_MODEL = "smollm2:135m"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
+# its threads wait for each other without sleeping: beside other tests two take longer than one, and the time of those
+PARAMETERS = {"num_thread": 1}
 POLL_S = 0.1
 
 
@@ -47,7 +49,7 @@ class RealOllama:
                 blob = httpx.head(f"{self.base_url}/api/blobs/{digest}")
                 if blob.status_code == httpx.codes.NOT_FOUND:
                     client.create_blob(gguf)
-                client.create(name, files={gguf.name: digest})
+                client.create(name, files={gguf.name: digest}, parameters=PARAMETERS)
         return name
 
 
@@ -121,7 +123,9 @@ def _is_made_of(client: ollama.Client, name: str, digest: str) -> bool:
         shown = client.show(name)
     except ollama.ResponseError:
         return False
-    return digest.replace(":", "-") in (shown.modelfile or "")
+    told = shown.modelfile or ""
+    parameters = (f"PARAMETER {name} {value}" for name, value in PARAMETERS.items())
+    return digest.replace(":", "-") in told and all(one in told for one in parameters)
 
 
 def _free_port() -> int:

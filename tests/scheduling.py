@@ -1,6 +1,8 @@
 """In which order the files of tests are given to the processes of a run.
 
-A file is run by one process. The many short files come last, so that all processes end at about the same time.
+A file is run by one process, and the files of whole installations (`tests/chain`) by one and the same: they share
+installations, and two that measure at a time would disturb each other. They begin, because they take longest. The many
+short files come last, so that all processes end at about the same time.
 """
 
 import pytest
@@ -8,6 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 LONG_MARKS = ("slow", "ollama", "browser")
+CHAIN = "tests/chain"
 
 
 class LongestFirst(LoadFileScheduling):
@@ -17,18 +20,22 @@ class LongestFirst(LoadFileScheduling):
         super().__init__(config, log)
         config.option.loadscopereorder = False  # by the number of tests, of which the longest files have few
 
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what the process of a test is given as a whole."""
+        return CHAIN if is_chain(nodeid) else str(super()._split_scope(nodeid))
+
 
 def put_longest_first(items: list[pytest.Item]) -> None:
-    """Sort tests by their files: by their number of slow tests, then by that of all."""
+    """Sort tests by their files: whole installations, then by the number of slow tests, then by that of all."""
     counts: dict[str, tuple[int, int]] = {}
     for item in items:
         slow, every = counts.get(file_of(item), (0, 0))
         counts[file_of(item)] = (slow + is_long(item), every + 1)
 
-    def place_of(item: pytest.Item) -> tuple[int, int, str]:
+    def place_of(item: pytest.Item) -> tuple[bool, int, int, str]:
         file = file_of(item)
         slow, every = counts[file]
-        return -slow, -every, file
+        return not is_chain(file), -slow, -every, file
 
     items.sort(key=place_of)
 
@@ -36,6 +43,11 @@ def put_longest_first(items: list[pytest.Item]) -> None:
 def is_long(item: pytest.Item) -> bool:
     """Tell whether `make check` leaves a test out."""
     return any(item.get_closest_marker(name) is not None for name in LONG_MARKS)
+
+
+def is_chain(nodeid: str) -> bool:
+    """Tell whether a test is one of whole installations."""
+    return nodeid.startswith(f"{CHAIN}/")
 
 
 def file_of(item: pytest.Item) -> str:

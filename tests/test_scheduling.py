@@ -37,6 +37,10 @@ class TestPutLongestFirst:
         more = ["tests/b.py::one slow", "tests/b.py::two slow"]
         assert ordered(*few, *more)[:2] == ["tests/b.py::one", "tests/b.py::two"]
 
+    def test_begins_with_whole_installations_however_few_their_tests_are(self) -> None:
+        many = ["tests/b.py::one slow", "tests/b.py::two slow"]
+        assert ordered(*many, "tests/chain/test_z.py::one slow")[0] == "tests/chain/test_z.py::one"
+
     def test_keeps_the_order_within_a_file_and_files_apart(self) -> None:
         mixed = ["tests/b.py::z", "tests/a.py::y", "tests/b.py::b", "tests/a.py::a"]
         assert ordered(*mixed) == ["tests/a.py::y", "tests/a.py::a", "tests/b.py::z", "tests/b.py::b"]
@@ -57,19 +61,27 @@ class Process:
         self.shutting_down = True
 
 
+def shared_out(collected: list[str]) -> list[list[int]]:
+    """Return the numbers of the tests that each of two processes is given at first."""
+    option = SimpleNamespace(tx=["popen"] * 2, loadscopereorder=True)
+    config = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name))
+    scheduler = LongestFirst(cast(pytest.Config, config))
+    processes = cast(Any, [Process(), Process()])
+    for one in processes:
+        scheduler.add_node(one)
+    for one in processes:
+        scheduler.add_node_collection(one, collected)
+    scheduler.schedule()
+    return [one.given for one in processes]
+
+
 class TestLongestFirst:
     def test_gives_files_in_their_order(self) -> None:
-        collected = [
-            *(f"tests/few.py::test_{number}" for number in range(6)),
-            "tests/one.py::test", *(f"tests/many.py::test_{number}" for number in range(9)),
-        ]  # fmt: skip
-        option = SimpleNamespace(tx=["popen"] * 2, loadscopereorder=True)
-        config = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name))
-        scheduler = LongestFirst(cast(pytest.Config, config))
-        processes = cast(Any, [Process(), Process()])
-        for one in processes:
-            scheduler.add_node(one)
-        for one in processes:
-            scheduler.add_node_collection(one, collected)
-        scheduler.schedule()
-        assert [one.given for one in processes] == [list(range(6)), list(range(6, 16))]
+        few = [f"tests/few.py::test_{number}" for number in range(6)]
+        many = [f"tests/many.py::test_{number}" for number in range(9)]
+        assert shared_out([*few, "tests/one.py::test", *many]) == [list(range(6)), list(range(6, 16))]
+
+    def test_gives_all_files_of_whole_installations_to_one_process(self) -> None:
+        chain = [f"tests/chain/test_{name}.py::test_{number}" for name in "abc" for number in range(2)]
+        others = [f"tests/many.py::test_{number}" for number in range(9)]
+        assert shared_out([*chain, *others]) == [list(range(6)), list(range(6, 15))]

@@ -2,76 +2,46 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
-from greenllm.embedded.addresses import EmbeddedLayout
-from tests.chain.installation import Installation, installation
+from tests.chain.installation import Installation, rows
+from tests.chain.killing import TOTAL
 
 pytestmark = pytest.mark.slow
 
-TOTAL = 75  # 3 models x 5 categories x (3 training + 2 validation prompts)
-STEP_TIMEOUT_S = 120
+OF_DEMO = "JOIN benchmarks_study s ON s.id = r.study_id WHERE s.name = 'demo'"
+ATTEMPTS = f"FROM benchmarks_responseattempt a JOIN benchmarks_response r ON r.id = a.response_id {OF_DEMO}"
 
 
-@pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("killing") / "var") as made:
-        yield made
-
-
-def rows(place: Installation, query: str) -> list[tuple[int, ...]]:
-    """Ask the installation's own Postgres; an empty list while it does not answer."""
-    layout = EmbeddedLayout(place.var_dir)
-    try:
-        with psycopg.connect(host=str(layout.postgres_socket_dir), user="greenllm", dbname="greenllm") as connection:
-            return connection.execute(query).fetchall()
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
-        return []
-
-
-def finished(place: Installation) -> int:
-    found = rows(place, "SELECT count(*) FROM benchmarks_response WHERE state = 'finished'")
-    return found[0][0] if found else 0
+@pytest.fixture(scope="module")
+def place(resumed: Installation) -> Iterator[Installation]:
+    """The installation whose processes were killed, with its services."""
+    resumed.manage("services", "start")
+    yield resumed
+    resumed.manage("services", "stop")
+    assert resumed.processes() == []
 
 
 class TestStudy:
     def test_completes_with_every_response_exactly_once(self, place: Installation) -> None:
-        place.start("demo", "--limit", "3", "--exit")
-        place.wait_until(lambda: finished(place) >= 5, STEP_TIMEOUT_S, "5 responses")
-        place.process_with("manage.py work").kill()
-        place.wait_until(lambda: finished(place) >= 20, STEP_TIMEOUT_S, "20 responses after the worker was killed")
-        place.process_with("benchmarks.meters.sampler").kill()
-        place.wait_until(lambda: finished(place) >= 35, STEP_TIMEOUT_S, "35 responses after the sampler was killed")
+        states = f"SELECT r.state, count(*) FROM benchmarks_response r {OF_DEMO} GROUP BY 1"
+        assert rows(place, states) == [("finished", TOTAL)]
+        twice = f"SELECT a.response_id {ATTEMPTS} AND a.outcome = 'finished' GROUP BY 1 HAVING count(*) > 1"
+        assert rows(place, twice) == []
+        assert rows(place, f"SELECT a.id {ATTEMPTS} AND a.outcome = 'running'") == []
 
-        assert place.process is not None
-        place.process.kill()
-        place.process.wait()
-        place.process = None
-        place.wait_until(lambda: not place.processes(), 20, "end of every process after the supervisor was killed")
+    def test_repeats_one_prompt_at_most_for_each_kill(self, place: Installation) -> None:
+        """The worker, the sampler and the supervisor; a gap in an energy is measured again for another reason."""
+        [(repeated,)] = rows(
+            place, f"SELECT count(*) {ATTEMPTS} AND a.outcome <> 'finished' AND a.error_kind <> 'EnergyGap'"
+        )
+        assert repeated <= 3
 
-        place.start("demo", "--limit", "3", "--exit")
-        place.wait_for_log("oracle", 4 * STEP_TIMEOUT_S)
-        assert place.process.wait(60) == 0
-
-        place.process = None
-        place.manage("services", "start")
-        try:
-            states = rows(place, "SELECT count(*) FROM benchmarks_response WHERE state = 'finished'")
-            assert states == [(TOTAL,)]
-            twice = (
-                "SELECT response_id FROM benchmarks_responseattempt WHERE outcome = 'finished' "
-                "GROUP BY 1 HAVING count(*) > 1"
-            )
-            assert rows(place, twice) == []
-            open_attempts = "SELECT id FROM benchmarks_responseattempt WHERE outcome = 'running'"
-            assert rows(place, open_attempts) == []
-            # one prompt at most for each kill: the worker, the sampler, the supervisor
-            [(repeated,)] = rows(place, "SELECT count(*) FROM benchmarks_responseattempt WHERE outcome <> 'finished'")
-            assert repeated <= 3
-            measured = "SELECT count(*), count(DISTINCT measurement_id) FROM benchmarks_response"
-            assert rows(place, measured) == [(TOTAL, TOTAL)]
-            assert rows(place, "SELECT count(*) FROM benchmarks_measurement WHERE purpose = 'response'") == [(TOTAL,)]
-        finally:
-            place.manage("services", "stop")
-        assert place.processes() == []
+    def test_has_a_measurement_of_each_response(self, place: Installation) -> None:
+        measured = f"SELECT count(*), count(DISTINCT r.measurement_id) FROM benchmarks_response r {OF_DEMO}"
+        assert rows(place, measured) == [(TOTAL, TOTAL)]
+        without = (
+            "SELECT count(*) FROM benchmarks_measurement m WHERE purpose = 'response' "
+            "AND NOT EXISTS (SELECT FROM benchmarks_response r WHERE r.measurement_id = m.id)"
+        )
+        assert rows(place, without) == [(0,)]

@@ -16,6 +16,12 @@ WIDTHS = {"phone": 320, "tablet": 800, "wide": 1280}
 ANSWER_TIMEOUT_MS = 30_000
 
 
+# the same elements have the focus in both schemes; each width and each scheme once asks the router, which takes longest
+KEYBOARD = pytest.mark.parametrize(
+    "page", [("light", "phone"), ("dark", "tablet"), ("light", "wide")], indirect=True, ids="-".join
+)
+
+
 @pytest.fixture(params=[(scheme, width) for scheme in ("light", "dark") for width in WIDTHS], ids="-".join)
 def page(request: pytest.FixtureRequest, browser: Browser, demo: Installation) -> Iterator[Page]:
     """The page as one kind of reader has it; anything on the console fails the test."""
@@ -50,6 +56,7 @@ class TestPage:
     def test_never_scrolls_sideways(self, page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
+    @KEYBOARD
     def test_can_be_used_by_keyboard_alone(self, page: Page, demo: Installation) -> None:
         page.keyboard.press("Tab")
         expect(page.get_by_text("Skip to content")).to_be_focused()

@@ -49,34 +49,41 @@ def on_ollama(
         yield made
 
 
-def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
-    """Import, measure 2 models x 5 categories x 3 prompts, grade, index, route; return what the route says."""
-    for name in DATASETS:
-        options = ["--databases", str(DATABASES)] if name == "petsql" else []
-        told = place.manage("import_dataset", name, "--from", str(RAW), "--limit", ITEMS_EACH, *options).stdout
-        assert f"{name}: 60 prompts imported" in told
-        assert "Licence: " in told
-    for model in ("all-minilm", CHAT_MODEL, SMALLER_MODEL):
-        place.manage("add_model", model)
+def walk(place: Installation, *, prompts_each: int, num_predict: str) -> dict[str, object]:
+    """Import, measure 2 models x 5 categories x some prompts, grade, index, route; return what the route says."""
+    prompts = 5 * prompts_each
+    imports = [
+        ["import_dataset", name, "--from", str(RAW), "--limit", ITEMS_EACH]
+        + (["--databases", str(DATABASES)] if name == "petsql" else [])
+        for name in DATASETS
+    ]
     chosen = [word for name in DATASETS for word in ("--dataset", name)]
-    told = place.manage(
-        "run_study", "five", "--model", CHAT_MODEL, "--model", SMALLER_MODEL, *chosen, "--limit", "3",
-        "--num-predict", num_predict,
-    ).stdout  # fmt: skip
-    assert "five: finished, 30 of 30 responses" in told
-    place.manage("switch_graders", "on", "code", "math", "questions", "sql", "translation", "--confirm")
-    assert "30 answers graded, 0 left to people" in place.manage("grade", "--study", "five", "--accept").stdout
-    for model in (CHAT_MODEL, SMALLER_MODEL):
-        place.manage("add_model", model, "--activate")
-    assert "15 prompts, 384 numbers" in place.manage("build_index", "--study", "five").stdout
-    said = json.loads(place.manage("route", "Janet has 16 eggs and sells 7. How many are left?", "--json").stdout)
+    told = place.manage_all(
+        *imports,
+        *(["add_model", model] for model in ("all-minilm", CHAT_MODEL, SMALLER_MODEL)),
+        ["run_study", "five", "--model", CHAT_MODEL, "--model", SMALLER_MODEL, *chosen, "--limit", str(prompts_each),
+         "--num-predict", num_predict],
+        ["switch_graders", "on", "code", "math", "questions", "sql", "translation", "--confirm"],
+        ["grade", "--study", "five", "--accept"],
+        *(["add_model", model, "--activate"] for model in (CHAT_MODEL, SMALLER_MODEL)),
+        ["build_index", "--study", "five"],
+        ["route", "Janet has 16 eggs and sells 7. How many are left?", "--json"],
+    )  # fmt: skip
+    for name, imported in zip(DATASETS, told, strict=False):
+        assert f"{name}: 60 prompts imported" in imported
+        assert "Licence: " in imported
+    *_, measured, _, graded, _, _, indexed, routed = told
+    assert f"five: finished, {2 * prompts} of {2 * prompts} responses" in measured
+    assert f"{2 * prompts} answers graded, 0 left to people" in graded
+    assert f"{prompts} prompts, 384 numbers" in indexed
+    said = json.loads(routed)
     assert isinstance(said, dict)
     return said
 
 
 class TestEmbedded:
     def test_eats_the_five_data_sets_and_routes(self, embedded: Installation) -> None:
-        said = walk(embedded, num_predict="48")
+        said = walk(embedded, prompts_each=2, num_predict="48")
         assert said["category"] == "math"
         assert said["choice"] in {CHAT_MODEL, SMALLER_MODEL}
 
@@ -96,5 +103,5 @@ class TestEmbedded:
 @pytest.mark.ollama
 class TestRealOllama:
     def test_eats_the_five_data_sets_and_routes(self, on_ollama: Installation) -> None:
-        said = walk(on_ollama, num_predict="16")
+        said = walk(on_ollama, prompts_each=1, num_predict="16")
         assert said["category"] == "math"

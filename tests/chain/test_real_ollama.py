@@ -31,30 +31,31 @@ def place(
 
 class TestRealOllama:
     def test_is_measured_indexed_routed_to_and_answers(self, place: Installation) -> None:
-        assert "F16" in place.manage("add_model", "all-minilm").stdout
-        added = place.manage("add_model", CHAT_MODEL).stdout
-        assert "Candidate" in added
-        for category in ("math", "questions"):
-            path = Path("benchmarks/datasets/demo") / f"{category}.jsonl"
-            place.manage("import_prompts", str(path), "--dataset", "own", "--category", category)
-
-        told = place.manage(
-            "run_study", "five", "--model", CHAT_MODEL, "--dataset", "own", "--category", "math", "--limit", "5",
-            "--num-predict", "24",
-        ).stdout  # fmt: skip
-        assert "five: finished, 5 of 5 responses" in told
-        place.manage("switch_graders", "on", "math", "--confirm")
-        assert "5 answers graded" in place.manage("grade", "--study", "five", "--accept").stdout
-        place.manage("add_model", CHAT_MODEL, "--activate")
-        assert "5 prompts, 384 numbers" in place.manage("build_index", "--study", "five").stdout
-
-        said = json.loads(place.manage("route", "Mia has 3 apples and gets 4 more. How many now?", "--json").stdout)
+        demo = Path("benchmarks/datasets/demo")
+        added, candidate, *_, measured, _, graded, _, indexed, routed, _, key = place.manage_all(
+            ["add_model", "all-minilm"],
+            ["add_model", CHAT_MODEL],
+            ["import_prompts", str(demo / "math.jsonl"), "--dataset", "own", "--category", "math"],
+            ["import_prompts", str(demo / "questions.jsonl"), "--dataset", "own", "--category", "questions"],
+            ["run_study", "five", "--model", CHAT_MODEL, "--dataset", "own", "--category", "math", "--limit", "5",
+             "--num-predict", "24"],
+            ["switch_graders", "on", "math", "--confirm"],
+            ["grade", "--study", "five", "--accept"],
+            ["add_model", CHAT_MODEL, "--activate"],
+            ["build_index", "--study", "five"],
+            ["route", "Mia has 3 apples and gets 4 more. How many now?", "--json"],
+            ["shell", "-c", "from greenllm.models import User; User.objects.create_user('someone')"],
+            ["create_key", "someone"],
+        )  # fmt: skip
+        assert "F16" in added
+        assert "Candidate" in candidate
+        assert "five: finished, 5 of 5 responses" in measured
+        assert "5 answers graded" in graded
+        assert "5 prompts, 384 numbers" in indexed
+        said = json.loads(routed)
         assert said["choice"] == CHAT_MODEL
         assert said["predicted_sci_gco2e"] > 0
-
-        place.manage("shell", "-c", "from greenllm.models import User; User.objects.create_user('someone')")
-        key = place.manage("create_key", "someone").stdout.strip()
-        with openai.OpenAI(base_url=f"{place.address}/v1", api_key=key, max_retries=0) as client:
+        with openai.OpenAI(base_url=f"{place.address}/v1", api_key=key.strip(), max_retries=0) as client:
             answer = client.chat.completions.create(
                 model="auto", messages=[{"role": "user", "content": "What is 2 plus 2?"}], max_tokens=8
             )
@@ -64,9 +65,11 @@ class TestRealOllama:
     def test_refuses_a_prompt_that_a_real_server_would_cut(self, place: Installation, tmp_path: Path) -> None:
         path = tmp_path / "long.jsonl"
         path.write_text(json.dumps({"id": "long", "prompt": "word " * 400}), encoding="utf8")
-        place.manage("add_model", CHAT_MODEL)  # unless the test before did
-        place.manage("import_prompts", str(path), "--dataset", "long", "--category", "questions")
-        told = place.manage("run_study", "long", "--model", CHAT_MODEL, "--dataset", "long", "--num-ctx", "64").stdout
+        *_, told = place.manage_all(
+            ["add_model", CHAT_MODEL],  # unless the test before did
+            ["import_prompts", str(path), "--dataset", "long", "--category", "questions"],
+            ["run_study", "long", "--model", CHAT_MODEL, "--dataset", "long", "--num-ctx", "64"],
+        )
         assert "1 failed" in told
 
     def test_tells_what_it_has_where_a_model_is_missing(self, place: Installation) -> None:

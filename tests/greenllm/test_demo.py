@@ -157,6 +157,11 @@ class TestEnsureStudy:
         assert len(asked) == len(set(asked)) == 10
         assert set(Prompt.objects.values_list("category__name", flat=True)) == {name for name, _ in asked}
 
+    def test_measures_an_answer_again_whose_energy_has_a_gap(self, deployments: list[Deployment]) -> None:
+        demo.ensure_prompts()
+        study = demo.ensure_study(deployments=deployments, versions={}, now=make.NOW, limit=1)
+        assert Study.objects.get(pk=study.pk).measure_again_count > 0
+
     def test_goes_on_with_the_one_that_is_there(self, deployments: list[Deployment]) -> None:
         demo.ensure_prompts()
         first = demo.ensure_study(deployments=deployments, versions={}, now=make.NOW, limit=1)

@@ -17,6 +17,7 @@ from tests.labeling.queues import make_annotator, make_answers, make_many_answer
 pytestmark = BROWSING
 
 READY = "article[data-ready]"
+VOTES_TIMED = 60 if IS_BENCH else 12  # a bound is held by many
 CODE = "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result"
 
 
@@ -88,19 +89,19 @@ class TestLooks:
 
 
 class TestKeyboard:
-    def test_judges_two_hundred_answers_without_a_mouse(self, site: Site, ada: User) -> None:
-        make_answers(202)
+    def test_judges_a_hundred_answers_without_a_mouse(self, site: Site, ada: User) -> None:
+        make_answers(102)
         page = site.open("/label/", user=ada)
         seen = []
-        for number in range(200):
+        for number in range(100):
             page.wait_for_selector(READY, timeout=60_000)
             seen.append(int(shown_id(page)))
             page.keyboard.press("axn"[number % 3])
-        wait_saved(page, 200)
+        wait_saved(page, 100)
         stored = Label.objects.order_by("pk").values_list("response_id", "verdict")
         verdicts = ("correct", "incorrect", "unsure")
         assert list(stored) == [(pk, verdicts[number % 3]) for number, pk in enumerate(seen)]
-        expect(page.locator("#progress")).to_contain_text("200 of 202 judged by people, 2 left. You today: 200, median")
+        expect(page.locator("#progress")).to_contain_text("100 of 102 judged by people, 2 left. You today: 100, median")
         assert all(label.active_seconds is not None and label.active_seconds < 20 for label in Label.objects.all())
 
     def test_marks_unsure_skips_undoes_and_opens_what_it_says(self, site: Site, ada: User) -> None:
@@ -393,13 +394,13 @@ class TestSpeed:
     def test_of_showing_the_next_answer_is_told(self, site: Site, ada: User) -> None:
         make_many_answers(10_000)
         page = site.open("/label/", user=ada)
-        for number in range(60):
+        for number in range(VOTES_TIMED):
             press(page, "ax"[number % 2])
             # as a reader would: the next press comes when the vote before has been answered
             expect(page.locator("#progress")).to_contain_text(f"{number + 1} of 10000 judged", timeout=20_000)
-        wait_saved(page, 60)
+        wait_saved(page, VOTES_TIMED)
         durations = page.evaluate("performance.getEntriesByName('labeling-next').map((entry) => entry.duration)")
-        assert len(durations) == 60
+        assert len(durations) == VOTES_TIMED
         tiles = statistics.quantiles(durations, n=20)
         print(f"key to next painted, 10,000 answers: p50 {tiles[9]:.0f} ms, p95 {tiles[18]:.0f} ms (bound 100 ms)")  # noqa: T201
         if IS_BENCH:

@@ -13,7 +13,7 @@ from greenllm.roles import Role, grant_role
 from labeling.guiding import ensure_guidelines
 from labeling.models import Flag, Guideline, JudgementRule
 from tests import factories as make
-from tests.browsing import BROWSING, Site, check_page
+from tests.browsing import BROWSING, Site, check_page, check_schemes
 from tests.labeling.queues import make_annotator, make_answers
 from tests.labeling.showcase import ITEMS, make_showcase
 
@@ -48,8 +48,14 @@ class TestCategory:
         check_page(site, path, user=ada, wait_for=wait_ready, picture=f"label-{category}-before")
         make.make_label(answer, "correct", labeler=ada, active_seconds=8.5)
         make_answers(3, category=category)
-        check_page(site, path, user=ada, wait_for=wait_ready, picture=f"label-{category}-after")
-        check_page(site, path, user=ada, wait_for=open_latest, picture=f"label-{category}-evidence")
+
+        def look_and_open_latest(page: Page) -> None:
+            wait_ready(page)
+            assert page.viewport_size is not None
+            check_schemes(page, f"label-{category}-after-{{}}-{page.viewport_size['width']}")
+            open_latest(page)
+
+        check_page(site, path, user=ada, wait_for=look_and_open_latest, picture=f"label-{category}-evidence")
 
 
 class TestPanels:

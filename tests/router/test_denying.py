@@ -64,10 +64,11 @@ class TestDenied:
         assert ask(endpoint, path) == 403
         give(endpoint, scopes=[], requests_per_minute=1)
         assert [ask(endpoint, path) for _ in range(2)] == [200, 429]
+        grown = counted.now()
         for reason, status in ((Denial.SCOPE, "403"), (Denial.RATE, "429")):
-            assert counted("greenllm_denied_total", surface=surface, reason=reason) == 1
-            assert counted("greenllm_key_denied_total", **key, reason=reason) == 1
-            assert counted("greenllm_error_replies_total", surface=surface, status=status) == 1
+            assert grown("greenllm_denied_total", surface=surface, reason=reason) == 1
+            assert grown("greenllm_key_denied_total", **key, reason=reason) == 1
+            assert grown("greenllm_error_replies_total", surface=surface, status=status) == 1
         denied = KeyDenial.objects.filter(api_key=endpoint.key).order_by("reason")
         assert list(denied.values_list("reason", "count")) == [("rate", 1), ("scope", 1)]
 
@@ -89,16 +90,17 @@ class TestWithoutAnAnswer:
         self, endpoint: Endpoint, counted: Counted, path: str
     ) -> None:
         assert ask(endpoint, path) == 200
-        assert counted.labels("greenllm_requests_total") == [
+        grown = counted.now()
+        assert grown.labels("greenllm_requests_total") == [
             {
                 "scope": "embed", "surface": surface_of(path), "state": "answered", "model": EMBEDDER_NAME,
                 "background": "",
             }
         ]  # fmt: skip
-        assert counted("greenllm_key_requests_total", key="test", scope="embed", state="answered") == 1
-        tokens = counted("greenllm_tokens_total", model=EMBEDDER_NAME, kind="prompt")
-        assert tokens == counted("greenllm_key_tokens_total", key="test", kind="prompt") > 0
-        assert counted("greenllm_predicted_gco2e_count") == counted("greenllm_decision_seconds_count") == 0
+        assert grown("greenllm_key_requests_total", key="test", scope="embed", state="answered") == 1
+        tokens = grown("greenllm_tokens_total", model=EMBEDDER_NAME, kind="prompt")
+        assert tokens == grown("greenllm_key_tokens_total", key="test", kind="prompt") > 0
+        assert grown("greenllm_predicted_gco2e_count") == grown("greenllm_decision_seconds_count") == 0
 
     def test_embedding_with_an_unknown_model_failed(self, endpoint: Endpoint, counted: Counted) -> None:
         assert ask(endpoint, "/api/embed", model="nobody-knows-this") == 404
@@ -106,12 +108,13 @@ class TestWithoutAnAnswer:
 
     def test_route_counts_with_the_parts_of_its_decision(self, endpoint: Endpoint, counted: Counted) -> None:
         assert ask(endpoint, ROUTE) == 200
-        assert counted.labels("greenllm_requests_total") == [
+        grown = counted.now()
+        assert grown.labels("greenllm_requests_total") == [
             {"scope": "route", "surface": "openai", "state": "answered", "model": "small", "background": ""}
         ]
-        assert counted("greenllm_key_requests_total", key="test", scope="route", state="answered") == 1
-        assert counted("greenllm_decision_seconds_count") == 3
-        assert counted("greenllm_tokens_total") == counted("greenllm_predicted_gco2e_count") == 0
+        assert grown("greenllm_key_requests_total", key="test", scope="route", state="answered") == 1
+        assert grown("greenllm_decision_seconds_count") == 3
+        assert grown("greenllm_tokens_total") == grown("greenllm_predicted_gco2e_count") == 0
 
 
 @COMMITTED

@@ -40,7 +40,7 @@ FRANCE = "What is the capital of France? Answer in one short sentence."
 
 @pytest.fixture(scope="module")
 def client(real_ollama: RealOllama, real_chat_model: str) -> OllamaClient:
-    return OllamaClient(real_ollama.base_url, first_token_timeout_s=60.0, total_timeout_s=120.0, keep_alive_s=120.0)
+    return OllamaClient(real_ollama.base_url, first_token_timeout_s=240.0, total_timeout_s=300.0, keep_alive_s=120.0)
 
 
 def ask(text: str, how: GenerationParameters = GREEDY, *, model: str = CHAT_MODEL) -> GenerationRequest:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 PERIOD_MS = 20
 PERIOD_NS = PERIOD_MS * 1_000_000
 ROOT = Path(benchmarks.__file__).parent.parent
+COME_FIRST = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
 SAMPLER = (sys.executable, "-m", "benchmarks.meters.sampler")
 ESTIMATE = MeterConfiguration("estimate", {"tdp_w": 95, "idle_power_w": 30})
 
@@ -305,6 +306,15 @@ class TestStartAndStop:
 
         assert sampler.pid is not None
         assert os.sched_getaffinity(sampler.pid) == {max(os.sched_getaffinity(0))}
+
+    def test_is_run_before_ordinary_processes_where_that_is_allowed(self, start: Starter) -> None:
+        sampler = start(ESTIMATE)
+
+        assert sampler.pid is not None
+        is_real_time = os.sched_getscheduler(sampler.pid) == os.SCHED_RR
+        assert is_real_time == (
+            subprocess.run((sys.executable, "-c", COME_FIRST), check=False, stderr=subprocess.DEVNULL).returncode == 0
+        )
 
     def test_start_twice_keeps_the_sampler(self, start: Starter) -> None:
         sampler = start(ESTIMATE)

@@ -17,7 +17,7 @@ from tests.browsing import served
 from tests.router.background_prompts import TITLE
 from tests.router.endpoint import CHAT, COMMITTED, LIKE_MATH, Endpoint, OpenEndpoint
 from tests.router.gateway.test_surfaces import PATHS, ask
-from tests.scraping import Counted
+from tests.scraping import Counted, Grown
 
 pytestmark = [COMMITTED, pytest.mark.slow]
 
@@ -32,73 +32,81 @@ def counting(endpoint: Endpoint) -> Counted:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "stream"])
 class TestAnswered:
-    def test_counts_once_by_surface_model_and_state(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
-        counted = counting(endpoint)
-        assert ask(endpoint, path, stream=is_streamed).status_code == 200
-        surface = "openai" if path.startswith("/v1") else "ollama"
-        assert counted.labels("greenllm_requests_total") == [
-            {"scope": "generate", "surface": surface, "state": "answered", "model": "small", "background": ""}
-        ]
-        assert counted("greenllm_requests_total") == 1
-        assert counted("greenllm_request_seconds_count", model="small", state="answered") == 1
-
-    def test_counts_what_it_read_wrote_and_cost(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
+    def test_is_counted_with_all_that_it_was(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
         counted = counting(endpoint)
         response = ask(endpoint, path, stream=is_streamed)
-        attempt = GatewayRequest.objects.get().attempts.get()
-        assert counted("greenllm_tokens_total", model="small", kind="prompt") == attempt.prompt_token_count > 0
-        assert counted("greenllm_tokens_total", model="small", kind="output") == attempt.output_token_count > 0
-        predicted = counted("greenllm_predicted_gco2e_sum", model="small", quality="estimated", background="")
-        assert predicted == pytest.approx(float(response["X-GreenLLM-Predicted-GCO2e"]), rel=1e-5)
-        assert counted("greenllm_predicted_gco2e_count") == 1
-        assert counted("greenllm_measured_gco2e_count") == 0
+        assert response.status_code == 200
+        grown = counted.now()
+        check_once_by_surface_model_and_state(grown, "openai" if path.startswith("/v1") else "ollama")
+        check_what_it_read_wrote_and_cost(grown, float(response["X-GreenLLM-Predicted-GCO2e"]))
+        check_parts_of_its_time(grown)
+        check_its_key_by_name_and_prefix(grown, endpoint)
 
-    def test_counts_the_parts_of_its_time(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
-        counted = counting(endpoint)
-        ask(endpoint, path, stream=is_streamed)
-        for part in ("embedding", "search", "choice"):
-            assert counted("greenllm_decision_seconds_count", part=part) == 1
-        assert counted("greenllm_server_wait_seconds_count") == 1
-        assert counted("greenllm_first_token_seconds_count", model="small") == 1
-        first_token_s, whole_s = (
-            counted(f"greenllm_{name}_seconds_sum", model="small") for name in ("first_token", "request")
-        )
-        assert 0 < first_token_s < whole_s
 
-    def test_counts_on_its_key_by_name_and_prefix(self, endpoint: Endpoint, path: str, is_streamed: bool) -> None:
-        counted = counting(endpoint)
-        ask(endpoint, path, stream=is_streamed)
-        key = {"key": "test", "prefix": endpoint.key.prefix}
-        assert counted("greenllm_key_requests_total", **key, state="answered") == 1
-        assert counted("greenllm_key_tokens_total", **key) == counted("greenllm_tokens_total")
-        spent = counted("greenllm_key_predicted_gco2e_sum", **key)
-        assert spent == pytest.approx(counted("greenllm_predicted_gco2e_sum"))
-        assert endpoint.secret not in endpoint.send("GET", "/metrics", secret=None).content.decode()
+def check_once_by_surface_model_and_state(grown: Grown, surface: str) -> None:
+    assert grown.labels("greenllm_requests_total") == [
+        {"scope": "generate", "surface": surface, "state": "answered", "model": "small", "background": ""}
+    ]
+    assert grown("greenllm_requests_total") == 1
+    assert grown("greenllm_request_seconds_count", model="small", state="answered") == 1
+
+
+def check_what_it_read_wrote_and_cost(grown: Grown, told_gco2e: float) -> None:
+    attempt = GatewayRequest.objects.get().attempts.get()
+    assert grown("greenllm_tokens_total", model="small", kind="prompt") == attempt.prompt_token_count > 0
+    assert grown("greenllm_tokens_total", model="small", kind="output") == attempt.output_token_count > 0
+    predicted = grown("greenllm_predicted_gco2e_sum", model="small", quality="estimated", background="")
+    assert predicted == pytest.approx(told_gco2e, rel=1e-5)
+    assert grown("greenllm_predicted_gco2e_count") == 1
+    assert grown("greenllm_measured_gco2e_count") == 0
+
+
+def check_parts_of_its_time(grown: Grown) -> None:
+    for part in ("embedding", "search", "choice"):
+        assert grown("greenllm_decision_seconds_count", part=part) == 1
+    assert grown("greenllm_server_wait_seconds_count") == 1
+    assert grown("greenllm_first_token_seconds_count", model="small") == 1
+    first_token_s, whole_s = (
+        grown(f"greenllm_{name}_seconds_sum", model="small") for name in ("first_token", "request")
+    )
+    assert 0 < first_token_s < whole_s
+
+
+def check_its_key_by_name_and_prefix(grown: Grown, endpoint: Endpoint) -> None:
+    key = {"key": "test", "prefix": endpoint.key.prefix}
+    assert grown("greenllm_key_requests_total", **key, state="answered") == 1
+    assert grown("greenllm_key_tokens_total", **key) == grown("greenllm_tokens_total")
+    spent = grown("greenllm_key_predicted_gco2e_sum", **key)
+    assert spent == pytest.approx(grown("greenllm_predicted_gco2e_sum"))
+    assert endpoint.secret not in endpoint.send("GET", "/metrics", secret=None).content.decode()
 
 
 class TestSaved:
     def test_is_what_the_answer_tells(self, endpoint: Endpoint) -> None:
         counted = counting(endpoint)
         told = json.loads(endpoint.chat().content)["greenllm"]["saved_gco2e"]
+        grown = counted.now()
         assert told > 0
-        assert counted("greenllm_saved_gco2e_sum", model="small", quality="estimated") == pytest.approx(told)
-        assert (counted("greenllm_saved_gco2e_count"), counted("greenllm_extra_gco2e_count")) == (1, 0)
+        assert grown("greenllm_saved_gco2e_sum", model="small", quality="estimated") == pytest.approx(told)
+        assert (grown("greenllm_saved_gco2e_count"), grown("greenllm_extra_gco2e_count")) == (1, 0)
 
     def test_of_a_named_model_is_what_it_usually_costs_and_saves_nothing(self, endpoint: Endpoint) -> None:
         counted = counting(endpoint)
         told = json.loads(endpoint.chat(model="large").content)["greenllm"]["predicted_sci_gco2e"]
-        assert counted("greenllm_requests_total", model="large", state="answered") == 1
-        assert counted("greenllm_predicted_gco2e_sum", model="large", quality="estimated") == pytest.approx(told)
+        grown = counted.now()
+        assert grown("greenllm_requests_total", model="large", state="answered") == 1
+        assert grown("greenllm_predicted_gco2e_sum", model="large", quality="estimated") == pytest.approx(told)
         for family in ("saved", "extra"):
-            assert counted(f"greenllm_{family}_gco2e_count") == 0
+            assert grown(f"greenllm_{family}_gco2e_count") == 0
 
     def test_of_a_model_that_nobody_measured_is_unknown_and_not_0(self, endpoint: Endpoint) -> None:
         Response.objects.update(measurement=None)
         counted = counting(endpoint)
         endpoint.chat(model="large")
-        assert counted("greenllm_requests_total", model="large", state="answered") == 1
+        grown = counted.now()
+        assert grown("greenllm_requests_total", model="large", state="answered") == 1
         for family in ("predicted", "saved", "extra"):
-            assert counted(f"greenllm_{family}_gco2e_count") == 0
+            assert grown(f"greenllm_{family}_gco2e_count") == 0
 
 
 class TestNotAnswered:
@@ -117,9 +125,10 @@ class TestNotAnswered:
         endpoint = open_endpoint(Fault(FaultKind.CUT, model="small"))
         counted = counting(endpoint)
         assert endpoint.chat().status_code == 502
-        assert counted("greenllm_requests_total", state="failed", model="small") == 1
-        assert counted("greenllm_predicted_gco2e_count") == counted("greenllm_saved_gco2e_count") == 0
-        assert counted("greenllm_key_requests_total", state="failed") == 1
+        grown = counted.now()
+        assert grown("greenllm_requests_total", state="failed", model="small") == 1
+        assert grown("greenllm_predicted_gco2e_count") == grown("greenllm_saved_gco2e_count") == 0
+        assert grown("greenllm_key_requests_total", state="failed") == 1
 
     def test_counts_what_took_over(self, open_endpoint: OpenEndpoint) -> None:
         endpoint = open_endpoint(Fault(FaultKind.STATUS, model="small", status=503))
@@ -128,11 +137,12 @@ class TestNotAnswered:
             Deployment.objects.filter(language_model__name="large").update(server=other)
             counted = counting(endpoint)
             assert endpoint.chat().status_code == 200
-        assert counted("greenllm_requests_total", state="answered", model="large") == 1
-        assert counted("greenllm_tokens_total", model="small") == 0
-        assert counted("greenllm_server_wait_seconds_count") == 2
-        assert counted("greenllm_saved_gco2e_count") == 0  # the choice did not answer
-        assert counted("greenllm_predicted_gco2e_count", model="large") == 1
+        grown = counted.now()
+        assert grown("greenllm_requests_total", state="answered", model="large") == 1
+        assert grown("greenllm_tokens_total", model="small") == 0
+        assert grown("greenllm_server_wait_seconds_count") == 2
+        assert grown("greenllm_saved_gco2e_count") == 0  # the choice did not answer
+        assert grown("greenllm_predicted_gco2e_count", model="large") == 1
 
 
 class TestUnderWay:
@@ -171,22 +181,24 @@ class TestApart:
         settings.CACHE = "exact"
         counted = counting(endpoint)
         first, second = (json.loads(endpoint.chat(temperature=0).content) for _ in range(2))
-        assert counted("greenllm_requests_total", state="answered", model="small") == 2
-        assert counted("greenllm_cache_hits_total", kind="exact", model="small") == 1
-        saved = counted("greenllm_cache_saved_gco2e_sum", kind="exact", quality="estimated")
+        grown = counted.now()
+        assert grown("greenllm_requests_total", state="answered", model="small") == 2
+        assert grown("greenllm_cache_hits_total", kind="exact", model="small") == 1
+        saved = grown("greenllm_cache_saved_gco2e_sum", kind="exact", quality="estimated")
         assert saved == pytest.approx(second["greenllm"]["cache"]["saved_gco2e"])
-        assert counted("greenllm_predicted_gco2e_count") == counted("greenllm_saved_gco2e_count") == 1
-        assert counted("greenllm_saved_gco2e_sum") == pytest.approx(first["greenllm"]["saved_gco2e"])
-        assert counted("greenllm_tokens_total", kind="output") == first["usage"]["completion_tokens"]
+        assert grown("greenllm_predicted_gco2e_count") == grown("greenllm_saved_gco2e_count") == 1
+        assert grown("greenllm_saved_gco2e_sum") == pytest.approx(first["greenllm"]["saved_gco2e"])
+        assert grown("greenllm_tokens_total", kind="output") == first["usage"]["completion_tokens"]
 
     def test_are_prompts_that_clients_send_on_their_own(self, endpoint: Endpoint) -> None:
         counted = counting(endpoint)
         endpoint.chat(TITLE)
         endpoint.chat()
+        grown = counted.now()
         for family in ("requests_total", "predicted_gco2e_count", "saved_gco2e_count"):
-            assert counted(f"greenllm_{family}", background="title") == 1
-            assert counted(f"greenllm_{family}", background="") == 1
-        assert counted("greenllm_tokens_total", background="title", kind="output") > 0
+            assert grown(f"greenllm_{family}", background="title") == 1
+            assert grown(f"greenllm_{family}", background="") == 1
+        assert grown("greenllm_tokens_total", background="title", kind="output") > 0
 
 
 class TestObserving:
