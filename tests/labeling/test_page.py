@@ -89,19 +89,19 @@ class TestLooks:
 
 
 class TestKeyboard:
-    def test_judges_a_hundred_answers_without_a_mouse(self, site: Site, ada: User) -> None:
-        make_answers(102)
+    def test_judges_two_hundred_answers_without_a_mouse(self, site: Site, ada: User) -> None:
+        make_answers(202)
         page = site.open("/label/", user=ada)
         seen = []
-        for number in range(100):
+        for number in range(200):
             page.wait_for_selector(READY, timeout=60_000)
             seen.append(int(shown_id(page)))
             page.keyboard.press("axn"[number % 3])
-        wait_saved(page, 100)
+        wait_saved(page, 200)
         stored = Label.objects.order_by("pk").values_list("response_id", "verdict")
         verdicts = ("correct", "incorrect", "unsure")
         assert list(stored) == [(pk, verdicts[number % 3]) for number, pk in enumerate(seen)]
-        expect(page.locator("#progress")).to_contain_text("100 of 102 judged by people, 2 left. You today: 100, median")
+        expect(page.locator("#progress")).to_contain_text("200 of 202 judged by people, 2 left. You today: 200, median")
         assert all(label.active_seconds is not None and label.active_seconds < 20 for label in Label.objects.all())
 
     def test_marks_unsure_skips_undoes_and_opens_what_it_says(self, site: Site, ada: User) -> None:
