@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
-from benchmarks.intervals import Interval
-from benchmarks.spread import t_quantile_975
+from benchmarks.intervals import Interval, student_half_width
 
 _ROUNDING = 1e-12  # of the squares themselves: a variance below that is what subtracting them left over
 
@@ -87,7 +86,7 @@ class Products:
     def _interval(self, value: float, variance: float, scale: float) -> Interval:
         if self.n < 2:
             return Interval(value, value, value, self.n)
-        half = scale * t_quantile_975(self.n - 1) * math.sqrt(variance / self.n)
+        half = scale * student_half_width(variance, self.n)
         return Interval(value, value - half, value + half, self.n)
 
 

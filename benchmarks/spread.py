@@ -1,6 +1,6 @@
 """How far repeated measurements lie apart: of one prompt, of a cell of many prompts, and over time. Pure.
 
-Repeats are few (3 to 10), so intervals are Student's: a bootstrap of so few values is too narrow. Outliers
+Intervals of means are those of `benchmarks.intervals`. Outliers
 are marked and stay in every figure; who wants a figure that they do not move looks at the median.
 """
 
@@ -9,19 +9,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from benchmarks.intervals import student_half_width, t_quantile_975
+
 MAX_MODIFIED_Z = 3.5  # Iglewicz and Hoaglin, How to detect and handle outliers (1993)
 MIN_COUNT_FOR_OUTLIERS = 5
 NEGLIGIBLE_SHARE = 1e-6  # of the value itself: what is nearer than that differs by rounding, not by measuring
 
 _MAD_TO_DEVIATION = 0.6745  # 0.75 quantile of the standard normal distribution
 _MEAN_DEVIATION_TO_DEVIATION = 1.253314  # the square root of pi / 2
-_Z_975 = 1.959963984540054
-# 0.975 quantiles of Student's t for 1 to 30 degrees of freedom
-_T_975 = (
-    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281,
-    2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860,
-    2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,13 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     mean = fmean(values)
     if len(values) == 1:
         return Spread(1, mean, mean, None, None, None, ())
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = t_quantile_975(len(values) - 1) * deviation / math.sqrt(len(values))
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    half = student_half_width(variance, len(values))
     return Spread(
         n=len(values),
         mean=mean,
         median=median(values),
-        variation=deviation / abs(mean) if mean else None,
+        variation=math.sqrt(variance) / abs(mean) if mean else None,
         low=mean - half,
         high=mean + half,
         outliers=outliers_of(values),
@@ -151,16 +146,3 @@ def drift_of(hours: Sequence[float], values: Sequence[float]) -> Drift | None:
     half = t_quantile_975(freedom) * math.sqrt(residues / freedom / squares)
     scale = abs(mean_value)
     return Drift(len(values), slope / scale, (slope - half) / scale, (slope + half) / scale)
-
-
-def t_quantile_975(freedom: int) -> float:
-    """Return the 0.975 quantile of Student's t; from a table up to 30 degrees of freedom, then by series.
-
-    The series is Abramowitz and Stegun 26.7.5, right to four digits there.
-    """
-    if freedom < 1:
-        raise ValueError(f"{freedom} degrees of freedom")
-    if freedom <= len(_T_975):
-        return _T_975[freedom - 1]
-    z = _Z_975
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

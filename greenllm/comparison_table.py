@@ -45,7 +45,7 @@ def _notes(comparison: Comparison) -> list[str]:
     return [
         *_note_on_forms(comparison),
         f"{comparison.prompt_count} prompts that the index has never seen; 95 % intervals in brackets "
-        "(Wilson for shares, bootstrap for means).",
+        "(Wilson's for shares, Student's for means).",
         "Verdicts are the graders', standing in for people (source=grader). The router's own energy is not in its rows"
         + (" but in the measured one." if comparison.measured is not None else "."),
         *_note_on_measured(comparison),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Count, Q
 
-from benchmarks.intervals import Interval, mean_interval, share_interval
+from benchmarks.intervals import Interval, mean_interval, mean_share_interval, share_interval
 from benchmarks.models import Prompt, Response, Study
 from labeling.verdicts import UNDECIDED, verdicts_of
 from router.embedding import Embedder
@@ -354,4 +354,4 @@ def _accuracy(judged: Sequence[float]) -> Interval | None:
     """Return the share that is right; of answers that are but expected, the mean of their probabilities."""
     if all(one in (0.0, 1.0) for one in judged):
         return share_interval(int(sum(judged)), len(judged))
-    return mean_interval(judged)
+    return mean_share_interval(judged)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.intervals import Interval, mean_interval, share_interval
+from benchmarks.intervals import Interval, mean_interval, mean_share_interval, share_interval
 from benchmarks.models import Deployment
 from router.cascade import Cascade
 from router.embedding import Embedder
@@ -253,7 +253,7 @@ def _side(world: _World, values: tuple[Floats, Floats]) -> Side:
     accuracy, sci = (one[~np.isnan(one)] for one in values)
     is_counted = bool(np.isin(accuracy, (0.0, 1.0)).all())
     return Side(
-        share_interval(int(accuracy.sum()), len(accuracy)) if is_counted else mean_interval(accuracy.tolist()),
+        share_interval(int(accuracy.sum()), len(accuracy)) if is_counted else mean_share_interval(accuracy.tolist()),
         mean_interval(sci.tolist()),
         world.quality if len(sci) else "missing",
     )

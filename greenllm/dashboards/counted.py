@@ -1,6 +1,6 @@
-"""Masses as values or as their sums, and answers as Postgres counts them (`labeling.answer_tally`)."""
+"""Answers as Postgres counts them (`labeling.answer_tally`), and the sums of their masses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -8,7 +8,7 @@ from typing import Self
 
 from django.db.models import QuerySet, Sum
 
-from benchmarks.intervals import Interval, mean_interval, mean_interval_of_sums
+from benchmarks.intervals import Interval, mean_interval_of_sums
 from benchmarks.models import Category, Deployment, Response, Study
 from benchmarks.studying import Progress
 from labeling.models import AnswerTally
@@ -18,42 +18,29 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Masses:
-    """Masses in grams: every value, or where there are too many only their sums (`values` is None)."""
+    """What n masses in grams add up to, and their squares; as decimals, so that nothing is lost by subtracting."""
 
     n: int
     sum_g: Decimal
     sum_squared: Decimal
-    values: tuple[float, ...] | None
-
-    @classmethod
-    def of(cls, masses_g: Iterable[float | None]) -> Self:
-        """Return those that are known."""
-        values = tuple(one for one in masses_g if one is not None)
-        return cls(len(values), _ZERO, _ZERO, values)
 
     @classmethod
     def together(cls, several: Sequence["Masses"]) -> Self:
-        """Return several as one; all are values or all are sums."""
-        values = None
-        if all(one.values is not None for one in several):
-            values = tuple(mass for one in several for mass in one.values or ())
+        """Return several as one."""
         return cls(
             sum(one.n for one in several),
             sum((one.sum_g for one in several), _ZERO),
             sum((one.sum_squared for one in several), _ZERO),
-            values,
         )
 
     @property
     def total(self) -> float:
         """Return their sum in grams."""
-        return float(self.sum_g) if self.values is None else sum(self.values)
+        return float(self.sum_g)
 
     @cached_property
     def mean(self) -> Interval | None:
-        """Return their mean with its interval: bootstrap of values, Student's of sums."""
-        if self.values is not None:
-            return mean_interval(self.values)
+        """Return their mean with Student's interval; None where there is none."""
         if not self.n:
             return None
         # of masses that are all the same, rounding of the quotient can leave less than nothing
@@ -77,7 +64,7 @@ class CountedAnswers:
 
 
 def finished_count(tallies: "QuerySet[AnswerTally]") -> int:
-    """Return how many finished answers are counted, in one query: whether there are too many to be read one by one."""
+    """Return how many finished answers are counted, in one query."""
     return int(tallies.filter(state=Response.State.FINISHED).aggregate(count=Sum("answer_count"))["count"] or 0)
 
 
@@ -111,7 +98,7 @@ def answers_counted(tallies: "QuerySet[AnswerTally]") -> list[CountedAnswers]:
     return [
         CountedAnswers(
             categories[category], deployment, *models[deployment], quality or "missing", verdict, source, count,
-            Masses(scored, total, squared, None),
+            Masses(scored, total, squared),
         )
         for category, deployment, quality, verdict, source, count, scored, total, squared in rows
     ]  # fmt: skip

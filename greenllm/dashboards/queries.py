@@ -7,11 +7,10 @@ from functools import cached_property
 
 from django.db.models import F, QuerySet
 
-from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
-from benchmarks.models import Prompt, Response, Study
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
+from benchmarks.intervals import Interval, share_interval
+from benchmarks.models import Prompt, Study
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
 from labeling.models import AnswerTally, Verdict
-from labeling.verdicts import UNDECIDED, verdicts_of
 
 _LISTED_STUDIES = 200
 
@@ -54,7 +53,7 @@ class Cell:
         """Return the share of right answers among the judged ones."""
         return share_interval(self.correct_count, self.judged_count)
 
-    @cached_property  # an interval of a mean takes a millisecond, and few pages show all of them
+    @cached_property
     def mean_sci(self) -> Interval | None:
         """Return the mean SCI over all answers, right or wrong."""
         return self.scis_gco2e.mean
@@ -113,14 +112,6 @@ class StudyTables:
         return [self.cells[key] for key in sorted(self.cells)]
 
 
-@dataclass(frozen=True)
-class _Answer:
-    sci_gco2e: float | None
-    quality: str
-    is_correct: bool | None
-    source: str
-
-
 def latest_study() -> Study | None:
     """Return the study that a newcomer wants to see: a running one, else the one that started last."""
     shown = Study.objects.filter(kind=Study.Kind.MEASURED).exclude(state=Study.State.DRAFT).select_related("machine")
@@ -135,34 +126,8 @@ def studies_to_show() -> list[Study]:
 
 
 def study_tables(study: Study) -> StudyTables:
-    """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries.
-
-    Those of more than 5,000 answers are made of what is counted of them, with Student's intervals of means.
-    """
-    if finished_count(_training_tallies(study)) > LARGEST_BOOTSTRAP:
-        return _tables(study, counted_cells(study))
-    rows = list(
-        Response.objects.finished()
-        .filter(study=study)
-        .exclude(prompt__role=Prompt.Role.VALIDATION)
-        .order_by("pk")
-        .values_list(
-            "pk",
-            "prompt__category__name",
-            "deployment__language_model__name",
-            "measurement__sci_gco2e",
-            "measurement__quality",
-        )
-    )
-    verdicts = verdicts_of(row[0] for row in rows)
-    answers: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
-    for response_id, category, model, sci, quality in rows:
-        verdict = verdicts.get(response_id, UNDECIDED)
-        answers[category, model].append(_Answer(sci, quality or "missing", verdict.is_correct, verdict.source))
-    return _tables(study, {key: _cell(*key, given) for key, given in answers.items()})
-
-
-def _tables(study: Study, cells: dict[tuple[str, str], Cell]) -> StudyTables:
+    """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries."""
+    cells = counted_cells(study)
     targets = study.targets.order_by("position").values_list("deployment__language_model__name", flat=True)
     return StudyTables(
         categories=tuple(sorted({category for category, _ in cells})),
@@ -173,18 +138,17 @@ def _tables(study: Study, cells: dict[tuple[str, str], Cell]) -> StudyTables:
 
 def counted_cells(study: Study) -> dict[tuple[str, str], Cell]:
     """Return the cells of a study from what is counted of its answers, in three queries."""
-    counted = answers_counted(_training_tallies(study))
     found: dict[tuple[str, str], list[CountedAnswers]] = defaultdict(list)
-    for one in counted:
+    for one in answers_counted(_training_tallies(study)):
         found[one.category, one.model].append(one)
-    return {key: _counted_cell(*key, given) for key, given in found.items()}
+    return {key: _cell(*key, given) for key, given in found.items()}
 
 
 def _training_tallies(study: Study) -> QuerySet[AnswerTally]:
     return AnswerTally.objects.filter(study_id=study.pk).exclude(role=Prompt.Role.VALIDATION)
 
 
-def _counted_cell(category: str, model: str, given: Sequence[CountedAnswers]) -> Cell:
+def _cell(category: str, model: str, given: Sequence[CountedAnswers]) -> Cell:
     right = [one for one in given if one.verdict == Verdict.CORRECT]
     judged = [one for one in given if one.verdict in {Verdict.CORRECT, Verdict.INCORRECT}]
     return Cell(
@@ -197,22 +161,6 @@ def _counted_cell(category: str, model: str, given: Sequence[CountedAnswers]) ->
         scis_of_correct_gco2e=Masses.together([one.sci for one in right]),
         qualities=tuple(sorted({one.quality for one in given})),
         sources=tuple(sorted({one.verdict_source for one in judged})),
-    )
-
-
-def _cell(category: str, model: str, answers: Sequence[_Answer]) -> Cell:
-    judged = [one for one in answers if one.is_correct is not None]
-    right = [one for one in judged if one.is_correct]
-    return Cell(
-        category=category,
-        model=model,
-        response_count=len(answers),
-        correct_count=len(right),
-        judged_count=len(judged),
-        scis_gco2e=Masses.of(one.sci_gco2e for one in answers),
-        scis_of_correct_gco2e=Masses.of(one.sci_gco2e for one in right),
-        qualities=tuple(sorted({one.quality for one in answers})),
-        sources=tuple(sorted({one.source for one in judged})),
     )
 
 

@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
-from benchmarks.intervals import LARGEST_BOOTSTRAP, Interval, share_interval
-from benchmarks.models import Deployment, InferenceServer, Response, Study
+from benchmarks.intervals import Interval, share_interval
+from benchmarks.models import Deployment, InferenceServer, Study
 from benchmarks.sorting import Key, Sorting, sorted_rows
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, finished_count
-from greenllm.studies.queries import verdict_name
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
 from labeling.models import AnswerTally, Verdict
 from labeling.unchanged import unchanged
-from labeling.verdicts import UNDECIDED, verdicts_of
 from router.models import DecisionHour, GatewayRequest, PromptIndex, RoutingDecision
 from router.policy import QUALITIES_IN_ORDER
 
@@ -158,32 +156,9 @@ def _routed_since(moment: datetime) -> Counter[int]:
 
 
 def _answers(language_model_ids: Iterable[int]) -> list[CountedAnswers]:
-    """Return the finished answers of models, each on its own; of more than 5,000, as they are counted."""
+    """Return the finished answers of models as they are counted, in three queries."""
     own = Deployment.objects.filter(language_model_id__in=list(language_model_ids)).values_list("pk", flat=True)
-    tallies = AnswerTally.objects.filter(deployment_id__in=own)
-    if finished_count(tallies) > LARGEST_BOOTSTRAP:
-        return answers_counted(tallies)
-    rows = list(
-        Response.objects.finished()
-        .filter(deployment__language_model_id__in=list(language_model_ids))
-        .order_by("pk")
-        .values_list(
-            "pk",
-            "deployment__language_model_id",
-            "deployment_id",
-            "prompt__category__name",
-            "measurement__sci_gco2e",
-            "measurement__quality",
-        )
-    )
-    verdicts = verdicts_of(row[0] for row in rows)
-    return [
-        CountedAnswers(
-            category, deployment_id, model_id, "", quality or "missing",
-            verdict_name(verdicts.get(pk, UNDECIDED)), verdicts.get(pk, UNDECIDED).source, 1, Masses.of([sci]),
-        )
-        for pk, model_id, deployment_id, category, sci, quality in rows
-    ]  # fmt: skip
+    return answers_counted(AnswerTally.objects.filter(deployment_id__in=own))
 
 
 def _figures(answers: Sequence[CountedAnswers], deployment_id: int) -> Figures:

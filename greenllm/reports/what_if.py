@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.intervals import Interval
+from benchmarks.intervals import Interval, t_quantile_975
 from benchmarks.products import Products
-from benchmarks.spread import t_quantile_975
 from benchmarks.units import JOULES_PER_KILOWATT_HOUR, MILLIGRAMS_PER_GRAM, SECONDS_PER_YEAR
 from greenllm.reports.cells import TOKENS, ReportCell
 from greenllm.reports.grids import Cell, Figure, Grid, Unit

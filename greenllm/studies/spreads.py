@@ -12,7 +12,6 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.controlling import CONTROL_TOKENS
 from benchmarks.drifting import ControlReport, control_report
-from benchmarks.intervals import LARGEST_BOOTSTRAP
 from benchmarks.models import Category, Deployment, Study
 from benchmarks.sending import announce_file
 from benchmarks.sorting import Sorting, heads, sorted_rows
@@ -39,6 +38,7 @@ from labeling.renewing import Touched, renewed
 from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
+MOST_READ = 5000  # answers that the page of a study looks through for outliers
 _SORTED = Shelf(most=3)  # all prompts of a study, some dozen megabytes of a large one
 _HEADS = {
     "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO2e)",
@@ -110,11 +110,11 @@ def note(request: HttpRequest, name: str) -> HttpResponse:
 def note_context(study: Study) -> dict[str, object]:
     """Return what the fragment on a study's page shows: its outliers, and whether its machine drifted.
 
-    Of more than 5,000 answers outliers are not looked for here: the page of the spread does.
+    Of more answers than `MOST_READ` outliers are not looked for here: the page of the spread does.
     """
     can_tell = study.repeats >= MIN_COUNT_FOR_OUTLIERS
     answers = AnswerTally.objects.filter(study_id=study.pk)
-    are_untold = can_tell and finished_count(answers) > LARGEST_BOOTSTRAP
+    are_untold = can_tell and finished_count(answers) > MOST_READ
     found = outlier_ids(study=study) if can_tell and not are_untold else frozenset()
     return {
         "study": study,

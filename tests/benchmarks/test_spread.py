@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.spread import cell_spread_of, drift_of, mean_without, outliers_of, spread_of, t_quantile_975
+from benchmarks.spread import cell_spread_of, drift_of, mean_without, outliers_of, spread_of
 
 
 class TestSpreadOf:
@@ -126,15 +126,3 @@ class TestDriftOf:
     def test_refuses_lists_of_unlike_length(self) -> None:
         with pytest.raises(ValueError, match="do not fit"):
             drift_of([1], [])
-
-
-class TestTQuantile:
-    @pytest.mark.parametrize(
-        ("freedom", "quantile"), [(1, 12.706), (4, 2.776), (30, 2.042), (40, 2.021), (60, 2.000), (120, 1.980)]
-    )
-    def test_is_that_of_printed_tables(self, freedom: int, quantile: float) -> None:
-        assert t_quantile_975(freedom) == pytest.approx(quantile, abs=6e-4)
-
-    def test_needs_a_degree_of_freedom(self) -> None:
-        with pytest.raises(ValueError, match="0 degrees"):
-            t_quantile_975(0)

@@ -1,71 +1,89 @@
-"""Large studies are shown from what is counted: the figures are those of reading every answer."""
+"""Pages tell of answers what is counted of them, and one figure is the same on each."""
 
 from decimal import Decimal
 
 import pytest
 
-from benchmarks.intervals import mean_interval_of_sums
-from greenllm.dashboards import queries
+from benchmarks.intervals import Interval
 from greenllm.dashboards.counted import Masses
-from greenllm.federation import queries as federation
+from greenllm.dashboards.queries import study_tables
+from greenllm.federation.queries import model_rows
+from greenllm.reports.queries import report_cells
 from tests import factories as make
 
+# of an answer within a second: TE 574,100 g over 4 years of 365 days, and 385 g/kWh
+EMBODIED_G = 574_100 / (4 * 365 * 86_400)
+G_PER_JOULE = 385 / 3_600_000
 
-class TestMeanIntervalOfSums:
-    def test_is_mean_and_students_interval(self) -> None:
-        found = mean_interval_of_sums(4, 10.0, 5.0)  # 1, 2, 3, 4
+
+class TestMasses:
+    def test_of_nothing_have_no_mean(self) -> None:
+        assert Masses.together([]).mean is None
+
+    def test_that_are_all_the_same_have_no_spread(self) -> None:
+        one = Decimal("0.0013451722833333333333")
+        for n in range(2, 50):
+            found = Masses(n, one * n, one * one * n).mean
+            assert found is not None
+            assert found.low == pytest.approx(found.high)
+
+    def test_of_groups_add_up(self) -> None:
+        """1 and 2 beside 3 and 4: mean 2.5, variance 5/3, and t for three degrees of freedom 3.1824."""
+        groups = [Masses(2, Decimal(3), Decimal(5)), Masses(2, Decimal(7), Decimal(25))]
+        found = Masses.together(groups).mean
         assert found is not None
         assert (found.value, found.n) == (2.5, 4)
         assert found.high - found.value == pytest.approx(3.1824 * (5 / 3 / 4) ** 0.5)
 
-    def test_of_two_is_as_wide_as_so_few_ask(self) -> None:
-        found = mean_interval_of_sums(2, 4.0, 2.0)  # 1, 3: a standard error of 1, a t of 12.7 for one degree of freedom
-        assert found is not None
-        assert found.high == pytest.approx(2.0 + 12.7062)
 
-    def test_knows_no_spread_of_one_and_nothing_of_none(self) -> None:
-        assert mean_interval_of_sums(0, 0.0, 0.0) is None
-        one = mean_interval_of_sums(1, 3.0, 0.0)
-        assert one is not None
-        assert (one.low, one.high) == (3.0, 3.0)
-
-    def test_of_nothing_is_missing(self) -> None:
-        assert Masses.together([]).mean is None
-
-    def test_of_masses_that_are_all_the_same_has_no_spread(self) -> None:
-        one = Decimal("0.0013451722833333333333")
-        for n in range(2, 50):
-            found = Masses(n, one * n, one * one * n, None).mean
-            assert found is not None
-            assert found.low == pytest.approx(found.high)
+@pytest.mark.django_db
+class TestOneMean:
+    def test_has_one_interval_on_every_page(self) -> None:
+        """Of 10, 12 and 14 J: mean 12, deviation 2, so 4.3027 * 2 / sqrt(3) = 4.96833 J to either side."""
+        study, deployment = make.make_study(), make.make_deployment("a")
+        make.make_responses(
+            [(make.make_prompt(), deployment, {"energy_j": energy, "verdict": "correct"}) for energy in (10, 12, 14)],
+            study=study,
+        )
+        ends = [EMBODIED_G + G_PER_JOULE * joules for joules in (12, 12 - 4.96833, 12 + 4.96833)]
+        (cell,) = study_tables(study).cells.values()
+        (of_report,) = report_cells(study).values()
+        (of_model,) = model_rows([deployment], now=make.NOW)
+        figures = (
+            cell.mean_sci, cell.mean_sci_of_correct, of_report.per_prompt("sci"), of_report.mean_sci_of_right,
+            of_model.figures.sci_gco2e,
+        )  # fmt: skip
+        for found in figures:
+            assert isinstance(found, Interval)
+            assert found.n == 3
+            assert (found.value, found.low, found.high) == pytest.approx(ends, rel=1e-5)
 
 
 @pytest.mark.django_db
 class TestCountedFigures:
-    @pytest.mark.slow
-    def test_are_those_of_reading_every_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        study, deployment, other = make.make_study(), make.make_deployment("a"), make.make_deployment("b")
-        for number, verdict in enumerate(("correct", "correct", "incorrect", "")):
-            for one in (deployment, other):
-                prompt = make.make_prompt(category="math" if number else "code")
-                make.make_response(prompt, one, study=study, energy_j=10.0 + number, verdict=verdict)
-        make.make_response(make.make_prompt(), other, study=study, energy_j=None)
-        make.make_response(make.make_prompt(role="validation"), other, study=study)
-        read = queries.study_tables(study), federation.model_rows([deployment, other], now=make.NOW)
-        monkeypatch.setattr(queries, "LARGEST_BOOTSTRAP", 3)
-        monkeypatch.setattr(federation, "LARGEST_BOOTSTRAP", 3)
-        counted = queries.study_tables(study), federation.model_rows([deployment, other], now=make.NOW)
-        assert (counted[0].categories, counted[0].models) == (read[0].categories, read[0].models)
-        for key, cell in read[0].cells.items():
-            same = counted[0].cells[key]
-            for name in ("response_count", "correct_count", "judged_count", "scored_count", "qualities", "sources"):
-                assert getattr(same, name) == getattr(cell, name), name
-            assert same.sum_sci_gco2e == pytest.approx(cell.sum_sci_gco2e)
-            assert same.accuracy == cell.accuracy
-            assert (same.mean_sci is None) == (cell.mean_sci is None)
-            if same.mean_sci is not None and cell.mean_sci is not None:
-                assert same.mean_sci.value == pytest.approx(cell.mean_sci.value)
-        for row, same_row in zip(read[1], counted[1], strict=True):
-            assert same_row.figures.answer_count == row.figures.answer_count
-            assert same_row.figures.accuracy == row.figures.accuracy
-            assert same_row.figures.quality == row.figures.quality
+    def test_are_those_of_the_answers(self) -> None:
+        study, first, second = make.make_study(), make.make_deployment("a"), make.make_deployment("b")
+        code, *math = (make.make_prompt(category=one) for one in ("code", "math", "math", "math"))
+        verdicts = ((code, "correct"), (math[0], "correct"), (math[1], "incorrect"), (math[2], ""))
+        answers = [(prompt, one, {"verdict": verdict}) for one in (first, second) for prompt, verdict in verdicts]
+        answers.append((make.make_prompt(), second, {"energy_j": None}))
+        answers.append((make.make_prompt(role="validation"), second, {}))
+        make.make_responses(answers, study=study)
+
+        cells = study_tables(study).cells
+        assert {
+            key: (one.response_count, one.correct_count, one.judged_count, one.scored_count, one.qualities)
+            for key, one in cells.items()
+        } == {
+            ("code", "a"): (1, 1, 1, 1, ("estimated",)),
+            ("code", "b"): (1, 1, 1, 1, ("estimated",)),
+            ("math", "a"): (3, 1, 2, 3, ("estimated",)),
+            ("math", "b"): (4, 1, 2, 3, ("estimated", "missing")),
+        }
+        assert {one.sources for one in cells.values()} == {("grader",)}
+        a, b = (row.figures for row in model_rows([first, second], now=make.NOW))
+        assert (a.answer_count, b.answer_count) == (4, 6)
+        for figures in (a, b):
+            assert figures.accuracy is not None
+            assert (figures.accuracy.value, figures.accuracy.n) == (pytest.approx(2 / 3), 3)
+            assert figures.quality == "estimated"

@@ -93,7 +93,7 @@ class TestPage:
         self, client: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         outlier = self.outlier(shown.make_shown_repeats())
-        monkeypatch.setattr("greenllm.studies.spreads.LARGEST_BOOTSTRAP", 5)
+        monkeypatch.setattr("greenllm.studies.spreads.MOST_READ", 5)
         with django_assert_num_queries(5):
             note = self.text(client, "/studies/repeats/spread/note/")
         assert "outliers are counted by <a" in note
