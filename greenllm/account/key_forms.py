@@ -37,11 +37,11 @@ class TermsForm(forms.ModelForm[ApiKey]):
         labels: ClassVar = {
             "requests_per_minute": "Requests per minute",
             "tokens_per_minute": "Tokens per minute",
-            "budget_gco2e_per_hour": "Hour (gCO2e)",
-            "soft_gco2e_per_day": "Day, soft limit (gCO2e)",
-            "hard_gco2e_per_day": "Day, hard limit (gCO2e)",
-            "soft_gco2e_per_month": "Month, soft limit (gCO2e)",
-            "hard_gco2e_per_month": "Month, hard limit (gCO2e)",
+            "budget_gco2e_per_hour": "Hour (gCO₂e)",
+            "soft_gco2e_per_day": "Day, soft limit (gCO₂e)",
+            "hard_gco2e_per_day": "Day, hard limit (gCO₂e)",
+            "soft_gco2e_per_month": "Month, soft limit (gCO₂e)",
+            "hard_gco2e_per_month": "Month, hard limit (gCO₂e)",
         }
         help_texts: ClassVar = dict.fromkeys(_NUMBERS, "")
 

@@ -33,12 +33,12 @@ def sum_against_accuracy(spots: Sequence[Spot], models: Sequence[str] = ()) -> F
 
     `models` is the order by which the other figures of the page give colours.
     """
-    return _scatter(spots, models, "Sum of SCI (mgCO2e)")
+    return _scatter(spots, models, "Sum of SCI (mgCO₂e)")
 
 
 def mean_against_accuracy(spots: Sequence[Spot]) -> Figure:
     """Draw the mean SCI per prompt against accuracy, each with its 95 % interval."""
-    return _scatter(spots, (), "Mean SCI per prompt (mgCO2e)")
+    return _scatter(spots, (), "Mean SCI per prompt (mgCO₂e)")
 
 
 def sci_by_category(
@@ -61,7 +61,7 @@ def sci_by_category(
     layout = {
         "barmode": "group",
         "xaxis": {"title": {"text": "Category"}, "type": "category"},
-        "yaxis": {"title": {"text": "Mean SCI (mgCO2e)"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "Mean SCI (mgCO₂e)"}, "rangemode": "tozero"},
     }
     return {"data": bars, "layout": layout}
 

@@ -84,7 +84,7 @@ class TuningForm(forms.Form):
     use_required_attribute = False
     prefix = "tune"
 
-    study = StudyChoice(help_text="Of the machines that answer: a price is in gCO2e.")
+    study = StudyChoice(help_text="Of the machines that answer: a price is in gCO₂e.")
     policy = forms.ChoiceField(choices=[(name, name) for name in TUNABLE], initial="knn")
     estimator = forms.ChoiceField(
         required=False, choices=[(name, name) for name in ESTIMATORS], initial=ESTIMATORS[0], label="Estimates",

@@ -60,7 +60,7 @@ class Shown:
     def __init__(self, report: Stored) -> None:
         self.report = report
         self.is_sci = report["unit"] == "gCO2e"
-        self.unit = "mgCO2e" if self.is_sci else report["unit"]
+        self.unit = "mgCO₂e" if self.is_sci else report["unit"]
         self._rows: list[Stored] = [row for row in report["rows"] if not row["dial_of"]]
         self._dials: list[Stored] = [row for row in report["rows"] if row["dial_of"]]
 

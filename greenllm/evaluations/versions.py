@@ -29,7 +29,7 @@ def version_row(version: PolicyVersion, *, latest_id: int) -> VersionRow:
     """Return a version with those of its parameters that its policy goes by."""
     policy, told = version.policy, []
     if policy in {"category", "knn"}:
-        told.append(("price of SCI", f"{significant(version.sci_price)} per gCO2e"))
+        told.append(("price of SCI", f"{significant(version.sci_price)} per gCO₂e"))
     if policy == "floor":
         told.append(("floor", f"{100 * version.accuracy_floor:g}\u00a0%"))
     if policy in {"guarded", "cascade", "fixed"}:
@@ -61,7 +61,7 @@ def _limits(version: PolicyVersion) -> str:
         return "may not override"
     limits = []
     if version.most_sci_price is not None:
-        limits.append(f"price up to {significant(version.most_sci_price)} per gCO2e")
+        limits.append(f"price up to {significant(version.most_sci_price)} per gCO₂e")
     if version.least_accuracy_floor > 0:
         limits.append(f"floor from {100 * version.least_accuracy_floor:g}\u00a0%")
     return ", ".join(["may override", *limits])

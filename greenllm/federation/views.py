@@ -35,7 +35,7 @@ from greenllm.roles import CHANGE_FEDERATION, VIEW_RESULTS
 
 _PAGE_SIZE = 50  # models on one page of the overview
 _HEADS = {"model": "Model", "state": "State", "where": "Where", "accuracy": "Accuracy (%)",
-          "sci": "Mean SCI (mgCO2e per prompt)", "routed": f"Routed (%), last {ROUTED_DAYS} days"}  # fmt: skip
+          "sci": "Mean SCI (mgCO₂e per prompt)", "routed": f"Routed (%), last {ROUTED_DAYS} days"}  # fmt: skip
 _ANSWER_MARGIN_S = 1.0  # a server may be asked two questions, each bounded by the time to connect
 
 

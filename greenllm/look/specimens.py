@@ -43,7 +43,7 @@ def specimen_chart() -> Chart:
         }
         for number, (name, colour) in enumerate(zip("ABCDEF", PALETTE, strict=True))
     ]
-    layout = {"xaxis": {"title": {"text": "Mean SCI (mgCO2e)"}}, "yaxis": {"title": {"text": "Accuracy (%)"}}}
+    layout = {"xaxis": {"title": {"text": "Mean SCI (mgCO₂e)"}}, "yaxis": {"title": {"text": "Accuracy (%)"}}}
     return Chart(
         "specimen",
         "The palette: six colours, each with a sign of its own",

@@ -46,7 +46,7 @@ def carbon(moments: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Fig
         }
         for number, (name, values) in enumerate(groups.items())
     ]  # fmt: skip
-    layout = {"barmode": "stack", "bargap": bar_gap(len(moments)), **_over_time("Predicted carbon (mgCO2e)", moments)}
+    layout = {"barmode": "stack", "bargap": bar_gap(len(moments)), **_over_time("Predicted carbon (mgCO₂e)", moments)}
     return {"data": bars, "layout": layout}
 
 
@@ -56,7 +56,7 @@ def saving(moments: Sequence[str], chosen_gco2e: Sequence[float], baseline_gco2e
         _line("Baseline", moments, [grams_to_milligrams(one) for one in baseline_gco2e], 1, dash="dot"),
         _line("Chosen", moments, [grams_to_milligrams(one) for one in chosen_gco2e], 2, fill="tozeroy"),
     ]
-    return {"data": lines, "layout": _over_time("Carbon (mgCO2e)", moments)}
+    return {"data": lines, "layout": _over_time("Carbon (mgCO₂e)", moments)}
 
 
 def latency(parts: Sequence[str], median_ms: Sequence[float | None], p95_ms: Sequence[float | None]) -> Figure:

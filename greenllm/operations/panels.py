@@ -126,12 +126,12 @@ def carbon(look: Look) -> Panel:
             for name in sorted(one.gco2e)
         ),
     )
-    chart = Chart("carbon", "Predicted carbon over time, mgCO2e", f"Stacked bars of {len(points)} steps.", drawn)
+    chart = Chart("carbon", "Predicted carbon over time, mgCO₂e", f"Stacked bars of {len(points)} steps.", drawn)
     return Panel(
         "carbon", f"Carbon by {GROUPS[look.asked.group].lower()}", "SCI that decisions expected of the chosen models, "
         "summed up; n counts the decisions that had one. A missing SCI is left out and never zero.",
         chart if any(sum(one.counts.values()) for one in points) else None,
-        ("Time", "All (mgCO2e)", *(f"{name} (mgCO2e)" for name in groups)), rows, sheet,
+        ("Time", "All (mgCO₂e)", *(f"{name} (mgCO₂e)" for name in groups)), rows, sheet,
         "No decision of this time had an expected SCI: measure a study and build an index.",
     )  # fmt: skip
 
@@ -148,11 +148,11 @@ def saved(look: Look) -> Panel:
         ("begins_at", "n", "chosen_gco2e", "baseline_gco2e", "saved_gco2e", "saved_share", "quality"),
         tuple(_saving_values(one) for one in points),
     )
-    chart = Chart("saving", "Chosen models beside the baseline, mgCO2e", f"Two lines over {len(points)} steps.", drawn)
+    chart = Chart("saving", "Chosen models beside the baseline, mgCO₂e", f"Two lines over {len(points)} steps.", drawn)
     return Panel(
         "saving", "Saving against the baseline", "Over the decisions in which both the choice and the baseline had an "
         "SCI of the same quality. Discarded runs are charged to the choice.", chart if points else None,
-        ("Time", "Chosen (mgCO2e)", "Baseline (mgCO2e)", "Saved (mgCO2e)", "Saved"),
+        ("Time", "Chosen (mgCO₂e)", "Baseline (mgCO₂e)", "Saved (mgCO₂e)", "Saved"),
         tuple(_saving_row(one, look.span) for one in points), sheet,
         "No decision of this time can be compared with this baseline. Choose another baseline, or a longer time.",
     )  # fmt: skip
@@ -238,11 +238,11 @@ def carbon_calibration(look: Look) -> Panel:
         ("begins_at", "n", "predicted_gco2e", "measured_gco2e", "quality"),
         tuple((_iso(o.at), o.n, o.predicted_gco2e, o.measured_gco2e, " ".join(o.qualities)) for o in found),
     )
-    chart = Chart("carbon-calibration", "Predicted beside measured carbon, mgCO2e", f"{len(found)} steps.", drawn)
+    chart = Chart("carbon-calibration", "Predicted beside measured carbon, mgCO₂e", f"{len(found)} steps.", drawn)
     return Panel(
         "carbon-calibration", "Predicted against measured carbon", "Live requests that were measured, where the "
         "prediction rests on energy of the same quality.", chart if found else None,
-        ("Time", "Predicted (mgCO2e)", "Measured (mgCO2e)", "Predicted by measured"), rows, sheet,
+        ("Time", "Predicted (mgCO₂e)", "Measured (mgCO₂e)", "Predicted by measured"), rows, sheet,
         "No live request of this time was measured. The setting GREENLLM_MEASURE_EVERY has some measured.",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from benchmarks.queueing import impatient_connection
 from router.models import ApiKey, GatewayRequest, KeyDay, KeyHour, RequestHour
 
 MOST_KEYS = 50
+_LONGEST_NAME = 16
 _SPANS = ("hour", "day", "month")
 
 
@@ -30,9 +31,14 @@ class WorkerRow:
     """One worker: which queues it serves, and what it does."""
 
     name: str
-    queues: str
+    queues: tuple[str, ...]
     state: str
     seen_at: datetime | None
+
+    @property
+    def short_name(self) -> str:
+        """Return what tells it apart at a glance: RQ names workers by 32 random digits."""
+        return self.name if len(self.name) <= _LONGEST_NAME else f"{self.name[:8]}…"
 
 
 @dataclass(frozen=True)
@@ -144,9 +150,7 @@ def _queues(connection: Redis) -> tuple[QueueRow, ...]:
 
 def _workers(connection: Redis) -> tuple[WorkerRow, ...]:
     found = Worker.all(connection=connection)
-    rows = (
-        WorkerRow(one.name, ", ".join(one.queue_names()), str(one.state), _aware(one.last_heartbeat)) for one in found
-    )
+    rows = (WorkerRow(one.name, tuple(one.queue_names()), str(one.state), _aware(one.last_heartbeat)) for one in found)
     return tuple(sorted(rows, key=lambda row: row.name))
 
 

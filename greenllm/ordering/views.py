@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _PAGE_SIZE = 40
 _HEADS = {"category": "Category", "model": "Model", "share": "Next labels", "p": "Chance right", "n": "n",
-          "sci": "SCI (mgCO2e)", "wait": "Wait"}  # fmt: skip
+          "sci": "SCI (mgCO₂e)", "wait": "Wait"}  # fmt: skip
 _KEYS: Mapping[str, Key[dict[str, Any]]] = {
     "category": lambda one: one["category"].lower(),
     "model": lambda one: one["model"].lower(),

@@ -7,7 +7,7 @@ from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
 from greenllm.reports.cells import ReportCell
 from greenllm.reports.grids import Figure, Grid
-from greenllm.reports.svg import Bar, Point, grouped_bars, scatter
+from greenllm.reports.svg import ROOMS, Bar, Point, grouped_bars, scatter
 from greenllm.reports.tables import LinkTo, StudyCells
 from router.evaluating import Comparison, ComparisonRow
 
@@ -25,7 +25,7 @@ def _no_answers(_: ReportCell, __: str) -> str:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One chart: its title and the picture."""
+    """One chart: its title and the picture, for a wide page and for a narrow one."""
 
     title: str
     svg: str
@@ -44,11 +44,7 @@ def figure_2(comparison: Comparison, models: tuple[str, ...] = (), link: LinkToA
     if not points:
         return None
     title = "Sum of SCI against accuracy over the validation prompts, wrong answers included; up and left is better"
-    svg = scatter(
-        name="figure-2", description=f"{title}. {_told(points)}", points=points, x_title="Sum of SCI (mgCO2e)",
-        y_title=_ACCURACY, order=models,
-    )  # fmt: skip
-    return Drawn(title, svg)
+    return _scattered("figure-2", title, points, "Sum of SCI (mgCO₂e)", models)
 
 
 def accuracy_against_sci(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
@@ -97,11 +93,18 @@ def _trade(
             points.append(Point(model, "model", x, y, x_ends, y_ends, url, figure))
     if not points:
         return None
-    svg = scatter(
-        name=name, description=f"{title}. {_told(points)}", points=points,
-        x_title="Mean SCI per prompt (mgCO2e)", y_title=_ACCURACY,
+    return _scattered(name, title, points, "Mean SCI per prompt (mgCO₂e)")
+
+
+def _scattered(name: str, title: str, points: list[Point], x_title: str, order: Sequence[str] = ()) -> Drawn:
+    drawings = (
+        scatter(
+            name=name, description=f"{title}. {_told(points)}", points=points, x_title=x_title, y_title=_ACCURACY,
+            order=order, room=room,
+        )
+        for room in ROOMS
     )  # fmt: skip
-    return Drawn(title, svg)
+    return Drawn(title, "".join(drawings))
 
 
 def table_3_bars(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
@@ -116,17 +119,17 @@ def table_3_bars(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
 def _bars(name: str, title: str, cells: StudyCells, series: Sequence[tuple[str, Sequence[Bar]]]) -> Drawn | None:
     if not any(bar.value is not None for _, bars in series for bar in bars):
         return None
-    description = (
-        f"{title}. {len(series)} models in {len(cells.categories)} categories; the table beneath has the numbers."
-    )
-    svg = grouped_bars(
-        name=name,
-        description=description,
-        groups=cells.categories,
-        series=series,
-        y_title="Mean SCI (mgCO2e)",
-    )
-    return Drawn(title, svg)
+    models = f"{len(series)} model{'' if len(series) == 1 else 's'}"
+    categories = f"{len(cells.categories)} categor{'y' if len(cells.categories) == 1 else 'ies'}"
+    description = f"{title}. {models} in {categories}; the table beneath has the numbers."
+    drawings = (
+        grouped_bars(
+            name=name, description=description, groups=cells.categories, series=series, y_title="Mean SCI (mgCO₂e)",
+            room=room,
+        )
+        for room in ROOMS
+    )  # fmt: skip
+    return Drawn(title, "".join(drawings))
 
 
 def _right(cell: ReportCell | None, link: LinkTo) -> Bar:

@@ -5,17 +5,41 @@ Colours of text, axes and ground come from the style sheet; series have Okabe an
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from greenllm.charts import PALETTE
 
-WIDTH, HEIGHT = 760, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 48
-_LEGEND_LINE, _LEGEND_COLUMNS = 22, 2
-_MOST_CHARACTERS = 46
+_LEFT, _RIGHT, _TOP = 64, 16, 14
+_LEGEND_LINE = 22
 _BAR_GAP = 0.2  # of a group's width
 _ROOM = 1.05  # how far an axis goes beyond the largest value
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a drawing has room for, where a letter is about 13 high.
+
+    `bottom` is the room under the axis; names of groups that stand `aslant` need more of it and less of the width.
+    """
+
+    name: str
+    width: float
+    height: float
+    bottom: float
+    legend_columns: int
+    most_characters: int
+    aslant: bool
+
+    @property
+    def ground(self) -> float:
+        """Return how far down the axis lies."""
+        return self.height - self.bottom
+
+
+WIDE = Room("wide", 760, 360, 48, 2, 46, aslant=False)
+NARROW = Room("narrow", 340, 340, 96, 1, 34, aslant=True)  # of a phone
+ROOMS = (WIDE, NARROW)  # the style sheet shows the one that fits
 
 
 @dataclass(frozen=True)
@@ -46,46 +70,49 @@ class Bar:
 
 
 def scatter(
-    *, name: str, description: str, points: Sequence[Point], x_title: str, y_title: str, order: Sequence[str] = ()
-) -> str:
+    *, name: str, description: str, points: Sequence[Point], x_title: str, y_title: str, order: Sequence[str] = (),
+    room: Room = WIDE,
+) -> str:  # fmt: skip
     """Draw points over a share in percent (0 to 100), up and left being better.
 
     `order` names the models in the order by which the page's other charts give colours.
     """
     largest = max((max(point.x, *(point.x_ends or (0.0,))) for point in points), default=0.0)
-    across = _Scale(0.0, largest * _ROOM or 1.0, _LEFT, WIDTH - _RIGHT)
-    up = _Scale(-4.0, 104.0, HEIGHT - _BOTTOM, _TOP)
-    parts = _axes(across.ticks(), [0, 25, 50, 75, 100], across=across, up=up, x_title=x_title, y_title=y_title)
+    room = replace(room, bottom=WIDE.bottom)  # there are no names of groups
+    across = _Scale(0.0, largest * _ROOM or 1.0, _LEFT, room.width - _RIGHT)
+    up = _Scale(-4.0, 104.0, room.ground, _TOP)
+    parts = _axes(room, across.ticks(), [0, 25, 50, 75, 100], across=across, up=up, x_title=x_title, y_title=y_title)
     numbers = _numbers(points, order)
     for point in points:
         parts.append(_drawn(point, numbers[point.name], across, up))
     symbols = [(point.name, _symbol(point.kind, numbers[point.name], 0, 0)) for point in points]
     has_links = any(point.url for point in points)
-    return _document(name, description, parts, symbols, scale=("x", across), has_links=has_links)
+    return _document(room, name, description, parts, symbols, scale=("x", across), has_links=has_links)
 
 
 def grouped_bars(
-    *, name: str, description: str, groups: Sequence[str], series: Sequence[tuple[str, Sequence[Bar]]], y_title: str
-) -> str:
+    *, name: str, description: str, groups: Sequence[str], series: Sequence[tuple[str, Sequence[Bar]]], y_title: str,
+    room: Room = WIDE,
+) -> str:  # fmt: skip
     """Draw a group of bars for each name in `groups`, a bar of every series in each, with its interval."""
     ends = [
         max(bar.value or 0.0, bar.ends[1] if bar.ends else 0.0) for _, bars in series for bar in bars
     ]  # an interval that reaches below nothing is cut off there
-    up = _Scale(0.0, max(ends, default=0.0) * _ROOM or 1.0, HEIGHT - _BOTTOM, _TOP)
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(groups))
+    up = _Scale(0.0, max(ends, default=0.0) * _ROOM or 1.0, room.ground, _TOP)
+    step = (room.width - _LEFT - _RIGHT) / max(1, len(groups))
     wide = step * (1 - _BAR_GAP) / max(1, len(series))
-    across = _Scale(0.0, 1.0, _LEFT, WIDTH - _RIGHT)
-    parts = _axes([], up.ticks(), across=across, up=up, x_title="", y_title=y_title)
+    across = _Scale(0.0, 1.0, _LEFT, room.width - _RIGHT)
+    parts = _axes(room, [], up.ticks(), across=across, up=up, x_title="", y_title=y_title)
     for place, group in enumerate(groups):
         start = _LEFT + place * step + step * _BAR_GAP / 2
-        parts.append(_text(_LEFT + (place + 0.5) * step, HEIGHT - _BOTTOM + 18, group, "middle"))
+        parts.append(_group_name(room, _LEFT + (place + 0.5) * step, group))
         for number, (_, bars) in enumerate(series):
             named = f"{series[number][0]}, {group}"
             parts.append(_bar(bars[place], named, (start + number * wide, wide), number, up))
     square = '<rect x="-6" y="-6" width="12" height="12" fill="{}"/>'
     legend = [(title, square.format(_colour(number))) for number, (title, _) in enumerate(series)]
     has_links = any(bar.url for _, bars in series for bar in bars)
-    return _document(name, description, parts, legend, scale=("y", up), has_links=has_links)
+    return _document(room, name, description, parts, legend, scale=("y", up), has_links=has_links)
 
 
 @dataclass(frozen=True)
@@ -108,24 +135,35 @@ class _Scale:
 
 
 def _axes(
-    xs: Sequence[float], ys: Sequence[float], *, across: _Scale, up: _Scale, x_title: str, y_title: str
-) -> list[str]:
+    room: Room, xs: Sequence[float], ys: Sequence[float], *, across: _Scale, up: _Scale, x_title: str,
+    y_title: str,
+) -> list[str]:  # fmt: skip
     parts = []
     parts.append('<g class="ticks-x">')
     for x in xs:
-        parts.append(_line((across(x), _TOP), (across(x), HEIGHT - _BOTTOM), "grid"))
-        parts.append(_text(across(x), HEIGHT - _BOTTOM + 18, f"{x:.6g}", "middle"))
+        parts.append(_line((across(x), _TOP), (across(x), room.ground), "grid"))
+        parts.append(_text(across(x), room.ground + 18, f"{x:.6g}", "middle"))
     parts.append('</g><g class="ticks-y">')
     for y in ys:
-        parts.append(_line((_LEFT, up(y)), (WIDTH - _RIGHT, up(y)), "grid"))
+        parts.append(_line((_LEFT, up(y)), (room.width - _RIGHT, up(y)), "grid"))
         parts.append(_text(_LEFT - 8, up(y) + 4, f"{y:.6g}", "end"))
     parts.append("</g>")
-    middle = (HEIGHT - _BOTTOM + _TOP) / 2
+    middle = (room.ground + _TOP) / 2
     turned = f'transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle"'
     parts.append(f"<text {turned}>{escape(y_title)}</text>")
     if x_title:
-        parts.append(_text((WIDTH + _LEFT - _RIGHT) / 2, HEIGHT - 8, x_title, "middle"))
+        parts.append(_text((room.width + _LEFT - _RIGHT) / 2, room.height - 8, x_title, "middle"))
     return parts
+
+
+def _group_name(room: Room, x: float, name: str) -> str:
+    """Write the name of a group under its bars; aslant it ends there, and a long one is cut."""
+    if not room.aslant:
+        return _text(x, room.ground + 18, name, "middle")
+    most = int((room.bottom - 12) / 5)  # a letter is some 7 long, and goes down by seven tenths of that
+    short = name if len(name) <= most else f"{name[: most - 1]}…"
+    turned = f'transform="translate({x + 4:.1f} {room.ground + 14:.1f}) rotate(-45)" text-anchor="end"'
+    return f"<text {turned}>{escape(short)}</text>"
 
 
 def _drawn(point: Point, number: int, across: _Scale, up: _Scale) -> str:
@@ -152,8 +190,8 @@ def _bar(bar: Bar, name: str, across: tuple[float, float], number: int, up: _Sca
     """Draw a bar that begins at `across[0]` and is `across[1]` wide."""
     x, wide = across
     if bar.value is None:
-        return _text(x + wide / 2, HEIGHT - _BOTTOM - 4, "\u2013", "middle")
-    top, ground = up(bar.value), HEIGHT - _BOTTOM
+        return _text(x + wide / 2, up(0.0) - 4, "\u2013", "middle")
+    top, ground = up(bar.value), up(0.0)
     drawn = (
         f'<rect x="{x:.1f}" y="{top:.1f}" width="{max(1.0, wide - 2):.1f}" height="{ground - top:.1f}" '
         f'fill="{_colour(number)}"/>'
@@ -165,25 +203,26 @@ def _bar(bar: Bar, name: str, across: tuple[float, float], number: int, up: _Sca
 
 
 def _document(
-    name: str, description: str, parts: Sequence[str], legend: Sequence[tuple[str, str]], *,
+    room: Room, name: str, description: str, parts: Sequence[str], legend: Sequence[tuple[str, str]], *,
     scale: tuple[str, _Scale], has_links: bool,
 ) -> str:  # fmt: skip
     """Return the drawing; what has links inside is a group and no picture. The scale is told for who moves marks."""
     axis, along = scale
     role = "group" if has_links else "img"
     scaled = f'data-axis="{axis}" data-start="{along.start:g}" data-end="{along.end:g}" data-room="{_ROOM:g}"'
-    lines = math.ceil(len(legend) / _LEGEND_COLUMNS)
-    tall = HEIGHT + _LEGEND_LINE * lines + 6
+    lines = math.ceil(len(legend) / room.legend_columns)
+    tall = room.height + _LEGEND_LINE * lines + 6
     named = []
     for place, (title, symbol) in enumerate(legend):
-        x = _LEFT + 10 + (place % _LEGEND_COLUMNS) * (WIDTH - _LEFT) / _LEGEND_COLUMNS
-        y = HEIGHT + 14 + _LEGEND_LINE * (place // _LEGEND_COLUMNS)
-        short = title if len(title) <= _MOST_CHARACTERS else f"{title[: _MOST_CHARACTERS - 1]}…"
+        x = _LEFT + 10 + (place % room.legend_columns) * (room.width - _LEFT) / room.legend_columns
+        y = room.height + 14 + _LEGEND_LINE * (place // room.legend_columns)
+        short = title if len(title) <= room.most_characters else f"{title[: room.most_characters - 1]}…"
         named.append(f'<g transform="translate({x:.1f} {y:.1f})">{symbol}</g>{_text(x + 14, y + 4, short, "start")}')
+    described = f"{escape(name)}-{room.name}-described"
     return (
-        f'<svg class="drawn" viewBox="0 0 {WIDTH} {tall}" role="{role}" {scaled} '
-        f'aria-labelledby="{escape(name)}-described" '
-        f'xmlns="http://www.w3.org/2000/svg"><title id="{escape(name)}-described">{escape(description)}</title>'
+        f'<svg class="drawn {room.name}" viewBox="0 0 {room.width:g} {tall:g}" role="{role}" {scaled} '
+        f'aria-labelledby="{described}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title id="{described}">{escape(description)}</title>'
         f"{''.join(parts)}{''.join(named)}</svg>"
     )
 

@@ -41,7 +41,7 @@ _ROWS_PER_PAGE = 50
 MOST_READ = 5000  # answers that the page of a study looks through for outliers
 _SORTED = Shelf(most=3)  # all prompts of a study, some dozen megabytes of a large one
 _HEADS = {
-    "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO2e)",
+    "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO₂e)",
 }  # fmt: skip
 _Keys = Mapping[str, Callable[[Any], Any]]  # Any: rows of one view, and what is compared of them
 _KEYS: Mapping[str, _Keys] = {

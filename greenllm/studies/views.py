@@ -36,7 +36,7 @@ _SORTED: Mapping[str, Column] = {
     "study": F("name"), "state": F("state"), "machine": F("machine__name"),
     "when": Coalesce("finished_at", "started_at", "created_at"),
 }  # fmt: skip
-_RESPONSE_HEADS = {"number": "No.", "sci": "SCI (mgCO2e)", "energy": "Energy", "took": "Took"}
+_RESPONSE_HEADS = {"number": "No.", "sci": "SCI (mgCO₂e)", "energy": "Energy", "took": "Took"}
 
 
 @dataclass(frozen=True)

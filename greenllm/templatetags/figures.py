@@ -41,8 +41,8 @@ def _exponent(value: float) -> int:
 
 @register.filter
 def subscripted(text: str) -> SafeString:
-    """Write CO2e with its subscript, as pages do wherever markup is read."""
-    return mark_safe(conditional_escape(text).replace("CO2e", "CO<sub>2</sub>e"))  # noqa: S308  # escaped
+    """Write CO2e of files and commands as pages do, with a subscript that charts and attributes can hold, too."""
+    return mark_safe(conditional_escape(text).replace("CO2e", "CO₂e"))  # noqa: S308  # escaped
 
 
 @register.filter

@@ -49,7 +49,7 @@ def expected_of(demo: Installation, prompt: str) -> str:
         timeout=ANSWER_TIMEOUT_MS / 1000,
     ).raise_for_status()
     assert 0 < said.json()["sci_count"] <= 10
-    return f"mgCO2e expected (estimated, n = {said.json()['sci_count']})"
+    return f"mgCO₂e expected (estimated, n = {said.json()['sci_count']})"
 
 
 class TestPage:

@@ -26,7 +26,7 @@ class TestSumAgainstAccuracy:
 
     def test_names_the_units_of_both_axes(self) -> None:
         layout = sum_against_accuracy([LLAMA3])["layout"]
-        assert "mgCO2e" in layout["xaxis"]["title"]["text"]
+        assert "mgCO₂e" in layout["xaxis"]["title"]["text"]
         assert "%" in layout["yaxis"]["title"]["text"]
 
     def test_tells_the_router_and_the_oracle_from_models_by_shape(self) -> None:

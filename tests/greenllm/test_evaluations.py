@@ -133,7 +133,7 @@ class TestOverview:
         PolicyVersion.objects.create(policy="guarded", novelty=0.9, note="careful")
         latest = PolicyVersion.objects.create(policy="knn", sci_price=12.5)
         page = client_of(Role.RESEARCHER).get(PAGE).content.decode()
-        assert "12.5 per gCO2e" in page
+        assert "12.5 per gCO₂e" in page
         assert f"(version {latest.pk})" in page
         assert "novelty: 0.9" in page
         assert "careful" in page
@@ -169,7 +169,7 @@ class TestOverview:
         former = PolicyVersion.objects.create(policy="knn", sci_price=4.0)
         assert "Roll back" not in client_of(Role.ADMIN).get(PAGE).content.decode()
         PolicyVersion.objects.create(policy="nearest")
-        told = f"Before it counted version {former.pk}, knn (price of SCI: 4.00 per gCO2e"
+        told = f"Before it counted version {former.pk}, knn (price of SCI: 4.00 per gCO₂e"
         page = client_of(Role.ADMIN).get(PAGE).content.decode()
         assert told in page
         assert f"Roll back to version {former.pk}" in page
@@ -281,7 +281,7 @@ class TestReport:
         for word in (
             "cheapest", "random", "best single", "oracle", "category, label known", "nearest", "guarded",
             "2, by prompt text, from seed 0: 60\u00a0% to learn from", "estimated (n = 700), missing (n = 20)",
-            "0.200 mgCO2e per prompt", "measured, n = 100 prompts", "of another quality", "that knows all the others",
+            "0.200 mgCO₂e per prompt", "measured, n = 100 prompts", "of another quality", "that knows all the others",
             "expected calibration error", "Same choice", "knn, neighbours, loss 5",
             "knn, neighbours, loss 0", "Where prompts went",
         ):  # fmt: skip

@@ -153,7 +153,7 @@ class TestEnergyOfTheIndex:
         page = self.page_with(measurement)
         assert "12.5&nbsp;J for n = 2 embeddings and their insertion" in page
         assert "(estimated; whole machine, by plug (machine))" in page
-        assert "mgCO<sub>2</sub>e</b>" in page
+        assert "mgCO₂e</b>" in page
 
     def test_says_why_it_is_missing(self) -> None:
         assert "Missing: a gap" in self.page_with(make.make_measurement(None))

@@ -31,8 +31,8 @@ def test_a_duration_below_a_millisecond_is_told_in_them(duration_s: float | None
     assert figures.seconds(duration_s) == text
 
 
-def test_a_subscript_is_markup_and_all_else_is_escaped() -> None:
-    assert figures.subscripted("SCI, mgCO2e, of <b>") == "SCI, mgCO<sub>2</sub>e, of &lt;b&gt;"
+def test_a_subscript_is_a_character_and_markup_is_escaped() -> None:
+    assert figures.subscripted("SCI, mgCO2e, of <b>") == "SCI, mgCO₂e, of &lt;b&gt;"
 
 
 class TestSignificant:

@@ -192,9 +192,9 @@ class TestKeyPage:
         hour = now.replace(minute=0, second=0, microsecond=0)
         KeyDenial.objects.create(api_key=key, began_at=hour, reason="rate", count=5)
         page = page_of(client_of(owner).get(f"{ALL}{key.pk}/"))
-        assert "<small>Asked</small><b>2</b><small>3.00 mgCO2e predicted (n = 1)" in page
-        assert "on their own</small><b>1</b><small>1.00 mgCO2e predicted (n = 1)" in page
-        assert "cache</small><b>1</b><small>2.00 mgCO2e not spent again (estimated, n = 1)" in page
+        assert "<small>Asked</small><b>2</b><small>3.00 mgCO₂e predicted (n = 1)" in page
+        assert "on their own</small><b>1</b><small>1.00 mgCO₂e predicted (n = 1)" in page
+        assert "cache</small><b>1</b><small>2.00 mgCO₂e not spent again (estimated, n = 1)" in page
         assert "Not let in</small><b>6</b><small>1 by budget, 5 by rate" in page
         counts = ["3", "1", "1", "0", "6"]  # requests, of them background, of them cache, failed, not let in
         assert "".join(f'<td class="number">{count}</td>' for count in counts) in page

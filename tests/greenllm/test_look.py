@@ -117,7 +117,7 @@ class TestLookInTheBrowser:
         page = site.open("/look/", user=person(Role.RESEARCHER), width="phone")
         expect(page.get_by_role("columnheader", name="Mean SCI")).to_be_hidden()
         orders = page.get_by_role("combobox", name="Sort the table of specimens")
-        orders.select_option("Mean SCI (mgCO2e per prompt), descending")
+        orders.select_option("Mean SCI (mgCO₂e per prompt), descending")
         assert (names(page)[0], names(page)[-1]) == ("oak:32b", "larch:7b")  # what is missing stays last
         orders.select_option("Sort by…")
         assert names(page) == [row.name for row in ROWS]

@@ -120,7 +120,7 @@ class TestQueueMode:
         told = client_of(Role.ANNOTATOR).get("/label/?mode=routing").content.decode()
         assert "What routing needs most first" in told
         assert 'data-answer="' in told
-        for word in ("gemma", "llama", "qwen", "gCO2e", "band"):
+        for word in ("gemma", "llama", "qwen", "gCO₂e", "gCO2e", "band"):
             assert word not in told
 
 

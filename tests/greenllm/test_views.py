@@ -257,7 +257,7 @@ class TestAsk:
         assert '<pre class="answer-text">It is five.</pre>' in fragment
         assert '<span class="badge strong">small</span>' in fragment
         assert '<span class="badge">math</span>' in fragment
-        assert "mgCO<sub>2</sub>e expected (estimated, n&nbsp;=&nbsp;1)" in fragment
+        assert "mgCO₂e expected (estimated, n&nbsp;=&nbsp;1)" in fragment
         assert "2 of 2 models answered the nearest known prompt right" in fragment
         assert federation.math.item_text in fragment
         assert "3 tokens in " in fragment

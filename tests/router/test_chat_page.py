@@ -70,7 +70,7 @@ class TestStreaming:
         gate.set()
         expect(answer.locator("strong")).to_have_text("five")
         assert answer.get_attribute("aria-busy") is None
-        expect(answer).to_contain_text("mgCO2e expected (estimated, n = 1)")
+        expect(answer).to_contain_text("mgCO₂e expected (estimated, n = 1)")
         expect(answer).to_contain_text("math")
         expect(page.get_by_role("status")).to_have_text(THREE_WORDS)
         assert page.locator("[aria-live]").count() == 0
@@ -414,7 +414,7 @@ class TestWhy:
         open_drawers(page)
         answer = page.get_by_role("article", name="Answer")
         expect(answer).to_contain_text("shown only to those who may see results")
-        expect(answer).to_contain_text("mgCO2e (estimated, n = 1)")
+        expect(answer).to_contain_text("mgCO₂e (estimated, n = 1)")
         expect(answer).not_to_contain_text(endpoint.federation.math.item_text)
         assert page.get_by_role("table").count() == 0
         assert "would have cost" not in answer.inner_text()

@@ -63,7 +63,7 @@ class TestNotGoodEnough:
         replaced.get_by_text("Show the replaced answer").click()
         expect(replaced.locator(".markdown strong")).to_have_text("small")
         newest = page.get_by_role("article", name="Answer", exact=True)
-        expect(newest).to_contain_text("mgCO2e expected (estimated) for 1 answer replaced")
+        expect(newest).to_contain_text("mgCO₂e expected (estimated) for 1 answer replaced")
         expect(page.get_by_label("Model")).to_contain_text("auto (stays on large)")
         page.reload()
         expect(page.get_by_role("article", name="Replaced answer")).to_have_count(1)

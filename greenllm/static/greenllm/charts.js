@@ -75,7 +75,7 @@
 
   // the numbers of a figure: a row a point, with how far its bars of error reach
   const csvOf = (figure) => {
-    const axis = (name) => figure.layout?.[name]?.title?.text ?? figure.layout?.[name]?.title ?? name[0];
+    const axis = (name) => csvHead(figure.layout?.[name]?.title?.text ?? figure.layout?.[name]?.title ?? name[0]);
     const ends = (bar, i) => [(bar?.arrayminus ?? bar?.array)?.[i], bar?.array?.[i]];
     const [x, y] = [axis("xaxis"), axis("yaxis")];
     const rows = [["series", x, y, `${x}: minus`, `${x}: plus`, `${y}: minus`, `${y}: plus`]];

@@ -8,6 +8,9 @@ const csvCell = (value) => {
   return `"${(isRun ? `'${text}` : text).replaceAll('"', '""')}"`;
 };
 
+// the head of a column of CSV, in which CO₂e is written as in the server's own files
+const csvHead = (title) => title.replaceAll("CO₂e", "CO2e");
+
 // whether the part of a page that a table or chart is in offers the numbers as the server's own file already
 const hasFileOf = (element) => Boolean(element.closest("section, .card")?.querySelector(':scope > .head a[href*=".csv"]'));
 

@@ -27,7 +27,7 @@
 
   const asCsv = (heads, rows) => {
     const isValued = heads.map((_, column) => rows.some((row) => row.cells[column]?.dataset.value !== undefined));
-    const lines = [heads.flatMap((head, column) => (isValued[column] ? [head, `${head}, as shown`] : [head]))];
+    const lines = [heads.flatMap((head, column) => (isValued[column] ? [head, `${head}, as shown`] : [head])).map(csvHead)];
     for (const row of rows) {
       lines.push(heads.flatMap((_, column) => {
         const cell = row.cells[column];

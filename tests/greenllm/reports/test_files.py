@@ -102,7 +102,7 @@ class TestSharedFile:
         file = written("--format", "html")
         assert not re.search(r"(?:src|href)=|@import|url\(", file)
         assert "<style>" in file
-        assert file.count("<svg") == 5
+        assert file.count("<svg") == 2 * 5  # each for a wide page and for a narrow one
 
     @pytest.mark.slow
     def test_of_the_page_leads_back_to_the_site(self) -> None:

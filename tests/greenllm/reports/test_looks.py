@@ -31,7 +31,7 @@ def shown(page: Page) -> list[str]:
     return [re.sub(r"\s+", " ", text) for text in cells.all_inner_texts()]
 
 
-_DRAWN = """() => [...document.querySelectorAll("#what-if-section svg.drawn")].map((svg) => {
+_DRAWN = """() => [...document.querySelectorAll("#what-if-section svg.drawn.wide")].map((svg) => {
   const from = svg.getBoundingClientRect();
   const boxes = [...svg.querySelectorAll("[data-figure] > :is(polygon, rect, line)")].map((part) => {
     const box = part.getBoundingClientRect();

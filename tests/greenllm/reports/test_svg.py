@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from greenllm.reports.svg import Bar, Point, grouped_bars, scatter
+from greenllm.reports.svg import NARROW, WIDE, Bar, Point, Room, grouped_bars, scatter
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = [
@@ -17,9 +17,9 @@ def parsed(drawn: str) -> ET.Element:
     return ET.fromstring(drawn)
 
 
-def scattered(points: list[Point] = POINTS) -> ET.Element:
-    drawn = scatter(name="f", description="Four & more", points=points, x_title="SCI (mg)", y_title="Accuracy (%)")
-    return parsed(drawn)
+def scattered(points: list[Point] = POINTS, room: Room = WIDE) -> ET.Element:
+    titles = {"x_title": "SCI (mg)", "y_title": "Accuracy (%)"}
+    return parsed(scatter(name="f", description="Four & more", points=points, room=room, **titles))
 
 
 class TestScatter:
@@ -50,3 +50,17 @@ class TestGroupedBars:
         assert [one.text for one in drawn.iter(f"{SVG}text")].count("\u2013") == 1
         tall = [float(one.get("height", "0")) for one in drawn.iter(f"{SVG}rect")][:3]
         assert tall[1] == pytest.approx(2 * tall[0], abs=0.2)
+
+    def test_cuts_a_long_name_of_a_group_where_names_stand_aslant(self) -> None:
+        series = [("small", [Bar(2.0), Bar(1.0)])]
+        names = ["code", "answers to questions about law"]
+        drawn = parsed(
+            grouped_bars(name="b", description="Bars", groups=names, series=series, y_title="SCI", room=NARROW)
+        )
+        aslant = [one.text for one in drawn.iter(f"{SVG}text") if "rotate(-45)" in str(one.get("transform"))]
+        assert aslant == ["code", "answers to ques…"]
+        assert drawn.get("viewBox") == "0 0 340 368"
+
+    def test_of_two_sizes_are_told_apart_by_their_ids(self) -> None:
+        ids = {next(one.iter(f"{SVG}title")).get("id") for one in (scattered(), scattered(room=NARROW))}
+        assert len(ids) == 2

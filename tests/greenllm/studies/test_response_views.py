@@ -57,19 +57,19 @@ class TestResponse:
             study=response.study, carbon_intensity_gco2e_per_kwh=57, carbon_intensity_source="FR 2023: Ember, CC BY 4.0"
         )
 
-        assert "57.0 gCO<sub>2</sub>e/kWh (FR 2023: Ember, CC BY 4.0)" in page_of(client, response)
+        assert "57.0 gCO₂e/kWh (FR 2023: Ember, CC BY 4.0)" in page_of(client, response)
         study_page = client.get(f"/studies/{response.study.name}/").content.decode()
-        assert "57.0 gCO<sub>2</sub>e/kWh (FR 2023: Ember, CC BY 4.0)" in study_page
+        assert "57.0 gCO₂e/kWh (FR 2023: Ember, CC BY 4.0)" in study_page
 
     def test_shows_the_score_with_every_input(self, client: Client) -> None:
         response = shown.make_shown_response()
         page = page_of(client, response)
         operational, embodied = 20.0 / 3.6e6 * 385, 574_100 / 126_144_000  # of 20 J and 1 s
         for words in (
-            f"<b>{1000 * (operational + embodied):.3g}</b> mgCO<sub>2</sub>e <small>SCI of this answer",
+            f"<b>{1000 * (operational + embodied):.3g}</b> mgCO₂e <small>SCI of this answer",
             "n&nbsp;=&nbsp;1, estimated",
             "20.0 J",
-            "385.0 gCO<sub>2</sub>e/kWh",
+            "385.0 gCO₂e/kWh",
             f"{1000 * operational:.3g} mgCO",
             f"{1000 * embodied:.3g} mgCO",
             "574,100 gCO",
