@@ -52,3 +52,13 @@ def mean_power_mw(energy_uj: float, window_ns: int) -> float:
 def network_energy_j(byte_count: int, kwh_per_gb: float) -> float:
     """Return the energy of sending bytes over a network of so many kWh per GB, in joules."""
     return byte_count / BYTES_PER_GIGABYTE * kwh_per_gb * JOULES_PER_KILOWATT_HOUR
+
+
+def size_in_words(size_bytes: int) -> str:
+    """Write a size with three digits in decimal units, as inference servers tell those of weights."""
+    size, unit = float(size_bytes), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1000.0, larger
+    return f"{size:.3g} {unit}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks.models import LanguageModel
-from benchmarks.units import SECONDS_PER_YEAR
+from benchmarks.units import SECONDS_PER_YEAR, size_in_words
 from greenllm.reports.cells import TOKENS, Basis, ReportCell, pooled
 from greenllm.reports.grids import Cell, Figure, Grid, Unit
 from greenllm.reports.queries import PromptCell, ValidationPrompt
@@ -58,7 +58,7 @@ def table_1(models: Sequence[LanguageModel], cells: StudyCells) -> Grid:
             model.name,
             (
                 Cell(text=model.family), Cell(text=model.parameter_size), Cell(text=model.quantization),
-                Cell(text=f"{model.size_bytes / 1e9:.2g} GB" if model.size_bytes else ""), Cell(text=model.task),
+                Cell(text=size_in_words(model.size_bytes) if model.size_bytes else ""), Cell(text=model.task),
                 Cell(text=f"{cells.totals[model.name].answer_count:,}" if model.name in cells.totals else "0"),
             ),
         )

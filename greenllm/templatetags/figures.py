@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from django import template
-from django.template.defaultfilters import filesizeformat
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
 from benchmarks.inference.base import ModelDescription
 from benchmarks.intervals import Interval
 from benchmarks.models import LanguageModel
-from benchmarks.units import grams_to_milligrams
+from benchmarks.units import grams_to_milligrams, size_in_words
 
 register = template.Library()
+register.filter(size_in_words)
 
 NONE = "\u2013"
 _SOURCES = {"person": "people", "imported": "import", "grader": "graders"}
@@ -92,7 +92,7 @@ def milligrams_interval(interval: Interval | None) -> str:
     """Write the 95 % interval of a mass given in grams, in milligrams."""
     if interval is None or interval.n < 2:
         return ""
-    return f"{milligrams(interval.low)}\u2013{milligrams(interval.high)}"
+    return f"{milligrams(interval.low)} to {milligrams(interval.high)}"
 
 
 @register.filter
@@ -116,7 +116,7 @@ def weights(model: LanguageModel | ModelDescription) -> str:
     facts = (
         model.parameter_size,
         model.quantization,
-        "" if model.size_bytes is None else filesizeformat(model.size_bytes),
+        "" if model.size_bytes is None else size_in_words(model.size_bytes),
         f"context {model.context_length}" if model.context_length else "",
         model.digest[:12],
     )

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from benchmarks.describing import OtherWeights
@@ -14,6 +13,7 @@ from benchmarks.management.pulling import watch_pull
 from benchmarks.models import Deployment, InferenceServer, Machine
 from benchmarks.offering import CannotPull, NothingOffered, Offer, list_offers, pull_model
 from benchmarks.queueing import enqueue_study
+from benchmarks.units import size_in_words
 from router.joining import begin, request_evaluation
 from router.lifecycle_jobs import enqueue_advance
 from router.management.telling import RouterCommand
@@ -113,7 +113,7 @@ class Command(RouterCommand):
 
 def _line_of(offer: Offer) -> str:
     described = offer.description
-    size = filesizeformat(described.size_bytes) if described.size_bytes is not None else ""
+    size = size_in_words(described.size_bytes) if described.size_bytes is not None else ""
     facts = (described.parameter_size, described.quantization, size, described.digest[:12])
     told = ", ".join(fact for fact in facts if fact) or "the server tells nothing more"
     return f"{described.name} ({told}): {offer.state or 'not in the federation'}"
