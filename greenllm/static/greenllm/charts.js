@@ -45,9 +45,10 @@
     return json ? JSON.parse(json.textContent) : null;
   };
 
-  // a legend cuts off what is wider than a phone: long names go on in a new line
+  // a legend cuts off what is wider than a phone: long names go on in a new line, after a word where there is one to end with
+  const linesOf = (name) => name.match(/.{1,27}$|.{1,24}(?=\s)|.{24}/g).map((line) => line.trim());
   const fitted = (data, width) => (width < NARROW_PX
-    ? data.map((trace) => ({ ...trace, name: trace.name?.replace(/(.{24})(?=.{4})/g, "$1<br>") }))
+    ? data.map((trace) => ({ ...trace, name: trace.name && linesOf(trace.name).join("<br>") }))
     : data);
 
   const draw = async (chart) => {
