@@ -16,6 +16,11 @@ def bar_gap(count: int) -> float:
     return _GAPS.get(count, 0.2)
 
 
+def in_words(count: int, single: str, plural: str = "") -> str:
+    """Return so many of a thing in words, such as `1 step` or `3 categories`."""
+    return f"{count:,} {single if count == 1 else plural or f'{single}s'}"
+
+
 @dataclass(frozen=True)
 class Chart:
     """One figure in Plotly's JSON form (`data` and `layout`), its title and a description for screen readers.

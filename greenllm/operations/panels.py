@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from benchmarks.moments import written_day, written_moment
-from greenllm.charts import Chart
+from greenllm.charts import Chart, in_words
 from greenllm.dashboards.sheets import Sheet, Value, joined
 from greenllm.operations import figures
 from greenllm.operations.calibration import by_step, calibrations, carbon_calibrations
@@ -20,7 +20,7 @@ from greenllm.operations.reading import (
     saving_over_time,
 )
 from greenllm.operations.spans import GROUPS, Asked, Span
-from greenllm.templatetags.figures import NONE, milligrams, percent, percent_interval, significant
+from greenllm.templatetags.figures import NONE, milligrams, percent, percent_interval, signed, significant
 
 _PARTS = {
     "decision": "Deciding",
@@ -93,10 +93,13 @@ def routed(look: Look) -> Panel:
         ("category", "model", "prompts", "share", "n"),
         tuple((c, m, n, n / sums[c] if sums[c] else None, sums[c]) for (c, m), n in sorted(counts.items())),
     )
+    size = f"{in_words(len(categories), 'category', 'categories')} over {in_words(len(models), 'model')}"
     chart = Chart(
-        "routed-share", "Where prompts of each category went", f"Stacked bars of {len(categories)} categories over "
-        f"{len(models)} models; see the table.", figures.shares(categories, models, counts),
-    )  # fmt: skip
+        "routed-share",
+        "Where prompts of each category went",
+        f"Stacked bars of {size}; see the table.",
+        figures.shares(categories, models, counts),
+    )
     return Panel(
         "routed-share", "Routed share", "Prompts that the router decided on; those whose caller named the model are "
         "left out. The category is that of the nearest known prompt.", chart if counts else None,
@@ -126,7 +129,9 @@ def carbon(look: Look) -> Panel:
             for name in sorted(one.gco2e)
         ),
     )
-    chart = Chart("carbon", "Predicted carbon over time, mgCO₂e", f"Stacked bars of {len(points)} steps.", drawn)
+    chart = Chart(
+        "carbon", "Predicted carbon over time, mgCO₂e", f"Stacked bars of {in_words(len(points), 'step')}.", drawn
+    )
     return Panel(
         "carbon", f"Carbon by {GROUPS[look.asked.group].lower()}", "SCI that decisions expected of the chosen models, "
         "summed up; n counts the decisions that had one. A missing SCI is left out and never zero.",
@@ -148,7 +153,9 @@ def saved(look: Look) -> Panel:
         ("begins_at", "n", "chosen_gco2e", "baseline_gco2e", "saved_gco2e", "saved_share", "quality"),
         tuple(_saving_values(one) for one in points),
     )
-    chart = Chart("saving", "Chosen models beside the baseline, mgCO₂e", f"Two lines over {len(points)} steps.", drawn)
+    chart = Chart(
+        "saving", "Chosen models beside the baseline, mgCO₂e", f"Two lines over {in_words(len(points), 'step')}.", drawn
+    )
     return Panel(
         "saving", "Saving against the baseline", "Over the decisions in which both the choice and the baseline had an "
         "SCI of the same quality. Discarded runs are charged to the choice.", chart if points else None,
@@ -202,7 +209,7 @@ def calibration(look: Look) -> Panel:
                 percent_interval(one.right),
                 value=one.right.value if one.right else None,
             ),
-            Shown(f"{100 * one.drift:+.1f} points", value=one.drift),
+            Shown(f"{signed(100 * one.drift, 1)} points", value=one.drift),
         )
         for one in found
     )
@@ -210,7 +217,9 @@ def calibration(look: Look) -> Panel:
         ("begins_at", "policy_version", "n", "told_probability", "right_share", "drift"),
         tuple((_iso(o.at), o.version_id, o.n, o.supposed, o.right_count / o.n, o.drift) for o in found),
     )
-    chart = Chart("calibration", "Probability told beside share right", f"Two lines over {len(steps)} steps.", drawn)
+    chart = Chart(
+        "calibration", "Probability told beside share right", f"Two lines over {in_words(len(steps), 'step')}.", drawn
+    )
     return Panel(
         "calibration", "Calibration drift", "Decisions on prompts whose answers are judged: known prompts of "
         "comparisons, and kept answers of live traffic. Above 0 the router promises more than comes true.",
@@ -238,7 +247,9 @@ def carbon_calibration(look: Look) -> Panel:
         ("begins_at", "n", "predicted_gco2e", "measured_gco2e", "quality"),
         tuple((_iso(o.at), o.n, o.predicted_gco2e, o.measured_gco2e, " ".join(o.qualities)) for o in found),
     )
-    chart = Chart("carbon-calibration", "Predicted beside measured carbon, mgCO₂e", f"{len(found)} steps.", drawn)
+    chart = Chart(
+        "carbon-calibration", "Predicted beside measured carbon, mgCO₂e", f"{in_words(len(found), 'step')}.", drawn
+    )
     return Panel(
         "carbon-calibration", "Predicted against measured carbon", "Live requests that were measured, where the "
         "prediction rests on energy of the same quality.", chart if found else None,
@@ -301,7 +312,7 @@ def _share(count: int, total: int) -> Shown:
     if not total or not count:
         return Shown(NONE)
     heat = min(_HEAT_LEVELS, 1 + int(_HEAT_LEVELS * count / total))
-    return Shown(percent(count / total), f"{count:,}", heat, count / total)
+    return Shown(percent(count / total), f"{count:,} of {total:,}", heat, count / total)
 
 
 def _mass(mass_g: float | None, n: int, qualities: tuple[str, ...]) -> Shown:

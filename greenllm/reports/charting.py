@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.intervals import Interval
 from benchmarks.units import grams_to_milligrams
+from greenllm.charts import in_words
 from greenllm.reports.cells import ReportCell
 from greenllm.reports.grids import Figure, Grid
 from greenllm.reports.svg import ROOMS, Bar, Point, grouped_bars, scatter
@@ -119,8 +120,7 @@ def table_3_bars(cells: StudyCells, link: LinkTo = _no_answers) -> Drawn | None:
 def _bars(name: str, title: str, cells: StudyCells, series: Sequence[tuple[str, Sequence[Bar]]]) -> Drawn | None:
     if not any(bar.value is not None for _, bars in series for bar in bars):
         return None
-    models = f"{len(series)} model{'' if len(series) == 1 else 's'}"
-    categories = f"{len(cells.categories)} categor{'y' if len(cells.categories) == 1 else 'ies'}"
+    models, categories = in_words(len(series), "model"), in_words(len(cells.categories), "category", "categories")
     description = f"{title}. {models} in {categories}; the table beneath has the numbers."
     drawings = (
         grouped_bars(

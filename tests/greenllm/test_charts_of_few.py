@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenllm.charts import bar_gap
+from greenllm.charts import bar_gap, in_words
 from greenllm.operations.figures import latency, shares
 from greenllm.quality.figures import Mark, drift_chart, pace_chart
 
@@ -34,3 +34,14 @@ class TestLatency:
         figure = latency(["Deciding", "Whole request"], [17.0, 800.0], [19.0, None])
         assert {10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0} <= set(figure["layout"]["yaxis"]["tickvals"])
         assert [trace["type"] for trace in figure["data"]] == ["scatter", "scatter"]  # bars would need a zero
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 categories"), (1, "1 category"), (2, "2 categories"), (1200, "1,200 categories")]
+)
+def test_a_count_is_told_in_words(count: int, words: str) -> None:
+    assert in_words(count, "category", "categories") == words
+
+
+def test_most_words_have_a_plural_that_needs_no_telling() -> None:
+    assert (in_words(1, "step"), in_words(3, "step")) == ("1 step", "3 steps")
