@@ -49,7 +49,7 @@ class Installation:
 
     def manage_all(self, *commands: Sequence[str]) -> list[str]:
         """Run commands one after the other in one process, which is quicker; return what each wrote."""
-        told = self._run(["-m", "tests.chain.commands"], given=json.dumps(commands), timeout_s=540)
+        told = self._run(["-m", "tests.chain.commands"], given=json.dumps(commands), timeout_s=1200)
         assert told.returncode == 0, told.stderr
         written: list[str] = json.loads(told.stdout)
         return written

@@ -19,6 +19,7 @@ ITEMS_EACH = "60"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1500),  # all of a walk is one process, and 30 answers of a busy Ollama take minutes
     pytest.mark.skipif(not RAW.is_dir(), reason=f"the raw files of the data sets are not at {RAW}"),
 ]
 
