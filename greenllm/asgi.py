@@ -75,6 +75,15 @@ sys.setswitchinterval(_LET_GO_AFTER_S)
 _COLLECTED_AFTER = (10_000, 5, 80)
 
 
+def _be_ready_for_figures() -> None:
+    """Do what the first page with figures would wait for: read the code that keeps them, import statistics."""
+    import scipy.stats  # noqa: F401  with all of numpy, half a second and more
+
+    from labeling.keeping import know_code
+
+    know_code()
+
+
 def _leave_out_of_collections() -> None:
     """Take what lives as long as the process out of garbage collection: a full one paused every answer for 127 ms."""
     from django.urls import get_resolver
@@ -85,5 +94,6 @@ def _leave_out_of_collections() -> None:
     gc.set_threshold(*_COLLECTED_AFTER)
 
 
+_be_ready_for_figures()
 _leave_out_of_collections()
 fill_lists_of_tuples()  # after the collection, which would empty them

@@ -11,8 +11,8 @@ from django.db import connection
 
 from benchmarks.models import Study
 from greenllm.answer_columns import Columns, Words
-from labeling.packing import unpacked_floats, unpacked_whole
-from labeling.renewing import Renewals, Touched, renewed
+from labeling.packing import fewest_bytes, packed_columns, unpacked_columns, unpacked_floats, unpacked_whole, widened
+from labeling.renewing import Packing, Renewals, Touched, renewed
 
 _WHOLE = {
     "id": "response.id", "prompt": "response.prompt_id", "model": "deployment.language_model_id",
@@ -49,7 +49,6 @@ _SELECTED = ", ".join(
     + [f"coalesce({sql}, '') AS {name}" for name, sql in _WORDS.items()]
 )
 _SOME = "AND response.id = ANY(%(ids)s) AND answer.response_id = ANY(%(ids)s)"
-_LATEST = Renewals(most=4)  # studies: some twenty megabytes for a hundred thousand answers
 _ANSWERS = f"""
 SELECT {_PACKED} FROM (
     SELECT {_SELECTED}
@@ -62,6 +61,25 @@ SELECT {_PACKED} FROM (
     WHERE response.study_id = %(study)s AND response.state = 'finished' {{only}}
 ) AS finished
 """  # noqa: S608 - put together of constants
+
+
+def _packed(answers: Columns) -> bytes:
+    words = {name: column.places for name, column in answers.words.items()}
+    whole = {name: fewest_bytes(column) for name, column in (answers.whole | words).items()}
+    return packed_columns(whole | answers.values, {name: column.words for name, column in answers.words.items()})
+
+
+def _unpacked(packed: bytes) -> Columns:
+    columns, words = unpacked_columns(packed)
+    return Columns(
+        {name: widened(columns[name]) for name in _WHOLE},
+        {name: columns[name] for name in _FLOATS},
+        {name: Words(widened(columns[name]), tuple(words[name])) for name in _WORDS},
+    )
+
+
+PACKING = Packing(_packed, _unpacked, len)
+_LATEST = Renewals(most=4, packing=PACKING)  # studies: some twenty megabytes for a hundred thousand answers
 
 
 def study_columns(study: Study) -> Columns:

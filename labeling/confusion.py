@@ -9,11 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from django.db import connection
 
 from benchmarks.intervals import Interval, share_interval
-from labeling.counting import count_rows
+from labeling.counting import count_rows, known_rows
 from labeling.models import Label, Verdict
+from labeling.renewing import Renewals, Touched, renewed
 from labeling.tallies import CURRENT
 from labeling.unchanged import JUDGED, unchanged
 from labeling.verdicts import Judgement, decide
@@ -53,13 +55,11 @@ WHERE said.pattern = ANY(%(patterns)s)
   AND (%(grade)s::text IS NULL OR grade.verdict = %(grade)s)
 ORDER BY grade.response_id, grade.id LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608 - put together of constants
-_DIFFERING = f"""
-SELECT category.name, grade.grader || '@' || grade.grader_version, grade.verdict, {_VERDICT}, array_agg(grade.id)
-FROM ({_SAID}) AS said {_JOINED}
-WHERE said.pattern = ANY(%(patterns)s) AND grade.verdict <> {_VERDICT}
-GROUP BY 1, 2, 3, 4
-"""  # noqa: S608 - put together of constants
-_REASONS = "SELECT id, response_id, reason FROM labeling_grade WHERE id = ANY(%(grades)s) ORDER BY response_id, id"
+_REASONS = """
+SELECT response_id, grader || '@' || grader_version, reason FROM labeling_grade
+WHERE response_id = ANY(%(ids)s) ORDER BY response_id, id
+"""
+_LATEST = Renewals(most=1)  # of the answers on which people and graders differ, with reasons
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,6 @@ class GradedAnswer:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Differing:
-    """The grades of one grader in a category on answers of which people decided something else than it says."""
-
-    category: str
-    grader: str
-    grade: str
-    verdict: str
-    grade_ids: tuple[int, ...]
-
-
 def compare_graders() -> Comparison:
     """Count what each version of each grader said in each category against what people decided, in one query.
 
@@ -188,32 +177,39 @@ def answers_in(*, cell: Cell, comparison: Comparison, limit: int, offset: int = 
     )  # fmt: skip
 
 
-def disagreements(*, comparison: Comparison) -> list[GradedAnswer]:
+def disagreements() -> list[GradedAnswer]:
     """Return every answer on which a grader was not of people's mind, in the order of their ids; unsure is not.
 
-    Which grades these are is kept until a label or a grade changes.
+    After a change of a label or a grade the answers that changed are looked at anew. Nobody may change the list.
     """
-    found = unchanged("labeling.disagreements", lambda: _differing(comparison), studies=[JUDGED], kind=list[_Differing])
-    of_grade = {pk: one for one in found for pk in one.grade_ids}
+    return renewed("labeling.disagreements", _disagreements, _renewed, studies=[JUDGED], renewals=_LATEST)
+
+
+def _renewed(before: list[GradedAnswer], touched: Touched) -> list[GradedAnswer]:
+    kept = [one for one in before if one.response_id not in touched.response_ids]
+    return sorted([*kept, *_disagreements(touched.response_ids)], key=lambda one: one.response_id)
+
+
+def _disagreements(among: Collection[int] | None = None) -> list[GradedAnswer]:
+    """Return the disagreements on all answers, or on some."""
+    known = known_rows(_COUNTED, width=5)
+    differing: dict[int, tuple[str, str, str, str]] = {}
+    for place, (name, version, category, grade, pattern) in enumerate(known.rows):
+        verdict = _decided(pattern)
+        if verdict not in {None, grade}:
+            differing[place] = category, f"{name}@{version}", grade, str(verdict)
+    is_asked = np.isin(known.places, list(differing))
+    if among is not None:
+        is_asked &= np.isin(known.ids, list(among))
+    ids = known.ids[is_asked].tolist()
+    said = {
+        (pk, differing[place][1]): differing[place]
+        for pk, place in zip(ids, known.places[is_asked].tolist(), strict=True)
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_REASONS, {"grades": list(of_grade)})
+        cursor.execute(_REASONS, {"ids": list(dict.fromkeys(ids))})
         rows = cursor.fetchall()
-    said = ((of_grade[pk], response_id, reason) for pk, response_id, reason in rows)
-    return [
-        GradedAnswer(response_id, one.category, one.grader, one.grade, one.verdict, reason)
-        for one, response_id, reason in said
-    ]
-
-
-def _differing(comparison: Comparison) -> list[_Differing]:
-    patterns = [one for verdict in DECIDED for one in comparison.patterns[verdict]]
-    right = list(comparison.patterns[Verdict.CORRECT.value])
-    with connection.cursor() as cursor:
-        cursor.execute(_DIFFERING, {"patterns": patterns, "right": right})
-        return [
-            _Differing(category, grader, grade, verdict, tuple(grade_ids))
-            for category, grader, grade, verdict, grade_ids in cursor.fetchall()
-        ]
+    return [GradedAnswer(pk, *said[pk, grader], reason) for pk, grader, reason in rows if (pk, grader) in said]
 
 
 def _listed(comparison: Comparison, patterns: Collection[str], **asked: Any) -> list[GradedAnswer]:

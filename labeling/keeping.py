@@ -1,7 +1,8 @@
 """Figures kept in the database: of the state of the answers that they were made in, by the code that made them.
 
-They outlive web processes, and each of these uses what another one worked out. Only figures come here: no prompt, no
-answer, and no name of a person, so that nothing must be looked for here when somebody is forgotten.
+They outlive web processes, and each of these uses what another one worked out. So do the columns of numbers that a
+process reads of answers and labels (`labeling.renewing`). Only figures come here: no prompt, no answer, and no name of
+a person, so that nothing must be looked for here when somebody is forgotten.
 """
 
 import sys
@@ -22,20 +23,23 @@ Value = TypeVar("Value")
 
 MOST_FIGURES = 200  # those made last
 MOST_CHARACTERS = 1_000_000  # of one figure; a larger one is worked out by each process
+MOST_COLUMNS = 20  # those kept last: sets of columns, such as a study's answers
+MOST_BYTES = 50_000_000  # of one set; of more, each process reads the rows
 _READ = "SELECT value FROM labeling_keptfigure WHERE name = %(name)s AND state = %(state)s"
 # nobody waits for a figure to be kept: who comes second leaves it to the first
 _WRITE = """
-WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext('labeling_keptfigure')) AS is_free),
+WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext('{table}')) AS is_free),
 old AS (
-    DELETE FROM labeling_keptfigure WHERE name IN (
-        SELECT name FROM labeling_keptfigure, mine WHERE is_free AND name <> %(name)s
-        ORDER BY made_at DESC OFFSET %(others)s
+    DELETE FROM {table} WHERE name IN (
+        SELECT name FROM {table}, mine WHERE is_free AND name <> %(name)s ORDER BY made_at DESC OFFSET %(others)s
     )
 )
-INSERT INTO labeling_keptfigure (name, state, value)
-SELECT %(name)s, %(state)s, %(value)s FROM mine WHERE is_free
-ON CONFLICT (name) DO UPDATE SET (state, value, made_at) = ROW (excluded.state, excluded.value, excluded.made_at)
+INSERT INTO {table} (name, {of}, value)
+SELECT %(name)s, %({of})s, %(value)s FROM mine WHERE is_free
+ON CONFLICT (name) DO UPDATE SET ({of}, value, made_at) = ROW (excluded.{of}, excluded.value, excluded.made_at)
 """
+_WRITE_FIGURE = _WRITE.format(table="labeling_keptfigure", of="state")
+_WRITE_COLUMNS = _WRITE.format(table="labeling_keptcolumns", of="seen")
 
 
 def kept_in_database(
@@ -45,23 +49,50 @@ def kept_in_database(
 
     `kind` is the type of the value. One query where it is kept, else two. Raises what `make` raises.
     """
-    values = {"name": _name(key), "state": repr(state)}
-    with connection.cursor() as cursor:
-        cursor.execute(_READ, values)
-        found = cursor.fetchone()
+    found = read_figure(key, state, kind=kind)
     if found is not None:
-        value: Value = from_text(found[0], kind)
+        value: Value = found[0]
         return value
     value = make()
-    text = to_text(value)
-    if len(text) <= MOST_CHARACTERS:
-        with connection.cursor() as cursor:
-            cursor.execute(_WRITE, {**values, "value": text, "others": MOST_FIGURES - 1})
+    keep_figure(key, state, value)
     return value
 
 
-def _name(key: Hashable) -> str:
+def read_figure(key: Hashable, state: tuple[Any, ...], *, kind: Any) -> tuple[Any] | None:  # Any: as `kind` says
+    """Return the value of a key in a state alone, None where the database does not keep it. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, {"name": name_of(key), "state": repr(state)})
+        found = cursor.fetchone()
+    return None if found is None else (from_text(found[0], kind),)
+
+
+def keep_figure(key: Hashable, state: tuple[Any, ...], value: object) -> None:
+    """Keep the value of a key in a state, unless it is too large. One query."""
+    text = to_text(value)
+    if len(text) <= MOST_CHARACTERS:
+        kept = {"name": name_of(key), "state": repr(state), "value": text}
+        with connection.cursor() as cursor:
+            cursor.execute(_WRITE_FIGURE, {**kept, "others": MOST_FIGURES - 1})
+
+
+def keep_columns(*, name: str, seen: str, value: bytes) -> None:
+    """Keep columns by the name of their key, with what answers were like before they were read.
+
+    Where they are too many, or somebody else just keeps some, they are left. One query.
+    """
+    if len(value) <= MOST_BYTES:
+        with connection.cursor() as cursor:
+            cursor.execute(_WRITE_COLUMNS, {"name": name, "seen": seen, "value": value, "others": MOST_COLUMNS - 1})
+
+
+def name_of(key: Hashable) -> str:
+    """Return what a key is called in the database: a digest of it and of all code."""
     return sha256(f"{_code_digest()} {key!r}".encode()).hexdigest()
+
+
+def know_code() -> None:
+    """Read what stands for all code, before a page needs it."""
+    _code_digest()
 
 
 @cache

@@ -12,8 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from labeling.packing import Whole, fewest_bytes, roomy, unpacked_floats, unpacked_whole
-from labeling.renewing import Renewals, Touched, renewed
+from labeling.packing import (
+    Whole,
+    fewest_bytes,
+    packed_columns,
+    roomy,
+    unpacked_columns,
+    unpacked_floats,
+    unpacked_whole,
+)
+from labeling.renewing import Packing, Renewals, Touched, renewed
 from labeling.tallies import CURRENT, LONGEST_SECONDS
 from labeling.unchanged import JUDGED
 
@@ -62,7 +70,6 @@ LEFT JOIN (
 """  # noqa: S608 - put together of constants
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 24 * 60 * 60 * 1_000_000
-_LATEST = Renewals(most=1)  # some 26 bytes a label
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,19 @@ class LabelColumns:
         found = self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))
         few = {name: fewest_bytes(column) for name, column in found.whole.items() if name != "moment_us"}
         return LabelColumns({**few, "moment_us": roomy(found.whole["moment_us"])}, roomy(found.seconds))
+
+
+def _packed(labels: LabelColumns) -> bytes:
+    return packed_columns({**labels.whole, "seconds": labels.seconds}, None)
+
+
+def _unpacked(packed: bytes) -> LabelColumns:
+    columns, _ = unpacked_columns(packed)
+    return LabelColumns({name: columns[name] for name in _WHOLE}, columns["seconds"])
+
+
+PACKING = Packing(_packed, _unpacked, len)
+_LATEST = Renewals(most=1, packing=PACKING)  # some 26 bytes a label
 
 
 def label_columns() -> LabelColumns:

@@ -4,29 +4,35 @@ Each changed answer has its mark, and the latest folds (migrations 0013 and 0020
 that Postgres can tell which answers changed since a process worked a figure out: a label that comes in has its part of
 the figure read again and not all answers. After a change of what figures read beside answers, or where folds of long
 ago are asked for, everything is worked out.
+
+What took long to read is kept in the database, too, so that a process that has just begun goes on from there.
 """
 
+import json
 import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
+from labeling.keeping import keep_columns, name_of
 from labeling.unchanged import JUDGED, Shelf, unchanged
 
 Value = TypeVar("Value")
 
 # What stands for everything but marks; the latest fold; and the marks, each with its answer, where that is counted so
-# far (study, deployment, category) and where it stands now.
+# far (study, deployment, category) and where it stands now. Beside that, what is kept by a name.
 _SEEN = """
-SELECT current_database(), 'labeling_answermark'::regclass::oid,
-       (SELECT stamp FROM labeling_changestamp WHERE scope = -1),
+SELECT (SELECT seen FROM labeling_keptcolumns WHERE name = %(name)s),
+       (SELECT value FROM labeling_keptcolumns WHERE name = %(name)s),
+       current_database()::text, 'labeling_answermark'::regclass::oid,
+       (SELECT stamp::text FROM labeling_changestamp WHERE scope = -1),
        (SELECT concat_ws(' ', count(*), sum(hashint8extended(id, 0))) FROM labeling_sourcechange),
        (SELECT max(number) FROM labeling_fold),
-       (SELECT stamp FROM labeling_fold ORDER BY number DESC LIMIT 1),
+       (SELECT stamp::text FROM labeling_fold ORDER BY number DESC LIMIT 1),
        (
            SELECT coalesce(json_agg(json_build_array(
                mark.id, mark.response_id, json_build_array(known.study_id, known.deployment_id, known.category_id),
@@ -39,9 +45,11 @@ SELECT current_database(), 'labeling_answermark'::regclass::oid,
        )
 """
 _FOLDS = """
-SELECT stamp, marks::json, cells::json FROM labeling_fold
+SELECT stamp::text, marks::json, cells::json FROM labeling_fold
 WHERE number BETWEEN %(first)s AND %(latest)s ORDER BY number
 """
+_LEAST_ROWS = 5000  # of answers or labels; fewer are read anew as fast
+_EVERY_FOLDS = 10  # so often, of the 50 folds remembered, is written what has been renewed since
 _Cell = tuple[int, int, int]  # study, deployment, category
 _Counted = frozenset[tuple[int, _Cell]]  # an answer and a cell of it
 
@@ -114,14 +122,53 @@ class _Past:
     fold: tuple[int, Any]
     marks: "array[int]"  # in quotes: Python 3.11 does not know it at run time
 
+    def as_text(self) -> str:
+        """Return it as text, for `of_text`."""
+        return json.dumps([self.base, self.fold, list(self.marks)])
+
+    @classmethod
+    def of_text(cls, text: str) -> "_Past":
+        """Return what was made text."""
+        base, (number, stamp), marks = json.loads(text)
+        return cls(tuple(base), (number, stamp), array("q", marks))
+
+
+@dataclass(frozen=True)
+class Packing(Generic[Value]):
+    """How a figure becomes bytes that say all of it, and is made of them again; and how many rows were read for it."""
+
+    pack: Callable[[Value], bytes]
+    unpack: Callable[[bytes], Value]
+    count: Callable[[Value], int]
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """A figure with what answers were like before it was read, and before what the database keeps of it was."""
+
+    seen: _Past
+    value: Any  # Any: each key has its own type
+    kept: _Past | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether what the database keeps is near enough to be renewed for long."""
+        if self.kept is None or self.kept.base != self.seen.base:
+            return False
+        return self.kept.fold[0] <= self.seen.fold[0] < self.kept.fold[0] + _EVERY_FOLDS
+
 
 class Renewals:
-    """Keeps so many figures of this process, those worked out last, each with what answers were like before."""
+    """Keeps so many figures of this process, those worked out last, each with what answers were like before.
 
-    def __init__(self, *, most: int) -> None:
+    With `packing` the database keeps them, too, written after every tenth fold at most.
+    """
+
+    def __init__(self, *, most: int, packing: Packing[Any] | None = None) -> None:  # Any: of what all keys have
         self.shelf = Shelf(most=most)
         self._most = most
-        self._latest: OrderedDict[Hashable, tuple[_Past, Any]] = OrderedDict()
+        self._packing = packing
+        self._latest: OrderedDict[Hashable, _Latest] = OrderedDict()
         self._lock = threading.Lock()
 
     def work_out(
@@ -132,17 +179,31 @@ class Renewals:
         studies: Collection[int],
     ) -> Value:
         """Return what `renew` makes of the value kept, else what `make` returns."""
-        seen = _seen()
+        is_read_here = self._packing is None or key in self._latest
+        seen, outlived = _seen(None if is_read_here else key)
         with self._lock:
-            before, kept = self._latest.pop(key, (None, None))
-        touched = seen.touched_since(before, studies) if before is not None else None
-        value: Value = make() if touched is None or kept is None else renew(kept, touched)
+            before = self._latest.pop(key, None)
+        if outlived is not None and self._packing is not None:
+            kept = _Past.of_text(outlived[0])
+            before = _Latest(kept, self._packing.unpack(outlived[1]), kept)
+        touched = seen.touched_since(before.seen, studies) if before is not None else None
+        value: Value = make() if touched is None or before is None else renew(before.value, touched)
         # it may have some of what came meanwhile: all of that is touched as seen from here
+        latest = self._kept(key, _Latest(seen.past, value, before.kept if before is not None else None))
         with self._lock:
-            self._latest[key] = seen.past, value
+            self._latest[key] = latest
             while len(self._latest) > self._most:
                 self._latest.popitem(last=False)
         return value
+
+    def _kept(self, key: Hashable, latest: _Latest) -> _Latest:
+        """Let the database keep a figure where what it has is of long ago and the figure took long to read."""
+        if self._packing is None or latest.is_kept:
+            return latest
+        if self._packing.count(latest.value) >= _LEAST_ROWS:
+            packed = self._packing.pack(latest.value)
+            keep_columns(name=name_of(key), seen=latest.seen.as_text(), value=packed)
+        return _Latest(latest.seen, latest.value, latest.seen)
 
 
 _renewals = Renewals(most=50)
@@ -167,13 +228,15 @@ def renewed(
     return unchanged(key, lambda: of.work_out(key, make, renew, studies), studies=studies, shelf=of.shelf, kind=kind)
 
 
-def _seen() -> _Seen:
+def _seen(key: Hashable | None) -> tuple[_Seen, tuple[str, bytes] | None]:
+    """Return what answers are like, and what the database keeps of a key: what they were like, and columns."""
     with connection.cursor() as cursor:
-        cursor.execute(_SEEN)
-        *base, number, stamp, rows = cursor.fetchone()
+        cursor.execute(_SEEN, {"name": None if key is None else name_of(key)})
+        before, columns, *base, number, stamp, rows = cursor.fetchone()
     cells = ((response_id, tuple(cell)) for _, response_id, *both in rows for cell in both)
     counted = frozenset((response_id, cell) for response_id, cell in cells if None not in cell)
-    return _Seen(tuple(base), (number or 0, stamp), _Changes({mark: one for mark, one, *_ in rows}, counted))
+    seen = _Seen(tuple(base), (number or 0, stamp), _Changes({mark: one for mark, one, *_ in rows}, counted))
+    return seen, None if before is None else (before, columns)
 
 
 def _folded(before: tuple[int, Any], now: tuple[int, Any]) -> _Changes | None:

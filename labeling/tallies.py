@@ -12,8 +12,9 @@ from django.db import connection
 
 from labeling.agreement import Tally
 from labeling.counting import count_rows
+from labeling.figure_text import from_text, to_text
 from labeling.models import Label, Verdict
-from labeling.renewing import Touched, renewed
+from labeling.renewing import Packing, Renewals, Touched, renewed
 from labeling.unchanged import JUDGED, unchanged
 
 LONGEST_SECONDS = 120.0  # somebody who looked longer went away
@@ -71,6 +72,18 @@ class PersonTally:
     median_seconds: float | None
 
 
+def _labels_counted(people: Sequence[PersonTally]) -> int:
+    return sum(one.label_count for one in people)
+
+
+PACKING = Packing(
+    lambda people: to_text(people).encode(),
+    lambda packed: from_text(packed.decode(), list[PersonTally]),
+    _labels_counted,
+)
+_LATEST = Renewals(most=1, packing=PACKING)
+
+
 def judgements_by_category() -> dict[str, Tally]:
     """Return what readers said of the answers of each category, by name."""
     found: dict[str, dict[tuple[Hashable, ...], int]] = defaultdict(dict)
@@ -93,7 +106,14 @@ def labels_by_person() -> list[PersonTally]:
 
     After a change those of the people with a label of an answer that changed are counted anew.
     """
-    return renewed("labeling.labels_by_person", _by_person, _renewed, studies=[JUDGED], kind=list[PersonTally])
+    return renewed(
+        "labeling.labels_by_person",
+        _by_person,
+        _renewed,
+        studies=[JUDGED],
+        kind=list[PersonTally],
+        renewals=_LATEST,
+    )
 
 
 def _renewed(people: Sequence[PersonTally], touched: Touched) -> list[PersonTally]:

@@ -23,12 +23,17 @@ from greenllm.comparing.outcomes import (
     outcomes_of,
 )
 from greenllm.comparing.wording import MEASURES, Measure, notes_on, sentence
+from labeling.keeping import keep_figure, read_figure
 from labeling.unchanged import unchanged
 
 ALL_MODELS = "all models"
 _MOST_COMPARED = 500  # samples, those asked for last; a comparison of ten models has 55
-_COMPARED: OrderedDict[bytes, Paired | None] = OrderedDict()
+_MOST_KEPT = 200  # of these, in the database
+_LARGE = 1000  # pairs; fewer are compared as fast as the database says what it keeps
+_KEY = "comparing.samples"
+_COMPARED: OrderedDict[str, Paired | None] = OrderedDict()
 _LOCK = threading.Lock()
+_RECALLED = threading.Event()  # set once this process knows what others kept
 
 
 class NothingToPair(ValueError):
@@ -201,9 +206,13 @@ def _rows(sides: _Sides, pairs: list[str]) -> list[ComparedRow]:
 def _compare(samples: Sequence[Sample]) -> list[Paired | None]:
     """Return what `compare_samples` does, of samples that were compared before what it said then.
 
-    A label changes one or two of some dozen samples, and each of these takes thousands of draws.
+    A label changes one or two of some dozen samples, and each of these takes thousands of draws. The database keeps
+    those of large ones, by all that they depend on.
     """
     keys = [_digest(one) for one in samples]
+    are_large = any(one.first.size >= _LARGE for one in samples)
+    if are_large and not _RECALLED.is_set():
+        _recall()
     with _LOCK:
         known = {key: _COMPARED[key] for key in keys if key in _COMPARED}
     unknown = {key: one for key, one in zip(keys, samples, strict=True) if key not in known}
@@ -214,15 +223,27 @@ def _compare(samples: Sequence[Sample]) -> list[Paired | None]:
             _COMPARED.move_to_end(key)
         while len(_COMPARED) > _MOST_COMPARED:
             _COMPARED.popitem(last=False)
+        latest = dict(list(_COMPARED.items())[-_MOST_KEPT:])
+    if are_large and unknown:
+        keep_figure(_KEY, (), latest)
     return [known[key] for key in keys]
 
 
-def _digest(sample: Sample) -> bytes:
+def _recall() -> None:
+    """Take in what processes before this one compared, of which the database keeps the latest."""
+    [kept] = read_figure(_KEY, (), kind=dict[str, Paired | None]) or ({},)
+    with _LOCK:
+        for key, paired in kept.items():
+            _COMPARED.setdefault(key, paired)
+    _RECALLED.set()
+
+
+def _digest(sample: Sample) -> str:
     """Return what stands for all that a comparison depends on."""
     digest = sha256(b"verdicts" if sample.are_verdicts else b"values")
     for column in (sample.first, sample.second):
         digest.update(column.tobytes())
-    return digest.digest()
+    return digest.hexdigest()
 
 
 def _row(

@@ -79,11 +79,10 @@ def _precision_and_recall(one: Concordance) -> tuple[Value, ...]:
     return tuple(value for share, reason in one.shares for value in _values(share, reason))
 
 
-def disagreements_sheet(found: Reliability, _: Names) -> Sheet:
+def disagreements_sheet(_found: Reliability, _names: Names) -> Sheet:
     """Return every answer on which a grader was not of people's mind."""
     rows = tuple(
-        (one.response_id, one.category, one.grader, one.grade, one.verdict, one.reason)
-        for one in disagreements(comparison=found.comparison)
+        (one.response_id, one.category, one.grader, one.grade, one.verdict, one.reason) for one in disagreements()
     )
     return Sheet(("response", "category", "grader", "grader_verdict", "people_verdict", "grader_reason"), rows)
 

@@ -22,7 +22,7 @@ from greenllm import study_columns
 from greenllm.comparing.outcomes import answers_of
 from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
-from labeling import counting, label_columns, renewing
+from labeling import counting, label_columns, renewing, tallies
 from labeling import unchanged as unchanged_figures
 from labeling.answer_tally import AnswerFact
 from labeling.drift import drift_of_each
@@ -286,6 +286,7 @@ def figures_of_labels() -> dict[str, float]:
 class TestManyWritersAtOnce:
     def test_leave_every_rollup_and_renewed_figure_as_its_rows_say(self, monkeypatch: pytest.MonkeyPatch) -> None:
         make_rows()
+        monkeypatch.setattr(renewing, "_LEAST_ROWS", 0)
         done: Counter[str] = Counter()
         writers = [
             threading.Thread(target=write, args=(seed, CHANGES // WRITERS, done), name=f"writer-{seed}")
@@ -303,13 +304,14 @@ class TestManyWritersAtOnce:
         assert wrong() == {}
         assert counted() == counted_anew()
         found = renewed_figures()
-        monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))
-        monkeypatch.setattr(study_columns, "_LATEST", renewing.Renewals(most=9))
-        monkeypatch.setattr(counting, "_LATEST", renewing.Renewals(most=9))
-        monkeypatch.setattr(label_columns, "_LATEST", renewing.Renewals(most=9))
-        monkeypatch.setattr(unchanged_figures, "_shelf", Shelf(most=9))
-        run(["DELETE FROM labeling_keptfigure"])
-        assert found == pytest.approx(renewed_figures())  # sums of floats depend on the order
+        for has_columns in (True, False):  # as a process that has just begun finds them, and as the rows say anew
+            for module in (study_columns, counting, label_columns, tallies):
+                packing = module.PACKING if has_columns else None
+                monkeypatch.setattr(module, "_LATEST", renewing.Renewals(most=9, packing=packing))
+            monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))
+            monkeypatch.setattr(unchanged_figures, "_shelf", Shelf(most=9))
+            run(["DELETE FROM labeling_keptfigure"])
+            assert found == pytest.approx(renewed_figures())  # sums of floats depend on the order
         assert min(model.objects.count() for model in (RequestHour, DecisionHour, AlternativeHour, AttemptHour)) > 0
         fold_rollups()
         assert wrong() == {}

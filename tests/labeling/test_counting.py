@@ -9,8 +9,8 @@ from django.db import connection
 
 from benchmarks.models import Category, Prompt, Response
 from greenllm.models import User
-from labeling import counting, label_columns, renewing, unchanged
-from labeling.confusion import compare_graders
+from labeling import confusion, counting, label_columns, renewing, tallies, unchanged
+from labeling.confusion import compare_graders, disagreements
 from labeling.counting import count_rows
 from labeling.drift import Per, drift, drift_of_each
 from labeling.models import Flag, GoldAnswer, Grade, Label
@@ -30,15 +30,24 @@ def figures() -> tuple[object, ...]:
     filters = (QueueFilter(), of_math, QueueFilter(mode=Mode.DISPUTED), QueueFilter(mode=Mode.DIFFERING))
     waiting = [count_in(one) for one in filters], judged_count()
     by_time = pace(), drift(per=Per.LABELS), drift(per=Per.DAYS), drift_of_each()
-    return judgements_by_category(), judgements_by_pair(), labels_by_person(), compare_graders(), waiting, by_time
+    return (
+        judgements_by_category(),
+        judgements_by_pair(),
+        labels_by_person(),
+        compare_graders(),
+        waiting,
+        by_time,
+        disagreements(),
+    )
 
 
-def anew(monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
-    """Return the figures as a process makes them that has just begun and finds none kept."""
+def anew(monkeypatch: pytest.MonkeyPatch, *, has_columns: bool = False) -> tuple[object, ...]:
+    """Return the figures as a process makes them that has just begun; it finds columns kept, or nothing at all."""
     with monkeypatch.context() as fresh, connection.cursor() as cursor:
-        fresh.setattr(renewing, "_renewals", renewing.Renewals(most=9))
-        for module in (counting, label_columns):
-            fresh.setattr(module, "_LATEST", renewing.Renewals(most=9))
+        for module in (counting, label_columns, tallies):
+            packing = module.PACKING if has_columns else None
+            fresh.setattr(module, "_LATEST", renewing.Renewals(most=9, packing=packing))
+        fresh.setattr(confusion, "_LATEST", renewing.Renewals(most=9))
         fresh.setattr(unchanged, "_shelf", unchanged.Shelf(most=9))
         cursor.execute("DELETE FROM labeling_keptfigure")
         return figures()
@@ -129,12 +138,13 @@ class TestCountRows:
         for category in ("math", "code", "law"):
             for _ in range(3):
                 make.make_response(make.make_prompt(category=category), deployment)
+        monkeypatch.setattr(renewing, "_LEAST_ROWS", 0)
         dice = random.Random(seed)
         made = changes(dice, [make.make_user() for _ in range(3)])
         for _ in range(40):
             for _ in range(dice.randrange(1, 4)):
                 next(made)()
-            assert figures() == anew(monkeypatch) == figures()
+            assert figures() == anew(monkeypatch, has_columns=True) == anew(monkeypatch) == figures()
 
     def test_reads_the_labels_of_changed_answers_alone(self) -> None:
         deployment = make.make_deployment()

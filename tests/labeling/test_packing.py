@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.packing import fewest_bytes, roomy, unpacked_floats, unpacked_whole, widened
+from labeling.packing import (
+    fewest_bytes,
+    packed_columns,
+    roomy,
+    unpacked_columns,
+    unpacked_floats,
+    unpacked_whole,
+    widened,
+)
 
 
 class TestFewestBytes:
@@ -54,3 +62,27 @@ class TestUnpacked:
 
     def test_of_nothing_are_none(self) -> None:
         assert unpacked_whole(None).tolist() == unpacked_floats(None).tolist() == []
+
+
+class TestPackedColumns:
+    @given(st.lists(st.integers(0, 2**63 - 1)), st.lists(st.floats()), st.lists(st.integers(0, 9)), st.lists(st.text()))
+    def test_come_back_as_they_were(
+        self, whole: list[int], floats: list[float], few: list[int], told: list[str]
+    ) -> None:
+        columns = {"whole": np.array(whole, np.int64), "floats": np.array(floats), "few": np.array(few, np.uint8)}
+
+        found, told_too = unpacked_columns(packed_columns(columns, told))
+
+        assert told_too == told
+        assert found.keys() == columns.keys()
+        for name, column in columns.items():
+            assert found[name].dtype == column.dtype
+            assert np.array_equal(found[name], column, equal_nan=name == "floats")
+
+    def test_keep_one_number_all_through_once(self) -> None:
+        packed = packed_columns({"same": np.full(10_000, 385.0), "missing": np.full(10_000, np.nan)}, None)
+
+        assert len(packed) < 200
+        found, _ = unpacked_columns(packed)
+        assert found["same"].tolist() == [385.0] * 10_000
+        assert np.isnan(found["missing"]).all()

@@ -217,7 +217,7 @@ class TestConcordance:
         assert ids == [[one.pk for one in made["correct", "incorrect"][:2]], [made["correct", "incorrect"][2].pk]]
         assert found.count(Cell("correct", "incorrect", "number@1", "sql")) == 0
         assert answers_in(cell=Cell("correct", "incorrect", "number@1", "sql"), comparison=found, limit=9) == []
-        assert len(disagreements(comparison=found)) == 4 + 4
+        assert len(disagreements()) == 4 + 4
 
     def test_takes_what_an_adjudicator_settled_for_peoples_word(self) -> None:
         response = answer()
@@ -225,5 +225,4 @@ class TestConcordance:
         for word, kind in (("correct", "judgement"), ("correct", "judgement"), ("incorrect", "adjudication")):
             make.make_label(response, word, kind=kind)
         make.make_label(answer(), "unsure")
-        found = reliability().comparison
-        assert [one.verdict for one in disagreements(comparison=found)] == ["incorrect"]
+        assert [one.verdict for one in disagreements()] == ["incorrect"]

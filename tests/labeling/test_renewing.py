@@ -1,5 +1,6 @@
 """After a change, only what it touched is worked out anew, and always all of that."""
 
+import json
 import random
 from collections.abc import Callable
 
@@ -7,8 +8,9 @@ import pytest
 from django.db import connection, transaction
 
 from benchmarks.models import Category, Measurement, Prompt, Response, Study
+from labeling import keeping, renewing
 from labeling.models import Label
-from labeling.renewing import Touched, renewed
+from labeling.renewing import Packing, Renewals, Touched, renewed
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +24,12 @@ class Figure:
         self.study = study
         self.whole_count = 0
         self.touched: list[Touched] = []
+        self.renewals: Renewals | None = None
+
+    def be_another_process(self) -> None:
+        """Forget what was kept in memory."""
+        packing = Packing[Cells](lambda cells: json.dumps(cells).encode(), json.loads, len)
+        self.renewals = Renewals(most=1, packing=packing)
 
     def count(self, touched: Touched | None = None) -> Cells:
         found: Cells = {}
@@ -44,7 +52,15 @@ class Figure:
         return {key: n for key, n in cells.items() if key not in pairs} | self.count(touched)
 
     def get(self) -> Cells:
-        return renewed(("figure", self.study.pk), self.make, self.renew, studies=[self.study.pk], kind=Cells)
+        kind = Cells if self.renewals is None else None  # those with columns are kept as columns alone
+        return renewed(
+            ("figure", self.study.pk),
+            self.make,
+            self.renew,
+            studies=[self.study.pk],
+            kind=kind,
+            renewals=self.renewals,
+        )
 
 
 @pytest.fixture
@@ -175,3 +191,83 @@ class TestRenewed:
                 dice.choice(changes)()
             assert figure.get() == figure.count()
         assert figure.touched
+
+
+@pytest.fixture
+def outliving(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> Figure:
+    """Give a figure that the database keeps however few rows it is made of."""
+    monkeypatch.setattr(renewing, "_LEAST_ROWS", 1)
+    figure.be_another_process()
+    return figure
+
+
+class TestAnotherProcess:
+    def test_goes_on_from_what_one_before_it_read(self, outliving: Figure) -> None:
+        first, *_, latest = outliving.study.responses.order_by("pk")
+        make.make_label(first)
+        outliving.get()
+        fold()
+        make.make_label(latest)
+        outliving.be_another_process()
+        assert outliving.get() == outliving.count()
+        assert outliving.whole_count == 1
+        assert [one.response_ids for one in outliving.touched] == [{latest.pk}]
+
+    def test_works_out_what_is_made_of_few_rows(self, outliving: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(renewing, "_LEAST_ROWS", 1000)
+        outliving.get()
+        outliving.be_another_process()
+        assert outliving.get() == outliving.count()
+        assert (outliving.whole_count, outliving.touched) == (2, [])
+
+    def test_works_all_out_of_what_is_too_large_to_keep(
+        self, outliving: Figure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keeping, "MOST_BYTES", 3)
+        outliving.get()
+        outliving.be_another_process()
+        outliving.get()
+        assert outliving.whole_count == 2
+
+    def test_takes_nothing_from_other_code(self, outliving: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+        outliving.get()
+        monkeypatch.setattr(keeping, "_code_digest", lambda: "another")
+        outliving.be_another_process()
+        outliving.get()
+        assert outliving.whole_count == 2
+
+    def test_takes_nothing_from_before_a_change_of_a_source(self, outliving: Figure) -> None:
+        outliving.get()
+        Category.objects.filter(name="law").update(name="laws")
+        outliving.be_another_process()
+        assert outliving.get() == outliving.count()
+        assert (outliving.whole_count, outliving.touched) == (2, [])
+
+    def test_keeps_what_was_renewed_before_too_many_folds(
+        self, outliving: Figure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(renewing, "_EVERY_FOLDS", 2)
+        response = outliving.study.responses.latest("pk")
+        written = []
+        keep_columns = renewing.keep_columns
+
+        def keep(**columns: str | bytes) -> None:
+            written.append(columns["name"])
+            keep_columns(**columns)  # type: ignore[arg-type]  # as they came
+
+        monkeypatch.setattr(renewing, "keep_columns", keep)
+        for number in range(6):
+            make.make_label(response)
+            fold()
+            outliving.be_another_process()
+            assert outliving.get() == outliving.count()
+            assert len(written) == 1 + number // 2
+        assert outliving.whole_count == 1
+
+    def test_keeps_those_kept_last(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(keeping, "MOST_COLUMNS", 2)
+        for name in ("a", "b", "a", "c"):
+            keeping.keep_columns(name=name, seen="", value=b"\0x'")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, value FROM labeling_keptcolumns ORDER BY name")
+            assert [(name, bytes(value)) for name, value in cursor.fetchall()] == [("a", b"\0x'"), ("c", b"\0x'")]

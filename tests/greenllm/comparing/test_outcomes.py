@@ -12,7 +12,8 @@ from greenllm import study_columns
 from greenllm.answer_columns import Columns
 from greenllm.comparing import outcomes
 from greenllm.comparing.outcomes import answers_of
-from labeling.renewing import Renewals
+from labeling import renewing
+from labeling.renewing import Packing, Renewals
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -25,15 +26,17 @@ def same(one: outcomes.StudyAnswers, other: outcomes.StudyAnswers) -> bool:
     return facts[0] == facts[1] and all(np.array_equal(a, b, equal_nan=True) for a, b in columns)
 
 
-def anew(study: Study, monkeypatch: pytest.MonkeyPatch) -> outcomes.StudyAnswers:
+def anew(study: Study, monkeypatch: pytest.MonkeyPatch, packing: Packing[Columns] | None) -> outcomes.StudyAnswers:
+    """Return the answers as a process that has just begun reads them; with a packing it goes on from what is kept."""
     with monkeypatch.context() as fresh:
-        fresh.setattr(study_columns, "_LATEST", Renewals(most=1))
+        fresh.setattr(study_columns, "_LATEST", Renewals(most=1, packing=packing))
         return answers_of(study)
 
 
 class TestAnswersOf:
     @pytest.mark.slow
     def test_reads_what_changed_alone_and_equals_the_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(renewing, "_LEAST_ROWS", 0)
         study, dice = make.make_study(), random.Random(4)
         deployments = [make.make_deployment(name) for name in "ab"]
         for category in ("math", "code"):
@@ -70,5 +73,6 @@ class TestAnswersOf:
             monkeypatch.setattr(study_columns, "_read", reading)
             found = answers_of(study)
             monkeypatch.setattr(study_columns, "_read", columns)
-            assert same(found, anew(study, monkeypatch))
+            assert same(found, anew(study, monkeypatch, None))
+            assert same(found, anew(study, monkeypatch, study_columns.PACKING))
         assert read.count(()) < 4 < 20 < len(read)  # the whole study first, and after another model came to it

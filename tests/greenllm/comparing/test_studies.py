@@ -1,3 +1,5 @@
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -205,3 +207,13 @@ class TestKeptSamples:
         assert studies._compare([second, third, first, second]) == compare_samples([second, third, first, second])
         assert studies._compare([verdicts, values]) == compare_samples([verdicts, values])
         assert asked == [2, 1, 2]
+
+    def test_of_large_samples_outlive_the_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        draws = np.random.default_rng(7)
+        samples = [Sample(draws.random(1000), draws.random(1000)) for _ in range(2)]
+        made = studies._compare(samples)
+        monkeypatch.setattr(studies, "_COMPARED", OrderedDict())
+        monkeypatch.setattr(studies, "_RECALLED", threading.Event())
+        monkeypatch.setattr(studies, "compare_samples", lambda unknown: [None] * len(unknown))
+        assert studies._compare(samples) == made
+        assert studies._compare([Sample(draws.random(1000), draws.random(1000))]) == [None]
