@@ -132,15 +132,18 @@ def model_titles(study: Study) -> dict[int, str]:
     }
 
 
-def prompt_spreads(*, study: Study, block: Block | None = None) -> list[PromptSpread]:
+def prompt_spreads(
+    *, study: Study, block: Block | None = None, among: Collection[int] | None = None
+) -> list[PromptSpread]:
     """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models.
 
-    With `block`, of its cells only: nothing is read of others.
+    With `block`, of its cells only, and with `among` of the answers with these ids: nothing is read of others.
     """
     titles = model_titles(study)
     places = {pk: place for place, pk in enumerate(titles)}
+    answers = _answers(study, block, titles)
     rows = (
-        _answers(study, block, titles)
+        (answers if among is None else answers.filter(pk__in=among))
         .order_by("prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "repeat")
         .values_list(
             "deployment_id", "parameter_set_id", "prompt_id", "deployment__language_model__name",

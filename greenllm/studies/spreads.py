@@ -12,18 +12,15 @@ from django.views.decorators.http import require_safe
 
 from benchmarks.controlling import CONTROL_TOKENS
 from benchmarks.drifting import ControlReport, control_report
-from benchmarks.models import Category, Deployment, Study
+from benchmarks.models import Study
 from benchmarks.sending import announce_file
 from benchmarks.sorting import Sorting, heads, sorted_rows
 from benchmarks.spread import MAX_MODIFIED_Z, MIN_COUNT_FOR_OUTLIERS
 from benchmarks.spread_rows import SPREAD_TABLES, spread_table
 from benchmarks.spreading import (
-    Block,
     CellFigures,
     PromptsOfCells,
     PromptSpread,
-    cell_figures,
-    model_titles,
     outlier_ids,
     prompt_spreads,
 )
@@ -32,9 +29,9 @@ from greenllm.charts import Chart
 from greenllm.dashboards.counted import finished_count
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
+from greenllm.studies.kept_spread import kept_cells
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from labeling.models import AnswerTally
-from labeling.renewing import Touched, renewed
 from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
@@ -72,7 +69,7 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
     views = {key: title for key, title in _VIEWS.items() if key != "control" or control is not None}
     view = request.GET.get("per", "cells")
     view = view if view in views else "cells"
-    cells = _kept_cells(study)
+    cells = kept_cells(study)
     sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
     tables: dict[str, Sequence[object]] = {
         "cells": cells,
@@ -147,35 +144,6 @@ def _sortable_prompts(study: Study) -> list[PromptSpread]:
     return unchanged(
         ("studies.sorted_spread", study.pk), lambda: prompt_spreads(study=study), studies=[study.pk], shelf=_SORTED
     )
-
-
-def _kept_cells(study: Study) -> list[CellFigures]:
-    """Return the figures of a study's cells; after a change those of the models and categories that it touched."""
-    return renewed(
-        ("studies.spread", study.pk),
-        lambda: _cells(study),
-        lambda cells, touched: _renewed(study, cells, touched),
-        studies=[study.pk],
-        kind=list[CellFigures],
-    )
-
-
-def _cells(study: Study, block: Block | None = None) -> list[CellFigures]:
-    return cell_figures(prompt_spreads(study=study, block=block))
-
-
-def _renewed(study: Study, cells: Sequence[CellFigures], touched: Touched) -> list[CellFigures]:
-    """Return cells with those that answers changed in worked out anew; all of them where one came or went."""
-    titles = model_titles(study)
-    named = Deployment.objects.filter(pk__in=touched.deployment_ids).values_list("pk", "language_model__name")
-    models = {pk: titles.get(pk, name) for pk, name in named}
-    categories = dict(Category.objects.filter(pk__in=touched.category_ids).values_list("pk", "name"))
-    known = ((one, other) for one, other in touched.cells if one in models and other in categories)
-    block = Block(frozenset((models[one], categories[other]) for one, other in known))
-    fresh = {one.cell: one for one in _cells(study, block)}
-    if fresh.keys() != {one.cell for one in cells if one.cell in block}:
-        return _cells(study)
-    return [fresh.get(one.cell, one) for one in cells]
 
 
 def _summary(study: Study, cells: Sequence[CellFigures]) -> dict[str, object]:

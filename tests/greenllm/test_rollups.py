@@ -22,6 +22,8 @@ from greenllm import study_columns
 from greenllm.comparing.outcomes import answers_of
 from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
+from greenllm.studies import kept_spread
+from greenllm.studies.kept_spread import kept_cells
 from labeling import counting, label_columns, renewing, tallies
 from labeling import unchanged as unchanged_figures
 from labeling.answer_tally import AnswerFact
@@ -258,6 +260,10 @@ def renewed_figures() -> dict[str, float]:
             name = f"{study.pk} {cell.category} {cell.model}"
             found |= {f"{name} n": cell.answer_count, f"{name} right": cell.correct_count}
             found |= {f"{name} {at}": one for at, one in enumerate(cell.products["energy"].sums)}
+        for one in kept_cells(study):
+            name = f"{study.pk} {one.cell} spread"
+            found |= {f"{name} n": one.answer_count, f"{name} outliers": one.outlier_count}
+            found[f"{name} energy"] = one.energy_j.between_prompts.mean if one.energy_j is not None else -1
         answers = answers_of(study)
         found |= {f"{study.pk} {name}": float(np.nansum(column)) for name, column in answers.values.items()}
         found[f"{study.pk} answers"] = len(answers.prompts)
@@ -305,7 +311,7 @@ class TestManyWritersAtOnce:
         assert counted() == counted_anew()
         found = renewed_figures()
         for has_columns in (True, False):  # as a process that has just begun finds them, and as the rows say anew
-            for module in (study_columns, counting, label_columns, tallies):
+            for module in (study_columns, kept_spread, counting, label_columns, tallies):
                 packing = module.PACKING if has_columns else None
                 monkeypatch.setattr(module, "_LATEST", renewing.Renewals(most=9, packing=packing))
             monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=9))

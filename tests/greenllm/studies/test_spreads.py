@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from benchmarks.models import Measurement, Study
+from benchmarks.models import Measurement, Prompt, Study
 from benchmarks.spread import drift_of, spread_of
-from benchmarks.spreading import Block, CellFigures
+from benchmarks.spreading import Block
 from greenllm.roles import Role
-from greenllm.studies import spreads
+from greenllm.studies import kept_spread
+from greenllm.studies.kept_spread import KeptSpread, kept_cells
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from tests import factories as make
 from tests.greenllm.studies import shown
@@ -203,12 +204,12 @@ class TestPage:
     @pytest.mark.parametrize(
         ("view", "repeats", "more"), [("cells", 2, 0), ("cells", 6, 0), ("prompts", 2, 2), ("prompts", 6, 2)]
     )
-    def test_needs_twelve_queries_and_the_models_and_answers_of_a_page_of_prompts(
+    def test_needs_ten_queries_and_the_models_and_answers_of_a_page_of_prompts(
         self, client: Client, view: str, repeats: int, more: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
-        # session, person, permissions; study, state, models, answers; whether the database keeps it, and that it does
-        with django_assert_num_queries(12 + more):  # one sees which answers changed
+        # session, person, permissions; study, state, models, answers; one sees which answers changed
+        with django_assert_num_queries(10 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
         with django_assert_num_queries(7 + more):
             client.get(f"/studies/repeats/spread/?per={view}")
@@ -241,21 +242,59 @@ class TestKeptCells:
             for number, deployment in enumerate(deployments):
                 make.make_response(make.make_prompt(category=category), deployment, study=study, energy_j=1.0 + number)
         read: list[Block | None] = []
-        cells = spreads._cells
+        cells = kept_spread.read_cells
 
-        def counting(study: Study, block: Block | None = None) -> list[CellFigures]:
+        def counting(study: Study, block: Block | None = None) -> KeptSpread:
             read.append(block)
             return cells(study, block)
 
-        monkeypatch.setattr(spreads, "_cells", counting)
-        first = spreads._kept_cells(study)
+        monkeypatch.setattr(kept_spread, "read_cells", counting)
+        first = kept_cells(study)
         answer = study.responses.order_by("pk")[1]
         if is_new:
             make.make_response(make.make_prompt(category="law"), answer.deployment, study=study, energy_j=7.0)
         else:
             Measurement.objects.filter(response=answer).update(energy_j=50.0)
-        second = spreads._kept_cells(study)
-        assert second == cells(study) != first
+        second = kept_cells(study)
+        assert second == cells(study).cells != first
         title = f"same on {answer.deployment.server}"
         block = Block(frozenset({(title, "law" if is_new else "math")}))
         assert read == [None, block, *([None] if is_new else [])]
+
+    def test_are_not_read_again_for_a_label(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        study = make.make_study()
+        answer = make.make_response(make.make_prompt(), make.make_deployment(), study=study, energy_j=1.0)
+        first = kept_cells(study)
+        make.make_label(answer, "correct")
+        monkeypatch.setattr(kept_spread, "read_cells", None)
+        assert kept_cells(study) == first != []
+
+    def test_follow_an_answer_into_another_cell_and_out_of_all(self) -> None:
+        study, deployment = make.make_study(), make.make_deployment()
+        first, second, other = [make.make_prompt(category=name) for name in ("math", "math", "code")]
+        answers = {
+            one: make.make_response(one, deployment, study=study, energy_j=2.0) for one in (first, second, other)
+        }
+
+        def fails(prompt: Prompt) -> None:
+            study.responses.filter(pk=answers[prompt].pk).update(state="failed", error="x")
+
+        counted = []
+        for change in (
+            lambda: Prompt.objects.filter(pk=second.pk).update(category=other.category),
+            lambda: fails(other),
+            lambda: fails(first),
+        ):
+            kept_cells(study)
+            change()
+            assert kept_cells(study) == kept_spread.read_cells(study).cells
+            counted.append([(one.cell.category, one.answer_count) for one in kept_cells(study)])
+        assert counted == [[("code", 2), ("math", 1)], [("code", 1), ("math", 1)], [("code", 1)]]
+
+    def test_come_back_whole_from_bytes(self) -> None:
+        study = shown.make_shown_repeats()
+        kept = kept_spread.read_cells(study)
+        again = kept_spread.PACKING.unpack(kept_spread.PACKING.pack(kept))
+        ids = list(study.responses.values_list("pk", flat=True))
+        assert again.cells == kept.cells
+        assert again.said_of(ids) == kept.said_of(ids) != {}
