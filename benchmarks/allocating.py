@@ -4,7 +4,6 @@ import ctypes
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 # of malloc.h
@@ -93,6 +92,7 @@ class Reserve:
         self._python_bytes, self._malloc_bytes, self._used_blocks = python_bytes, malloc_bytes, used_blocks
         self._renewed_from = 0
         self._held: list[bytes] = []
+        self._keeper: threading.Thread | None = None
 
     def keep(self) -> bool:
         """Take the reserve, once, and again where the process has come to use about as much; return whether it was."""
@@ -106,15 +106,19 @@ class Reserve:
         return True
 
     def keep_on(self, *, first_after_s: float, every_s: float) -> None:
-        """Have a thread look after it for as long as the process lives."""
+        """Have a thread look after it for as long as the process lives; asked again, the one that there is goes on."""
+        if self._keeper is not None:
+            return
 
         def look() -> None:
-            time.sleep(first_after_s)
+            pause = threading.Event()  # which nobody sets
+            pause.wait(first_after_s)
             while True:
                 self.keep()
-                time.sleep(every_s)
+                pause.wait(every_s)
 
-        threading.Thread(target=look, name="reserve", daemon=True).start()
+        self._keeper = threading.Thread(target=look, name="reserve", daemon=True)
+        self._keeper.start()
 
 
 def _fill_python(size_bytes: int) -> list[bytes]:

@@ -83,7 +83,7 @@ class TestListing:
         with ScriptedOllama([TINY], answers={}) as server:
             said = run("--list", "--server", server.base_url)
 
-        assert said == "tiny:1b (135M, Q4_1, 93.5\xa0MB, aaaaaaaaaaaa): not in the federation\n"
+        assert said == "tiny:1b (135M, Q4_1, 98 MB, aaaaaaaaaaaa): not in the federation\n"
         assert not InferenceServer.objects.exists()
         assert not Machine.objects.exists()
 

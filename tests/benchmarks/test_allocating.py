@@ -2,9 +2,11 @@
 
 import gc
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -116,6 +118,20 @@ class TestReserve:
         used = iter([500_000, 500_900, 501_100, 501_100, 490_000])
         reserve = Reserve(python_bytes=92_000, used_blocks=lambda: next(used))
         assert [reserve.keep() for _ in range(5)] == [True, False, True, False, False]
+
+    def test_is_looked_after_by_one_thread_however_often_a_process_begins_to_serve(self) -> None:
+        looked = queue.SimpleQueue[str]()
+
+        def used() -> int:
+            looked.put(threading.current_thread().name)
+            return 500_000
+
+        reserve = Reserve(python_bytes=92_000, used_blocks=used)
+        for _ in range(3):
+            reserve.keep_on(first_after_s=0, every_s=3600)
+        assert looked.get(timeout=20) == "reserve"
+        with pytest.raises(queue.Empty):
+            looked.get(timeout=0.1)
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
     def test_is_what_a_busy_moment_takes(self) -> None:

@@ -50,8 +50,9 @@ def on_ollama(
         yield made
 
 
-def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
-    """Import, measure 2 models x 5 categories x 3 prompts, grade, index, route; return what the route says."""
+def walk(place: Installation, *, prompts_each: int, num_predict: str) -> dict[str, object]:
+    """Import, measure 2 models x 5 categories x some prompts, grade, index, route; return what the route says."""
+    prompts = 5 * prompts_each
     imports = [
         ["import_dataset", name, "--from", str(RAW), "--limit", ITEMS_EACH]
         + (["--databases", str(DATABASES)] if name == "petsql" else [])
@@ -61,7 +62,7 @@ def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
     told = place.manage_all(
         *imports,
         *(["add_model", model] for model in ("all-minilm", CHAT_MODEL, SMALLER_MODEL)),
-        ["run_study", "five", "--model", CHAT_MODEL, "--model", SMALLER_MODEL, *chosen, "--limit", "3",
+        ["run_study", "five", "--model", CHAT_MODEL, "--model", SMALLER_MODEL, *chosen, "--limit", str(prompts_each),
          "--num-predict", num_predict],
         ["switch_graders", "on", "code", "math", "questions", "sql", "translation", "--confirm"],
         ["grade", "--study", "five", "--accept"],
@@ -73,9 +74,9 @@ def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
         assert f"{name}: 60 prompts imported" in imported
         assert "Licence: " in imported
     *_, measured, _, graded, _, _, indexed, routed = told
-    assert "five: finished, 30 of 30 responses" in measured
-    assert "30 answers graded, 0 left to people" in graded
-    assert "15 prompts, 384 numbers" in indexed
+    assert f"five: finished, {2 * prompts} of {2 * prompts} responses" in measured
+    assert f"{2 * prompts} answers graded, 0 left to people" in graded
+    assert f"{prompts} prompts, 384 numbers" in indexed
     said = json.loads(routed)
     assert isinstance(said, dict)
     return said
@@ -83,7 +84,7 @@ def walk(place: Installation, *, num_predict: str) -> dict[str, object]:
 
 class TestEmbedded:
     def test_eats_the_five_data_sets_and_routes(self, embedded: Installation) -> None:
-        said = walk(embedded, num_predict="48")
+        said = walk(embedded, prompts_each=3, num_predict="48")
         assert said["category"] == "math"
         assert said["choice"] in {CHAT_MODEL, SMALLER_MODEL}
 
@@ -103,5 +104,5 @@ class TestEmbedded:
 @pytest.mark.ollama
 class TestRealOllama:
     def test_eats_the_five_data_sets_and_routes(self, on_ollama: Installation) -> None:
-        said = walk(on_ollama, num_predict="16")
+        said = walk(on_ollama, prompts_each=1, num_predict="16")
         assert said["category"] == "math"

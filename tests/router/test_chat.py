@@ -329,7 +329,7 @@ class TestMeter:
             make.make_message(conversation, "An answer", role="assistant", parent=question, request=request)
         meter = text_of(client.get(f"/chat/{conversation.public_id}/")).split('id="meter"')[1].split("</dl>")[0]
         words = " ".join(re.sub(r"<[^>]+>", " ", meter).replace("&nbsp;", " ").split())
-        assert "2.00 mgCO 2 e (estimated, n = 1 of 2) missing for 1 of 2 answers" in words
+        assert "2.00 mgCO₂e (estimated, n = 1 of 2) missing for 1 of 2 answers" in words
         assert "Measured none of 2 answers" in words
         assert 'id="meter" class="meter"></div>' in text_of(client.get("/chat/"))
 
