@@ -8,6 +8,7 @@
     const source = new EventSource(part.dataset.live);
     source.onmessage = (event) => {
       part.innerHTML = event.data;
+      part.dispatchEvent(new Event("renewed", { bubbles: true })); // tables.js
       if (state) state.textContent = "Live: renewed whenever something changes.";
     };
     source.onerror = () => {

@@ -208,6 +208,7 @@
   };
   document.addEventListener("DOMContentLoaded", dressAll);
   document.addEventListener("htmx:afterSettle", dressAll);
+  document.addEventListener("renewed", dressAll); // by server-sent events
   addEventListener("resize", listWhatDoesNotFit);
   document.addEventListener("toggle", listWhatDoesNotFit, true); // what is folded has no width
 })();

@@ -4,15 +4,19 @@ import csv
 import io
 import math
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import django_rq
 import pytest
 from django.test import AsyncRequestFactory, Client
 from django.utils import timezone
+from playwright.sync_api import expect
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
+from rq import Queue
 
 from greenllm.models import User
 from greenllm.operations import views
@@ -37,6 +41,15 @@ def person(role: Role) -> User:
     user = make.make_user()
     grant_role(user=user, role=role)
     return user
+
+
+@pytest.fixture
+def long_queue() -> Iterator[str]:
+    """A queue of a machine whose long name has no place to be broken at."""
+    queue = Queue(f"measure_{'0123456789' * 5}", connection=django_rq.get_connection())
+    queue.enqueue(len, [])
+    yield queue.name
+    queue.delete(delete_jobs=True)
 
 
 def signed_in(role: Role = Role.RESEARCHER) -> Client:
@@ -254,15 +267,19 @@ class TestLooks:
         assert shots.take_or_note(page, "/broken/", tmp_path) == ["/broken/: answers with status 500"]
         site.complaints[:] = [one for one in site.complaints if "status of 500" not in one]  # of the browser itself
 
-    def test_push_no_table_sideways_on_a_phone(self, site: Site) -> None:
+    def test_push_no_table_sideways_on_a_phone(self, site: Site, long_queue: str) -> None:
         make_traffic()
         page = site.open(f"{PAGE}?compare=before&span=30d", user=person(Role.RESEARCHER), width="phone")
+        expect(page.get_by_role("table", name="Queues")).to_contain_text(long_queue)
+        expect(page.locator("#live-state")).to_contain_text("renewed")  # by what comes then, too
         tables = page.locator(".scroll:has(> table)")
         assert tables.count() >= 7
-        fits = (
-            "[...document.querySelectorAll('.scroll:has(> table)')].every((one) => one.scrollWidth <= one.clientWidth)"
+        wide = (
+            "[...document.querySelectorAll('.scroll:has(> table)')].filter((one) => one.scrollWidth > one.clientWidth)"
+            ".map((one) => one.innerText)"
         )
-        assert eventually(lambda: page.evaluate(fits), 20)  # a script makes lists of those that are too wide
+        eventually(lambda: not page.evaluate(wide), 20)  # a script makes lists of those that are too wide
+        assert page.evaluate(wide) == []
         share = page.get_by_role("table", name="Routed share")
         assert share.locator("td").first.evaluate("one => getComputedStyle(one, '::before').content") == '"large"'
 
