@@ -23,7 +23,7 @@ REPLACED_BY = {
 }
 _UVICORN_ARGUMENTS = (
     "--http", "greenllm.lingering:LingeringProtocol", "--lifespan", "on", "--log-level", "warning",
-    "--timeout-graceful-shutdown", "5",
+    "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "5",
 )  # fmt: skip
 
 

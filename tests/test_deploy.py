@@ -75,6 +75,7 @@ class TestCommands:
                 context = uvicorn.main.make_context("uvicorn", rest[1:])  # refuses an option that there is not
                 assert context.params["app"] == "greenllm.asgi:application"
                 assert context.params["timeout_graceful_shutdown"] == 1800
+                assert context.params["timeout_keep_alive"] > 60  # of nginx and of pools of connections, as a rule
                 assert import_from_string(context.params["http"]) is LingeringProtocol
             else:
                 assert rest[0] == "greenllm.embedded.control"

@@ -20,7 +20,7 @@ def serving(application: str, environment: Mapping[str, str]) -> Iterator[tuple[
     port = free_port()
     command = [
         sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
-        "--log-level", "warning", "--ws", "none",
+        "--log-level", "warning", "--ws", "none", "--timeout-keep-alive", "75",
     ]  # fmt: skip
     with process_of(command, port, {"PYTHONWARNINGS": "ignore", **environment}) as found:
         yield found
