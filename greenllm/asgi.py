@@ -55,7 +55,7 @@ def _trace() -> Callable[[], None] | None:
 
 
 # what an hour of busy moments came to, taken once the first requests have filled what is kept for all of them
-_reserve = Reserve(python_bytes=3_000_000, malloc_bytes=2_000_000 if _is_ours else 0)
+_reserve = Reserve(python_bytes=3_000_000, malloc_bytes=4_000_000 if _is_ours else 0)
 _RESERVED_AFTER_S, _LOOKED_AT_EVERY_S = 90, 30
 
 application = Application(
