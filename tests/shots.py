@@ -64,7 +64,7 @@ def main() -> int:
 
 def _with_nothing(folder: Path) -> list[str]:
     from django.conf import settings
-    from django.test.utils import setup_databases, teardown_databases
+    from django.test.utils import setup_databases
 
     from greenllm.embedded.catalog import embedded_services
     from greenllm.embedded.supervisor import Supervisor
@@ -73,13 +73,10 @@ def _with_nothing(folder: Path) -> list[str]:
     from tests.factories import make_user
 
     with Supervisor(settings.EMBEDDED, embedded_services(settings.EMBEDDED, ["postgres", "valkey"])):
-        former = setup_databases(verbosity=0, interactive=False)
-        try:
-            grant_role(user=make_user(is_superuser=True, is_staff=True), role=Role.ADMIN)
-            with served() as url:
-                return _take_all(url, folder)
-        finally:
-            teardown_databases(former, verbosity=0)
+        setup_databases(verbosity=0, interactive=False)  # which go with their server
+        grant_role(user=make_user(is_superuser=True, is_staff=True), role=Role.ADMIN)
+        with served() as url:
+            return _take_all(url, folder)
 
 
 def _take_all(url: str, folder: Path, *, is_walked: bool = False) -> list[str]:
