@@ -1,7 +1,7 @@
-"""How the database of a test run is emptied between tests that commit: as Django's `flush` does, ten times as fast.
+"""How the database of a test run is emptied between tests that commit: as Django's `flush` does, much faster.
 
 `flush` truncates every table, which makes new files for it and each of its indexes, and then Django finds all content
-types and permissions anew. Here rows are deleted where there are any, and those two tables are kept.
+types and permissions anew. Here rows are deleted where there may be any, and those two tables are kept.
 """
 
 from functools import cache
@@ -21,6 +21,22 @@ WITH RECURSIVE emptied AS (
 )
 SELECT relname FROM pg_class JOIN emptied USING (oid) ORDER BY relname
 """
+# A table whose file has no byte never had a row. To ask Postgres for its size, or to delete from it, would have a
+# connection that is just open read all that is known of the table, which takes longer than all else.
+# As a replica runs neither triggers nor checks of references: everything that refers is emptied as well.
+_EMPTYING = f"""
+DO $$ DECLARE one record; BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR one IN
+        SELECT relname, size FROM pg_class JOIN pg_database ON datname = current_database(),
+        pg_stat_file(format('base/%%s/%%s', pg_database.oid, relfilenode))
+        WHERE relname = ANY(%s) AND relnamespace = 'public'::regnamespace AND relkind = 'r' AND size > 0
+    LOOP
+        IF one.size > {_BLOATED_BYTES} THEN EXECUTE format('TRUNCATE %%I CASCADE', one.relname);
+        ELSE EXECUTE format('DELETE FROM %%I', one.relname); END IF;
+    END LOOP;
+END $$
+"""
 
 
 def empty_database(_case: TransactionTestCase) -> None:
@@ -29,25 +45,13 @@ def empty_database(_case: TransactionTestCase) -> None:
     of_models = connection.introspection.django_table_names(include_views=False)
     labels = tuple(f"{one.label}_" for one in apps.get_app_configs())  # tables that triggers keep have no model
     tables = {name for name in there if name in of_models or name.startswith(labels)}
+    found = _with_referring(tuple(sorted(tables - set(_KEPT))))
     with connection.cursor() as cursor:
-        cursor.execute(_emptying(tuple(sorted(tables - set(_KEPT)))))
+        cursor.execute(_EMPTYING, [found])
 
 
 @cache
-def _emptying(tables: tuple[str, ...]) -> str:
+def _with_referring(tables: tuple[str, ...]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(_REFERRING, [list(tables)])
-        found = [name for (name,) in cursor.fetchall() if name not in _KEPT]
-    bloated = f"""
-        FOR bloated IN SELECT oid::regclass FROM pg_class
-            WHERE oid = ANY(ARRAY[{", ".join(f"'{name}'::regclass" for name in found)}]::oid[])
-            AND pg_relation_size(oid) > {_BLOATED_BYTES}
-        LOOP EXECUTE 'TRUNCATE ' || bloated || ' CASCADE'; END LOOP;
-    """
-    rows = " ".join(f'IF EXISTS (SELECT FROM "{name}") THEN DELETE FROM "{name}"; END IF;' for name in found)
-    # as a replica runs neither triggers nor checks of references: everything that refers is emptied as well
-    return f"""
-        DO $$ DECLARE bloated regclass; BEGIN
-            SET LOCAL session_replication_role = replica; {bloated} {rows}
-        END $$
-    """
+        return [name for (name,) in cursor.fetchall() if name not in _KEPT]
