@@ -32,6 +32,7 @@ def later_migrations(database: BaseDatabaseWrapper) -> Iterator[tuple[migrations
     for key in _plan(loader):
         migration = loader.graph.nodes[key]
         if key[0] not in BEFORE_THE_RULE or key[1][:4] <= BEFORE_THE_RULE[key[0]]:
+            state.__dict__.pop("apps", None)  # models that are made would be made anew at each change
             state = migration.mutate_state(state, preserve=False)
             continue
         with database.schema_editor(collect_sql=True, atomic=False) as editor:
