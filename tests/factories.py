@@ -36,6 +36,11 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 _numbers = itertools.count(1)
 
 
+def next_number() -> int:
+    """Return a number that no name of the makers had yet."""
+    return next(_numbers)
+
+
 def make_user(username: str = "", *, password: str = "", **facts: Any) -> User:
     """Make a person; without a password none can sign in, and no time goes into hashing it."""
     return User.objects.create_user(username or f"person-{next(_numbers)}", password=password or None, **facts)
