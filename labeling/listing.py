@@ -13,7 +13,8 @@ from typing import Any
 from django.db import connection
 
 from labeling.models import Annotator, Label
-from labeling.waiting import SESSION, Mode, QueueFilter, answers_sql, count_in
+from labeling.standing import standing_sql
+from labeling.waiting import SESSION, Counted, Mode, QueueFilter, answers_sql, count_in
 
 LIST_LENGTH = 300
 LIST_AGE = timedelta(minutes=2)
@@ -30,7 +31,12 @@ _SHUFFLED = "hashint8extended(response.id, %(seed)s)"
 _ROWS = f"hashint8extended(response.prompt_id, %(seed)s), response.prompt_id, {_SHUFFLED}"
 # Answers of one band are equal to routing, so that their order is the person's own and tells nothing of them.
 _PLACE = "\nLEFT JOIN labeling_queueplace AS queue_place ON queue_place.response_id = response.id"
-_ORDERS = {Mode.ROWS: _ROWS, Mode.ROUTING: f"queue_place.band NULLS LAST, {_SHUFFLED}"}
+_ORDERS = {
+    Mode.EVERYTHING: _SHUFFLED, Mode.ROWS: _ROWS, Mode.ROUTING: f"queue_place.band NULLS LAST, {_SHUFFLED}"
+}  # fmt: skip
+# Where each of many answers stands takes long to ask, so that it is asked of the first in the order: of so many times
+# those that should be needed, where they are no more than this share. Of more, it is grouped once for all.
+_SPARE, _FEW = 2, 0.1
 # How many hold a place of an answer: asked for each of a few, or grouped once for all.
 _LIVE = """(
     SELECT count(*) FROM labeling_lease AS lease WHERE lease.response_id = response.id AND lease.kind = '{kind}'
@@ -96,7 +102,7 @@ def renew_list(*, annotator: Annotator, chosen: QueueFilter, now: datetime) -> N
     """Work out what a person reads next, and how many answers there are; store both with them."""
     values = {**chosen.values, **claim_values(annotator.person_id, now), "seed": annotator.order_seed}
     counted, latest_at = count_in(chosen), _latest_label_at(annotator.person_id)
-    waiting = _waiting(chosen, values)
+    waiting = _first_waiting(chosen, values, counted) or _waiting(chosen, values)
     annotator.list_ids = _mixed(waiting, chosen, values)
     annotator.list_key = chosen.key
     annotator.list_made_at = max(now, latest_at) if latest_at else now
@@ -115,6 +121,34 @@ def _latest_label_at(person_id: int) -> datetime | None:
     return latest.first()
 
 
+def _first_waiting(chosen: QueueFilter, values: dict[str, Any], counted: Counted) -> list[tuple[int, int]]:
+    """Return what `_waiting` does, looked for among the first answers in the order alone; nothing where it may differ.
+
+    The counts say how many of the first should fill a list. What a person skipped or had voided comes after everything
+    else, so that a list filled without it is the one that a look at all answers gives.
+    """
+    waiting_count = counted.total_count - counted.judged_count
+    first = _SPARE * LIST_LENGTH * counted.total_count // waiting_count if waiting_count > 0 else 0
+    if chosen.mode not in _ORDERS or not 0 < first <= _FEW * counted.total_count:
+        return []
+    order = _ORDERS[chosen.mode]
+    place = _PLACE if chosen.mode is Mode.ROUTING else ""
+    query = f"""
+WITH first AS MATERIALIZED (
+    SELECT response.id FROM benchmarks_response AS response
+    JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id{place}
+    WHERE {chosen.tallied_sql} ORDER BY {order}, response.id LIMIT %(first)s
+)
+SELECT response.id, response.prompt_id FROM first
+JOIN benchmarks_response AS response ON response.id = first.id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id{place}
+{standing_sql(of_all=False)}
+WHERE {free_sql(chosen)} AND {_MAY_LOOK} AND NOT {_WAS_CORRECTED} AND NOT {_WAS_SKIPPED}
+ORDER BY {order}, response.id LIMIT {LIST_LENGTH}"""  # noqa: S608 - put together of constants
+    found = _pairs(query, {**values, "first": first})
+    return found if len(found) == LIST_LENGTH else []
+
+
 def _waiting(chosen: QueueFilter, values: dict[str, Any]) -> list[tuple[int, int]]:
     """Return the answers that a person may claim, in their order, each with its prompt."""
     order = _ORDERS.get(chosen.mode, _SHUFFLED)
@@ -123,6 +157,10 @@ def _waiting(chosen: QueueFilter, values: dict[str, Any]) -> list[tuple[int, int
 SELECT response.id, response.prompt_id {answers_sql(chosen, joins)}
 AND {free_sql(chosen, live="coalesce(held.count, 0)")} AND {_MAY_LOOK}
 ORDER BY {_WAS_CORRECTED}, {_WAS_SKIPPED}, {order}, response.id LIMIT {LIST_LENGTH}"""
+    return _pairs(query, values)
+
+
+def _pairs(query: str, values: dict[str, Any]) -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return [(response_id, prompt_id) for response_id, prompt_id in cursor.fetchall()]

@@ -9,11 +9,12 @@ from django.utils import timezone
 from benchmarks.models import LanguageModel, Response
 from greenllm.models import User
 from labeling.assigning import Reader, annotator_of, claim_answer, hold_answers, return_answer, skip_answer
+from labeling.flagging import flag_answer
 from labeling.judging import Outcome, Undone, Vote, judge, take_back_latest
-from labeling.listing import LIST_AGE, renew_list
-from labeling.models import Annotator, GoldAnswer, Label, Lease, Verdict
+from labeling.listing import LIST_AGE, _first_waiting, _waiting, claim_values, renew_list
+from labeling.models import Annotator, Correction, Flag, GoldAnswer, Label, Lease, QueuePlace, Verdict
 from labeling.verdicts import verdicts_of
-from labeling.waiting import Mode, QueueFilter, progress_in
+from labeling.waiting import Mode, QueueFilter, count_in, progress_in
 from tests import factories as make
 from tests.labeling.queues import NOW, make_annotator, make_answers, make_rule, moment, reader_of
 
@@ -116,6 +117,66 @@ class TestList:
         take_back_latest(person_id=ada.pk, now=timezone.now())
         steps.append(counts())
         assert steps == [(1, 6), (2, 6), (3, 6), (2, 6)]
+
+
+def wait_for(reader: Reader, *, annotator: Annotator) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the answers of a reader's next list, looked for among the first in their order, and among all."""
+    chosen = reader.chosen
+    values = {**chosen.values, **claim_values(reader.person_id, NOW), "seed": annotator.order_seed}
+    return _first_waiting(chosen, values, count_in(chosen)), _waiting(chosen, values)
+
+
+class TestFirstOfMany:
+    @pytest.fixture(autouse=True)
+    def short_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("labeling.listing.LIST_LENGTH", 8)
+        monkeypatch.setattr("labeling.listing._FEW", 1)
+
+    @pytest.mark.parametrize("mode", [Mode.EVERYTHING, Mode.ROWS, Mode.ROUTING])
+    def test_make_the_list_that_a_look_at_all_makes(self, ada: User, bob: User, mode: Mode) -> None:
+        answers = [response for row in make_grid(20, ("a", "b")) for response in row]
+        make.make_label(answers[0])
+        voided = Correction.objects.create(annotator=ada, until=NOW, reason="Guessed.", created_at=NOW)
+        make.make_label(answers[1], labeler=ada, voided_at=NOW, void_reason="Guessed.", correction=voided)
+        claim_answer(reader=reader_of(bob), now=NOW)
+        skip_answer(person_id=ada.pk, response_id=answers[2].pk, now=moment(days=-1))
+        flag_answer(person_id=bob.pk, response_id=answers[3].pk, reason="Empty.", now=NOW)
+        Flag.objects.update(resolution="withdrawn", resolved_at=NOW, resolved_by=bob)
+        QueuePlace.objects.bulk_create(QueuePlace(response=one, band=number % 3) for number, one in enumerate(answers))
+        for seed in range(10):
+            first, of_all = wait_for(reader_of(ada, mode=mode), annotator=Annotator(person=ada, order_seed=seed))
+            assert first == of_all
+            assert len(first) == 8
+
+    def test_do_where_others_come_first_that_nobody_may_have(self, ada: User) -> None:
+        answers = make_answers(30)
+        for answer in answers[:26]:
+            skip_answer(person_id=ada.pk, response_id=answer.pk, now=moment(days=-1))
+        first, of_all = wait_for(reader_of(ada), annotator=Annotator(person=ada, order_seed=1))
+        assert first == []
+        kept = annotator_of(person_id=ada.pk, fresh_seed=1)
+        renew_list(annotator=kept, chosen=QueueFilter(), now=NOW)
+        assert kept.list_ids == [response_id for response_id, _ in of_all]
+        assert len(of_all) == 8
+
+    def test_are_looked_at_alone(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_answers(30)
+        monkeypatch.setattr("labeling.listing._waiting", lambda *_: pytest.fail("all answers were looked at"))
+        kept = annotator_of(person_id=ada.pk, fresh_seed=1)
+        renew_list(annotator=kept, chosen=QueueFilter(), now=NOW)
+        assert len(kept.list_ids) == 8
+
+    def test_are_none_where_hardly_any_answer_waits(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("labeling.listing._FEW", 0.5)
+        answers = make_answers(40)
+        for answer in answers[:5]:
+            make.make_label(answer)
+        annotator = Annotator(person=ada, order_seed=1)
+        assert len(wait_for(reader_of(ada), annotator=annotator)[0]) == 8
+        for answer in answers[5:15]:
+            make.make_label(answer)
+        first, of_all = wait_for(reader_of(ada), annotator=annotator)
+        assert (len(first), len(of_all)) == (0, 8)
 
 
 class TestModes:
