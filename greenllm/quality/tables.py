@@ -81,10 +81,8 @@ def _precision_and_recall(one: Concordance) -> tuple[Value, ...]:
 
 def disagreements_sheet(_found: Reliability, _names: Names) -> Sheet:
     """Return every answer on which a grader was not of people's mind."""
-    rows = tuple(
-        (one.response_id, one.category, one.grader, one.grade, one.verdict, one.reason) for one in disagreements()
-    )
-    return Sheet(("response", "category", "grader", "grader_verdict", "people_verdict", "grader_reason"), rows)
+    header = ("response", "category", "grader", "grader_verdict", "people_verdict", "grader_reason")
+    return Sheet(header, tuple(disagreements()))
 
 
 def drift_sheet(_: Reliability, names: Names) -> Sheet:

@@ -248,6 +248,9 @@ class TestFiles:
         over_all = tables["agreement"][-1]
         assert (over_all["category"], over_all["raw_n"], over_all["raw"]) == ("all", 6, pytest.approx(5 / 6))
         assert over_all["raw_low"] < over_all["raw"] <= over_all["raw_high"]
+        (suspicion,) = tables["disagreements"]
+        of_grader, of_people = suspicion["grader_verdict"], suspicion["people_verdict"]
+        assert (suspicion["category"], of_grader, of_people) == ("sql", "incorrect", "correct")
         for table, rows in tables.items():
             text = client.get(f"/label/quality/{table}.csv").content.decode()
             assert len(list(csv.DictReader(io.StringIO(text)))) == len(rows)
