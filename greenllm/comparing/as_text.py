@@ -39,7 +39,7 @@ def _means(row: ComparedRow) -> str:
     quality = f", {row.quality}" if row.quality else ""
     return (
         f"{row.measure.title}: A {significant(paired.mean_a * scale)}, B {significant(paired.mean_b * scale)}, "
-        f"A - B {_interval(paired.difference, scale)} {row.measure.unit}, n = {row.n}{quality}"
+        f"A \u2212 B {_interval(paired.difference, scale)} {row.measure.unit}, n = {row.n}{quality}"
     )
 
 

@@ -7,7 +7,7 @@ from benchmarks.intervals import Interval
 from benchmarks.models import ParameterSet, Study
 from benchmarks.paired import Paired
 from greenllm.comparing.outcomes import ACCURACY, DURATION, ENERGY, SCI, TOKENS, StudyOutcomes
-from greenllm.templatetags.figures import significant
+from greenllm.templatetags.figures import signed, significant
 
 _CLEAR = 0.05
 
@@ -66,9 +66,10 @@ def _share(a: str, b: str, measure: Measure, ratio: Interval, evidence: str, *, 
 def _points(a: str, b: str, measure: Measure, paired: Paired, evidence: str) -> str:
     points = [100 * one for one in (paired.difference.value, paired.difference.low, paired.difference.high)]
     words = measure.less if points[0] < 0 else measure.more
+    interval = f"{signed(points[1], 0)} to {signed(points[2], 0)} points"
     return (
         f"{a} answered {100 * paired.mean_a:.0f} % right and {b} {100 * paired.mean_b:.0f} %, "
-        f"{abs(points[0]):.0f} points {words} (95 % interval {points[1]:+.0f} to {points[2]:+.0f} points), {evidence}."
+        f"{abs(points[0]):.0f} points {words} (95 % interval {interval}), {evidence}."
     )
 
 

@@ -92,7 +92,7 @@ def _agreement(cells: StudyCells, pairs: Mapping[str, str]) -> Grid:
         rows.append((table.title, (Cell(of_cells), Cell(of_categories))))
     return Grid(
         "agreement", "Kendall's tau",
-        "How far this study and the paper order the same things alike: 1 the same, -1 the reverse",
+        "How far this study and the paper order the same things alike: 1 the same, \u22121 the reverse",
         "Figure", ("Cells of paired models", "Categories, by the mean over models"), tuple(rows),
         hints=(f"n is how many things are ordered; the interval (Fieller's) needs {LEAST_FOR_INTERVAL} of them and an "
                "order that is not just the same. The order of categories needs no model of the paper; the mean is that "

@@ -3,7 +3,7 @@
 from django import template
 
 from benchmarks.units import SECONDS_PER_YEAR, milliwatts_to_watts, nanoseconds_to_seconds
-from greenllm.templatetags.figures import NONE, seconds, significant
+from greenllm.templatetags.figures import NONE, seconds, signed, significant, with_minus
 
 register = template.Library()
 
@@ -31,7 +31,7 @@ def precise_percent(share: float | None) -> str:
 @register.filter
 def signed_percent(share: float | None) -> str:
     """Write a change as a percentage with its sign and two decimals."""
-    return NONE if share is None else f"{100 * share:+.2f}\u00a0%"
+    return NONE if share is None else f"{signed(100 * share, 2)}\u00a0%"
 
 
 @register.filter
@@ -39,7 +39,7 @@ def plain(value: float | None) -> str:
     """Write a plain number with three significant digits, or as it is where it is a whole one."""
     if value is None:
         return NONE
-    return f"{value:,.0f}" if value == int(value) else significant(value)
+    return with_minus(f"{value:,.0f}") if value == int(value) else significant(value)
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from django import template
 
 from benchmarks.intervals import Interval
-from greenllm.templatetags.figures import NONE, significant
+from greenllm.templatetags.figures import NONE, signed, significant
 
 register = template.Library()
 
@@ -25,13 +25,13 @@ def scaled_interval(interval: Interval | None, scale: float) -> str:
 @register.filter
 def change(ratio: Interval | None) -> str:
     """Write a ratio as a change in percent."""
-    return NONE if ratio is None else f"{100 * (ratio.value - 1):+.1f} %"
+    return NONE if ratio is None else f"{signed(100 * (ratio.value - 1), 1)} %"
 
 
 @register.filter
 def change_interval(ratio: Interval | None) -> str:
     """Write the 95 % interval of a ratio as changes in percent."""
-    return "" if ratio is None else f"{100 * (ratio.low - 1):+.1f} to {100 * (ratio.high - 1):+.1f} %"
+    return "" if ratio is None else f"{signed(100 * (ratio.low - 1), 1)} to {signed(100 * (ratio.high - 1), 1)} %"
 
 
 @register.filter

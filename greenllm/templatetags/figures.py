@@ -15,6 +15,7 @@ register = template.Library()
 register.filter(size_in_words)
 
 NONE = "\u2013"
+_MINUS = "\u2212"
 _SOURCES = {"person": "people", "imported": "import", "grader": "graders"}
 _MILLISECOND = 0.001
 _ORDINARY_DIGITS = 7  # up to millions, down to millionths
@@ -24,15 +25,19 @@ def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, without an exponent for ordinary sizes."""
     text = f"{value:.{digits}g}"
     exponent = _exponent(float(text))
-    if not -_ORDINARY_DIGITS < exponent < _ORDINARY_DIGITS:
-        return text
-    return f"{float(text):,.{max(0, digits - 1 - exponent)}f}"
+    is_ordinary = -_ORDINARY_DIGITS < exponent < _ORDINARY_DIGITS
+    return with_minus(f"{float(text):,.{max(0, digits - 1 - exponent)}f}" if is_ordinary else text)
+
+
+def with_minus(number: str) -> str:
+    """Return a number as people read it: with a minus sign where programs write a hyphen."""
+    return number.replace("-", _MINUS)
 
 
 def signed(value: float, digits: int) -> str:
     """Return a change with so many decimals and its sign; what rounds to zero has none."""
     text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+    return text[1:] if float(text) == 0 else with_minus(text)
 
 
 def _exponent(value: float) -> int:
@@ -43,6 +48,12 @@ def _exponent(value: float) -> int:
 def subscripted(text: str) -> SafeString:
     """Write CO2e of files and commands as pages do, with a subscript that charts and attributes can hold, too."""
     return mark_safe(conditional_escape(text).replace("CO2e", "CO₂e"))  # noqa: S308  # escaped
+
+
+@register.filter
+def decimals(value: float | None, digits: int) -> str:
+    """Write a number with so many decimals."""
+    return NONE if value is None else with_minus(f"{value:.{digits}f}")
 
 
 @register.filter
@@ -78,7 +89,7 @@ def joules_alone(energy_j: float | None) -> str:
 @register.filter
 def percent(share: float | None) -> str:
     """Write a share as a whole percentage."""
-    return NONE if share is None else f"{100 * share:.0f}\u00a0%"
+    return NONE if share is None else with_minus(f"{100 * share:.0f}\u00a0%")
 
 
 @register.filter

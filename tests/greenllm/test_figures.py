@@ -51,10 +51,10 @@ class TestSignificant:
             (9.995, "9.99"),
             (0.012345, "0.0123"),
             (0.00012345, "0.000123"),
-            (-1234.0, "-1,230"),
-            (-0.5, "-0.500"),
+            (-1234.0, "\u22121,230"),
+            (-0.5, "\u22120.500"),
             (1.5e9, "1.5e+09"),
-            (1.5e-9, "1.5e-09"),
+            (1.5e-9, "1.5e\u221209"),
         ],
     )
     def test_has_three_digits_and_no_exponent_for_ordinary_sizes(self, value: float, text: str) -> None:
@@ -63,7 +63,8 @@ class TestSignificant:
     @pytest.mark.slow
     @given(st.floats(-1e12, 1e12))
     def test_is_within_half_a_unit_of_the_third_digit(self, value: float) -> None:
-        assert float(figures.significant(value).replace(",", "")) == pytest.approx(value, rel=0.00501, abs=1e-320)
+        told = float(figures.significant(value).replace(",", "").replace("\u2212", "-"))
+        assert told == pytest.approx(value, rel=0.00501, abs=1e-320)
 
     def test_takes_another_number_of_digits(self) -> None:
         assert figures.significant(12.345, 2) == "12"

@@ -44,13 +44,15 @@
     return { value: (one.per * sum) / below, half: end === null ? null : (end * one.per * one.n) / below };
   };
 
+  const withMinus = (number) => number.replaceAll("-", "\u2212");
+
   // three significant digits, as the server writes them
   const written = (value) => {
     const text = Number(value.toPrecision(3));
     const exponent = text ? Math.floor(Math.log10(Math.abs(text)) + 1e-12) : 0;
-    if (exponent <= -7 || exponent >= 7) return text.toExponential(2);
+    if (exponent <= -7 || exponent >= 7) return withMinus(text.toExponential(2));
     const digits = Math.max(0, 2 - exponent);
-    return text.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return withMinus(text.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
   };
 
   // the charts of this part: marks with data-figure go where their figures are, along the axis that the drawing names
