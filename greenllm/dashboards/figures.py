@@ -68,7 +68,8 @@ def sci_by_category(
 
 def _scatter(spots: Sequence[Spot], models: Sequence[str], cost: str) -> Figure:
     names = dict.fromkeys([*models, *(spot.name for spot in spots if spot.kind == "model")])
-    numbers = {name: number for number, name in enumerate(names)}
+    routers = [spot.name for spot in spots if spot.kind == "router"]
+    numbers = {name: number for several in (routers, names) for number, name in enumerate(several)}
     layout = {
         "xaxis": {"title": {"text": cost}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "Accuracy (%)"}, "range": [-4, 104]},
@@ -96,9 +97,9 @@ def _trace(spot: Spot, number: int) -> Figure:
 
 def _marker(kind: str, number: int) -> Figure:
     if kind == "router":
-        return {"size": 16, "symbol": "star" if number % 2 == 0 else "hexagram", "color": PALETTE[1]}
+        return {"size": 16, "symbol": ("star", "bowtie")[number % 2], "color": PALETTE[1]}
     if kind == "measured-router":
-        return {"size": 17, "symbol": "star-diamond", "color": PALETTE[1], "line": {"width": 2}}
+        return {"size": 17, "symbol": "star-diamond", "color": PALETTE[3]}
     if kind == "oracle":
         return {"size": 14, "symbol": "star-open", "color": PALETTE[2]}
     plain = [symbol for symbol in SYMBOLS if symbol != "star"]

@@ -235,8 +235,8 @@ def _numbers(points: Sequence[Point], order: Sequence[str]) -> dict[str, int]:
 
 def _symbol(kind: str, number: int, x: float, y: float) -> str:
     colour = _colour_of(kind, number)
-    star = _star(5, 9.0 if kind == "oracle" else 10.0)
-    corners = _SHAPES[number % len(_SHAPES)] if kind == "model" else star
+    shapes = _SHAPES_OF.get(kind, _SHAPES)
+    corners = shapes[number % len(shapes)]
     path = " ".join(f"{x + a:.1f},{y + b:.1f}" for a, b in corners)
     fill = "none" if kind == "oracle" else colour
     return f'<polygon points="{path}" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
@@ -255,6 +255,11 @@ def _star(points: int, radius: float) -> list[tuple[float, float]]:
 _SHAPES: tuple[list[tuple[float, float]], ...] = (
     _round(16, 6.0), _round(4, 7.0, math.pi / 4), _round(3, 7.5), _round(4, 7.5), _round(3, 7.5, math.pi),
 )  # fmt: skip
+# one colour for the router; the forms in which it was given prompts are told apart by shape, as on the dashboard
+_SHAPES_OF: dict[str, tuple[list[tuple[float, float]], ...]] = {
+    "router": (_star(5, 10.0), [(-9.0, -7.0), (9.0, 7.0), (9.0, -7.0), (-9.0, 7.0)]),
+    "measured-router": (_star(4, 11.0),), "oracle": (_star(5, 9.0),),
+}  # fmt: skip
 
 
 def _colour(number: int) -> str:

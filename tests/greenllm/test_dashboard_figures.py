@@ -34,6 +34,12 @@ class TestSumAgainstAccuracy:
         symbols = [trace["marker"]["symbol"] for trace in sum_against_accuracy([LLAMA3, CLASSIFIER, oracle])["data"]]
         assert len(set(symbols)) == 3
 
+    def test_tells_the_forms_of_a_router_and_the_measured_one_apart_by_shape(self) -> None:
+        forms = [Spot(f"router (nearest), {form}", "router", share(18, 25), 2.0) for form in ("bare", "whole")]
+        spots = [LLAMA3, *forms, Spot("router, measured", "measured-router", share(17, 25), 2.1)]
+        symbols = [trace["marker"]["symbol"] for trace in sum_against_accuracy(spots)["data"]]
+        assert len(set(symbols)) == 4
+
     def test_draws_no_interval_of_a_sum(self) -> None:
         assert "error_x" not in sum_against_accuracy([LLAMA3])["data"][0]
 

@@ -30,6 +30,12 @@ class TestScatter:
     def test_draws_a_symbol_for_each_point_and_once_more_in_the_legend(self) -> None:
         assert len(list(scattered().iter(f"{SVG}polygon"))) == 2 * len(POINTS)
 
+    def test_tells_the_forms_of_a_router_and_the_measured_one_apart_by_shape(self) -> None:
+        kinds = {"bare": "router", "whole": "router", "measured": "measured-router", "oracle": "oracle"}
+        drawn = scattered([Point(name, kind, 20.0, 75.0) for name, kind in kinds.items()])
+        shapes = [str(one.get("points")) for one in drawn.iter(f"{SVG}polygon")]
+        assert len(set(shapes[: len(kinds)])) == len(kinds)
+
     def test_draws_only_the_intervals_that_there_are(self) -> None:
         lines = [one for one in scattered().iter(f"{SVG}line") if str(one.get("class")).startswith("whisker")]
         assert len(lines) == 2
