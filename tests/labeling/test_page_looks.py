@@ -58,6 +58,18 @@ class TestCategory:
         check_page(site, path, user=ada, wait_for=look_and_open_latest, picture=f"label-{category}-evidence")
 
 
+class TestHead:
+    def test_of_an_admin_hides_no_button_on_a_phone(self, site: Site) -> None:
+        admin = make.make_user("root")
+        grant_role(user=admin, role=Role.ADMIN)
+        make_answers(1)
+        page = site.open("/label/", user=admin, width="phone")
+        wait_ready(page)
+        actions = page.locator(".desk-top .head .actions")
+        assert actions.locator("a").count() >= 7
+        assert actions.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 class TestPanels:
     @pytest.mark.parametrize(("key", "field"), [("c", "#comment"), ("f", "#reason")])
     def test_are_accessible(self, site: Site, ada: User, tmp_path: Path, key: str, field: str) -> None:

@@ -5,4 +5,10 @@
 (() => {
   const listen = window.addEventListener;
   window.addEventListener = (kind, ...rest) => listen.call(window, kind === "unload" ? "pagehide" : kind, ...rest);
+
+  // Django opens the sidebar by a script once the page is there, which pushed all of it aside: it has its room before
+  if (localStorage.getItem("django.admin.navSidebarIsOpen") !== "false") {
+    document.documentElement.classList.add("sidebar-awaited");
+    document.addEventListener("DOMContentLoaded", () => document.documentElement.classList.remove("sidebar-awaited"));
+  }
 })();

@@ -35,7 +35,9 @@
       ...layout,
     };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).concat(["xaxis", "yaxis"])) {
-      merged[name] = { ...axis, ...(layout[name] || {}) };
+      const own = layout[name] || {};
+      // only with a distance does the title make room for itself beside long numbers
+      merged[name] = { ...axis, ...own, ...(own.title && { title: { standoff: 8, ...own.title } }) };
     }
     return merged;
   };

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from rq import Queue
 
 from greenllm.models import User
-from greenllm.operations import views
+from greenllm.operations import figures, views
 from greenllm.operations.calibration import calibrations
 from greenllm.operations.latencies import Bucket, latency_of
 from greenllm.operations.panels import panel_sheet
@@ -282,6 +282,23 @@ class TestLooks:
         assert page.evaluate(wide) == []
         share = page.get_by_role("table", name="Routed share")
         assert share.locator("td").first.evaluate("one => getComputedStyle(one, '::before').content") == '"large"'
+
+    def test_keep_the_title_of_an_axis_off_its_numbers_on_a_phone(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_traffic()
+        shown = figures.latency
+        slow = [600.0, 2000.0, 6000.0]
+        monkeypatch.setattr(figures, "latency", lambda parts, *_: shown(parts[:3], slow, slow))
+        page = site.open(PAGE, user=person(Role.RESEARCHER), width="phone")
+        chart = page.locator("figure.chart", has_text="How long each part takes")
+        chart.scroll_into_view_if_needed()
+        numbers = chart.locator(".ytick text")
+        expect(numbers.filter(has_text="1000")).to_have_count(1)
+        title = chart.locator(".ytitle").bounding_box()
+        boxes = [one.bounding_box() for one in numbers.all()]
+        assert title is not None
+        assert all(box is not None and box["x"] >= title["x"] + title["width"] for box in boxes)
 
     def test_good_while_nothing_happened(self, site: Site) -> None:
         check_page(site, PAGE, user=person(Role.RESEARCHER))
