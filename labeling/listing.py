@@ -208,18 +208,21 @@ JOIN benchmarks_response AS response ON response.id = gold.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
 WHERE gold.retired_at IS NULL AND {{chosen}} AND NOT {_JUDGED_BY_PERSON.format(current="")} AND {_MAY_LOOK}
 ORDER BY {_SHUFFLED}, response.id LIMIT {_MOST_EXTRAS}"""  # noqa: S608 - put together of constants
+# In the person's order before anything else is read of the answers: of thousands only the first need be looked at.
 _SELF_CHECKS = f"""
-SELECT response.id FROM labeling_label AS own
+SELECT response.id FROM (
+    SELECT response_id, hashint8extended(response_id, %(seed)s) AS place FROM labeling_label
+    WHERE labeler_id = %(person)s AND source = 'person' AND kind = 'judgement' AND is_current AND voided_at IS NULL
+      AND (created_at <= %(aged)s OR created_at < (
+          SELECT created_at FROM labeling_label WHERE labeler_id = %(person)s
+          ORDER BY created_at DESC OFFSET %(distance)s LIMIT 1
+      ))
+    ORDER BY place, response_id OFFSET 0
+) AS own
 JOIN benchmarks_response AS response ON response.id = own.response_id
 JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
-WHERE own.labeler_id = %(person)s AND own.source = 'person' AND own.kind = 'judgement'
-  AND own.is_current AND own.voided_at IS NULL AND {{chosen}} AND {_MAY_LOOK}
-  AND (own.created_at <= %(aged)s OR own.created_at < (
-      SELECT created_at FROM labeling_label WHERE labeler_id = %(person)s
-      ORDER BY created_at DESC OFFSET %(distance)s LIMIT 1
-  ))
-  AND NOT EXISTS (
-      SELECT FROM labeling_label AS again WHERE again.response_id = response.id AND again.labeler_id = %(person)s
-      AND again.kind = 'self_check'
-  )
-ORDER BY {_SHUFFLED}, response.id LIMIT {_MOST_EXTRAS}"""  # noqa: S608 - put together of constants
+WHERE {{chosen}} AND {_MAY_LOOK} AND NOT EXISTS (
+    SELECT FROM labeling_label AS again WHERE again.response_id = response.id AND again.labeler_id = %(person)s
+    AND again.kind = 'self_check'
+)
+ORDER BY own.place, own.response_id LIMIT {_MOST_EXTRAS}"""  # noqa: S608 - put together of constants
