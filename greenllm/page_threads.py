@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
+from django.db import connections
 
 _KEPT = 8
 _NAME = "page"
@@ -39,7 +40,8 @@ class PageThreads:
             async with ThreadSensitiveContext(executor=thread):
                 await self._served(scope, receive, send)
         except BaseException:
-            thread.shutdown(wait=False)  # something may still run there
+            thread.submit(connections.close_all)  # after what may still run there: nobody else ever would
+            thread.shutdown(wait=False)
             raise
         self._give_back(thread)
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from greenllm.page_threads import Message, PageThreads
+from tests.benchmarks.inference.asking import eventually
 
 
 class Page:
@@ -61,3 +64,20 @@ def test_a_thread_whose_page_failed_serves_no_other() -> None:
     assert isinstance(error, ValueError)
     served(pages, {})
     assert len(set(page.threads)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_was_cut_off_leaves_no_connection_open() -> None:
+    opened: list[BaseDatabaseWrapper] = []
+
+    def ask() -> None:
+        connection.ensure_connection()
+        opened.append(connections["default"])
+
+    async def page(_scope: Message, _receive: Any, _send: Any) -> None:
+        await sync_to_async(ask)()
+        raise asyncio.CancelledError
+
+    (error,) = served(PageThreads(page, kept=1), {})
+    assert isinstance(error, asyncio.CancelledError)
+    assert eventually(lambda: opened[0].connection is None, 20)
