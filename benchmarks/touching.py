@@ -2,16 +2,15 @@
 
 import ctypes
 import errno
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
-_MAPS = Path("/proc/self/smaps")
+import psutil
+
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE of mman.h, Linux 5.14 and later
-_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ (\d+) *(.*)")
 _LARGEST_GUARD_BYTES = 64 * 1024  # glibc's are a page; the rest of a malloc arena cannot be used either, and is larger
-_UNNAMED = ("", "[heap]", "[stack]")
+_UNNAMED = ("[anon]", "[heap]", "[stack]")
 
 
 @dataclass(frozen=True)
@@ -24,27 +23,29 @@ class Mapping:
     is_guard: bool
     rss_bytes: int
 
+    @classmethod
+    def of(cls, *, addr: str, perms: str, path: str, rss: int) -> Self:
+        """Return a mapping from what psutil tells of it in `Process.memory_maps(grouped=False)`."""
+        start, end = (int(one, 16) for one in addr.split("-"))
+        is_unnamed, is_small = path in _UNNAMED, end - start <= _LARGEST_GUARD_BYTES
+        return cls(
+            start, end,
+            is_own=is_unnamed and perms == "rw-p",
+            is_guard=is_unnamed and perms == "---p" and is_small,
+            rss_bytes=rss,
+        )  # fmt: skip
+
     @property
     def untouched_bytes(self) -> int:
         return self.end - self.start - self.rss_bytes
 
 
-def mappings_of(lines: Iterable[str]) -> Iterator[Mapping]:
-    """Read what `/proc/PID/smaps` tells of each mapping, in its order (proc_pid_smaps(5))."""
-    head: re.Match[str] | None = None
-    for line in lines:
-        if found := _HEAD.match(line):
-            head = found
-        elif head is not None and line.startswith("Rss:"):
-            start, end, rights, inode, name = head.groups()
-            first, end_at = int(start, 16), int(end, 16)
-            is_private, is_small = rights.endswith("p") and inode == "0", end_at - first <= _LARGEST_GUARD_BYTES
-            yield Mapping(
-                first, end_at,
-                is_own=is_private and rights.startswith("rw") and name in _UNNAMED,
-                is_guard=is_private and rights.startswith("---") and is_small,
-                rss_bytes=1024 * int(line.split()[1]),
-            )  # fmt: skip
+def mappings() -> list[Mapping]:
+    """Return the mappings of this process in the order of their addresses; none where the kernel tells none."""
+    tell = getattr(psutil.Process(), "memory_maps", None)  # of Linux, Windows and FreeBSD
+    if tell is None:
+        return []
+    return [Mapping.of(addr=one.addr, perms=one.perms, path=one.path, rss=one.rss) for one in tell(grouped=False)]
 
 
 def to_touch(found: Iterable[Mapping], *, most_bytes: int, stack_bytes: int) -> Iterator[tuple[int, int]]:
@@ -72,10 +73,9 @@ def touch_mapped(*, most_bytes: int, stack_bytes: int) -> bool:
         Whether it was done: not before Linux 5.14, and not where the kernel tells no mappings.
     """
     advise = getattr(ctypes.CDLL(None, use_errno=True), "madvise", None)
-    if advise is None or not _MAPS.exists():
+    found = mappings()
+    if advise is None or not found:
         return False
-    with _MAPS.open() as lines:
-        found = list(mappings_of(lines))
     for start, size in to_touch(found, most_bytes=most_bytes, stack_bytes=stack_bytes):
         failed = advise(ctypes.c_void_p(start), ctypes.c_size_t(size), _POPULATE_WRITE)
         if failed and ctypes.get_errno() == errno.EINVAL:

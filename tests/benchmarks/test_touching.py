@@ -7,55 +7,39 @@ import sys
 
 import pytest
 
-from benchmarks.touching import Mapping, mappings_of, to_touch
+from benchmarks.touching import Mapping, to_touch
 
-# of a web process, by hand cut to what is read and one line more of each
-_SMAPS = """\
-55d0c8a2b000-55d0c8a2c000 r--p 00000000 fe:00 1573108                    /usr/bin/python3.11
-Size:                  4 kB
-Rss:                   4 kB
-562b906f3000-562b93d69000 rw-p 00000000 00:00 0                          [heap]
-Size:              55768 kB
-Rss:               55624 kB
-7f57e8e00000-7f57eae00000 rw-p 00000000 00:00 0
-Size:              32768 kB
-Rss:                 164 kB
-7f57eae00000-7f57ed132000 ---p 00000000 00:00 0
-Size:              36040 kB
-Rss:                   0 kB
-7f57ed132000-7f57ed133000 ---p 00000000 00:00 0
-Size:                  4 kB
-Rss:                   0 kB
-7f57ed133000-7f57ed933000 rw-p 00000000 00:00 0
-Size:               8192 kB
-Rss:                  36 kB
-7f5821052000-7f582106b000 rw-p 00000000 fe:00 1573108                    /usr/bin/python3.11
-Size:                100 kB
-Rss:                  96 kB
-7f5821b6e000-7f5821b72000 rw-s 00000000 00:01 2053                       /dev/zero (deleted)
-Size:                 16 kB
-Rss:                   8 kB
-7fff0a45a000-7fff0a47b000 rw-p 00000000 00:00 0                          [stack]
-Size:                132 kB
-Rss:                  76 kB
-"""
+# of a web process, as psutil tells them: address, rights, path, bytes with pages
+_MAPS = [
+    Mapping.of(addr=addr, perms=perms, path=path, rss=kilobytes * 1024)
+    for addr, perms, path, kilobytes in [
+        ("55d0c8a2b000-55d0c8a2c000", "r--p", "/usr/bin/python3.11", 4),
+        ("562b906f3000-562b93d69000", "rw-p", "[heap]", 55624),
+        ("7f57e8e00000-7f57eae00000", "rw-p", "[anon]", 164),
+        ("7f57eae00000-7f57ed132000", "---p", "[anon]", 0),
+        ("7f57ed132000-7f57ed133000", "---p", "[anon]", 0),
+        ("7f57ed133000-7f57ed933000", "rw-p", "[anon]", 36),
+        ("7f5821052000-7f582106b000", "rw-p", "/usr/bin/python3.11", 96),
+        ("7f5821b6e000-7f5821b72000", "rw-s", "/dev/zero", 8),
+        ("7fff0a45a000-7fff0a47b000", "rw-p", "[stack]", 76),
+    ]
+]
 _MB = 1024 * 1024
 
 
 class TestMappings:
     def test_are_read_with_what_is_no_files_and_what_is_a_guard(self) -> None:
-        found = list(mappings_of(_SMAPS.splitlines()))
-        assert [one.start for one in found if one.is_own] == [
+        assert [one.start for one in _MAPS if one.is_own] == [
             0x562B906F3000, 0x7F57E8E00000, 0x7F57ED133000, 0x7FFF0A45A000,
         ]  # fmt: skip
-        assert [one.start for one in found if one.is_guard] == [0x7F57ED132000]
-        assert found[1] == Mapping(0x562B906F3000, 0x562B93D69000, is_own=True, is_guard=False, rss_bytes=55624 * 1024)
-        assert found[1].untouched_bytes == 144 * 1024
+        assert [one.start for one in _MAPS if one.is_guard] == [0x7F57ED132000]
+        assert _MAPS[1] == Mapping(0x562B906F3000, 0x562B93D69000, is_own=True, is_guard=False, rss_bytes=55624 * 1024)
+        assert _MAPS[1].untouched_bytes == 144 * 1024
 
 
 class TestWhatIsTouched:
     def test_is_what_lacks_little_and_the_upper_end_of_stacks(self) -> None:
-        found = to_touch(mappings_of(_SMAPS.splitlines()), most_bytes=_MB, stack_bytes=128 * 1024)
+        found = to_touch(_MAPS, most_bytes=_MB, stack_bytes=128 * 1024)
         assert list(found) == [
             (0x562B906F3000, 55768 * 1024), (0x7F57ED933000 - 128 * 1024, 128 * 1024), (0x7FFF0A45A000, 132 * 1024),
         ]  # fmt: skip
@@ -78,17 +62,18 @@ class TestWhatIsTouched:
 
 _TOUCHING = """
 import hashlib, json, threading
-from benchmarks.touching import mappings_of, to_touch, touch_mapped
+from benchmarks.allocating import keep_memory_together
+from benchmarks.touching import mappings, touch_mapped
 
 def untouched():
-    with open("/proc/self/smaps") as lines:
-        found = list(mappings_of(lines))
+    found = mappings()
     stacks = [two for one, two in zip(found, found[1:]) if one.is_guard and two.is_own and one.end == two.start]
     return {
         "small": sum(one.untouched_bytes for one in found if one.is_own and one.untouched_bytes <= 1 << 20),
         "stacks": [one.rss_bytes for one in stacks], "all": sum(one.rss_bytes for one in found if one.is_own),
     }
 
+keep_memory_together()  # as a server does, or malloc would give back and take again what the reading needs
 go_on = threading.Event()
 threads = [threading.Thread(target=go_on.wait) for _ in range(5)]
 for thread in threads:
