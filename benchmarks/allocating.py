@@ -1,6 +1,7 @@
 """How glibc and Python keep memory for a process of many threads that lives for weeks."""
 
 import ctypes
+import gc
 import os
 import sys
 import threading
@@ -12,7 +13,6 @@ from benchmarks.touching import touch_mapped
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 _LARGE_BYTES = 128 * 1024  # glibc's own bound at the start, which it moves up to 32 MB at what it meets
-_KEPT_TUPLES, _LONGEST_TUPLE = 2000, 20  # of Python 3.11's tupleobject.c
 _PIECE_BYTES = 64 * 1024  # malloc takes larger ones, from _LARGE_BYTES on, from the system, each by itself
 _FREE_BYTES = 8 * 1024 * 1024  # at the end of an arena; more goes back to the system
 _BLOCK_BYTES, _BYTES_OF_EMPTY = 512, 33  # the largest block that Python has in its arenas; `bytes` of no length
@@ -41,20 +41,16 @@ def keep_memory_together() -> bool:
     return all(tune(parameter, value) for parameter, value in wanted.items())
 
 
-def fill_lists_of_tuples() -> None:
-    """Give Python now the freed tuples that it would come to keep in the first hour: 5 MB, 2,000 of each length.
+def leave_out_of_collections() -> None:
+    """Take whatever is there now out of garbage collection for good, so that a full one looks at little and comes soon.
 
-    A tuple that is made of a generator is cut to its length, which takes none of those of that length, and is kept like
-    others when it is freed. So these lists rise for as long as a process serves until they are full. Only a full
-    collection empties them.
+    Python puts a full collection off until a quarter of what the last one left is new. The second one here leaves
+    nothing; without it the next came hours later, and what was in use at one of the middle generation and in a ring
+    after it waited for so long.
     """
-    for length in range(1, _LONGEST_TUPLE + 1):
-        _free_tuples(length)
-
-
-def _free_tuples(length: int) -> None:
-    freed = [tuple([None] * length) for _ in range(_KEPT_TUPLES)]  # all are there before the first is freed
-    del freed
+    gc.collect()
+    gc.freeze()
+    gc.collect()
 
 
 class _MallocInfo(ctypes.Structure):
@@ -101,11 +97,13 @@ class Reserve:
     def keep(self) -> bool:
         """Take the reserve, once, and again where the process has come to use about as much; return whether it was.
 
-        What is mapped by then is written to, and the stacks of threads, of new ones at the next call.
+        What it uses by then is left out of garbage collection. What is mapped by then is written to, and the stacks of
+        threads, of new ones at the next call.
         """
         used, threads = self._used_blocks(), threading.active_count()
         is_due = used >= self._renewed_from
         if is_due:
+            leave_out_of_collections()
             self._renewed_from = used + self._python_bytes // _MEAN_BLOCK_BYTES
             if self._malloc_bytes:
                 _fill_malloc(self._malloc_bytes)

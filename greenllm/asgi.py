@@ -8,7 +8,7 @@ from functools import partial
 
 import django
 
-from benchmarks.allocating import Reserve, fill_lists_of_tuples, keep_memory_together
+from benchmarks.allocating import Reserve, keep_memory_together, leave_out_of_collections
 from greenllm.ended_requests import Pages
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "greenllm.settings")
@@ -70,9 +70,10 @@ application = Application(
 _LET_GO_AFTER_S = 0.001
 sys.setswitchinterval(_LET_GO_AFTER_S)
 
-# Open streams hold many objects for a while, few of them in cycles. What was in use at a collection of the young and is
-# in a cycle later waits for one of the middle generation: after twenty of the young, ten minutes, that was 0.7 MB.
-_COLLECTED_AFTER = (10_000, 5, 80)
+# Open streams hold many objects for a while, few of them in cycles: a collection of the young is of no use before there
+# are many. What was in use at one of the middle generation and is in a cycle later waits for a full one, which looks at
+# little here and follows each of the middle, of every third of the young.
+_COLLECTED_AFTER = (10_000, 2, 0)
 
 
 def _be_ready_for_figures() -> None:
@@ -84,16 +85,14 @@ def _be_ready_for_figures() -> None:
     know_code()
 
 
-def _leave_out_of_collections() -> None:
+def _collect_little() -> None:
     """Take what lives as long as the process out of garbage collection: a full one paused every answer for 127 ms."""
     from django.urls import get_resolver
 
     get_resolver().url_patterns  # noqa: B018  imports every page
-    gc.collect()
-    gc.freeze()
+    leave_out_of_collections()
     gc.set_threshold(*_COLLECTED_AFTER)
 
 
 _be_ready_for_figures()
-_leave_out_of_collections()
-fill_lists_of_tuples()  # after the collection, which would empty them
+_collect_little()

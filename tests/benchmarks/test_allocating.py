@@ -1,16 +1,14 @@
-"""How many arenas glibc makes for the threads of a process, and how many freed tuples Python keeps."""
+"""How many arenas glibc makes for the threads of a process, and what a reserve keeps."""
 
-import gc
 import os
 import queue
-import re
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from benchmarks.allocating import Reserve, fill_lists_of_tuples, keep_memory_together
+from benchmarks.allocating import Reserve, keep_memory_together
 
 _ARENAS_OF_TWELVE_THREADS = """
 import ctypes, os, sys, tempfile, threading
@@ -67,25 +65,6 @@ class TestKeepingMemoryTogether:
         monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
         monkeypatch.setattr("ctypes.CDLL", lambda _: object())
         assert not keep_memory_together()
-
-
-def freed_tuples(told: str) -> dict[int, int]:
-    """Return how many tuples of each length are kept, of what `sys._debugmallocstats` tells."""
-    found = re.findall(r"^(\d+) free (\d+)-sized PyTupleObjects", told, re.MULTILINE)
-    return {int(length): int(count) for count, length in found}
-
-
-class TestListsOfTuples:
-    def test_are_full_at_once(self, capfd: pytest.CaptureFixture[str]) -> None:
-        gc.collect()  # which empties them
-        sys._debugmallocstats()
-        before = freed_tuples(capfd.readouterr().err)
-        fill_lists_of_tuples()
-        sys._debugmallocstats()
-        after = freed_tuples(capfd.readouterr().err)
-        assert sum(before.values()) < 5000
-        assert {length: count for length, count in after.items() if count < 1900} == {}
-        assert sorted(after) == list(range(1, 21))
 
 
 _GROWTH = """

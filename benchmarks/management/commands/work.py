@@ -1,6 +1,5 @@
 """Run the worker of this machine: it measures responses and does the other jobs between them."""
 
-import gc
 import logging
 import sys
 import time
@@ -52,7 +51,7 @@ class MachineWorker(SimpleWorker):
     """
 
     on_idle: Callable[[], None] | None = None
-    on_settled: Callable[[], None] | None = None
+    on_settled: Callable[[], object] | None = None
     clock: Callable[[], float] = staticmethod(time.monotonic)
     idle_before_release_s = IDLE_BEFORE_RELEASE_S
     max_connection_wait_time = 5.0  # seconds between two tries to reach Valkey; RQ's own minute is long
@@ -134,16 +133,6 @@ def while_idle(machine: Machine) -> None:
         logger.warning("the queue had lost %s responses of running studies; they are on it again", count)
 
 
-def settle(reserve: Reserve) -> None:
-    """Take what lives as long as the process out of garbage collection, and memory for what jobs need at most.
-
-    Full collections look at few objects then, and come every minute or so, not every six: less waits for them.
-    """
-    gc.collect()
-    gc.freeze()
-    reserve.keep()
-
-
 @contextmanager
 def kept_connections() -> Iterator[None]:
     """Keep this process's connections to Postgres from job to job, each looked at before a job uses it.
@@ -184,7 +173,7 @@ class Command(TellingCommand):
             connection=django_rq.get_connection("default"),
         )
         worker.on_idle = partial(while_idle, machine)
-        worker.on_settled = partial(settle, reserve)
+        worker.on_settled = reserve.keep  # full collections come every minute or so from then on, not every six
         # no fork: the sampler is a child of this process, and a killed worker takes its job with it
         try:
             with beating(worker.name, impatient_connection()):
