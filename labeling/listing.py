@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import sqrt
 from typing import Any
 
 from django.db import connection
@@ -37,6 +38,21 @@ _ORDERS = {
 # Where each of many answers stands takes long to ask, so that it is asked of the first in the order: of so many times
 # those that should be needed, where they are no more than this share. Of more, it is grouped once for all.
 _SPARE, _FEW = 2, 0.1
+# An answer's place in a person's order is as good as drawn, from `_PLACES` of them: the first of many are known by
+# their places alone, and nothing is sorted. Where they are but so small a share of all, they are looked for in the
+# index of ids, which is a tenth as large as the answers, and then in that of ids with prompts.
+_PLACES, _VERY_FEW = 2**64, 0.01
+_EARLY = {
+    True: """response.id = ANY((
+        SELECT array_agg(early.id) FROM benchmarks_response AS early
+        JOIN benchmarks_prompt AS its ON its.id = early.prompt_id
+        WHERE (%(category)s::bigint IS NULL OR its.category_id = %(category)s) AND early.id = ANY((
+            SELECT array_agg(one.id) FROM benchmarks_response AS one
+            WHERE hashint8extended(one.id, %(seed)s) < %(before)s
+        )::bigint[])
+    )::bigint[])""",
+    False: f"{_SHUFFLED} < %(before)s",
+}
 # How many hold a place of an answer: asked for each of a few, or grouped once for all.
 _LIVE = """(
     SELECT count(*) FROM labeling_lease AS lease WHERE lease.response_id = response.id AND lease.kind = '{kind}'
@@ -133,11 +149,15 @@ def _first_waiting(chosen: QueueFilter, values: dict[str, Any], counted: Counted
         return []
     order = _ORDERS[chosen.mode]
     place = _PLACE if chosen.mode is Mode.ROUTING else ""
+    # by chance there are somewhat fewer or more than their share of places, hardly ever by six standard deviations
+    share = (first + 6 * sqrt(first)) / counted.total_count
+    is_very_few = chosen.study is None and share <= _VERY_FEW
+    early = f"AND {_EARLY[is_very_few]}" if chosen.mode is Mode.EVERYTHING else ""
     query = f"""
 WITH first AS MATERIALIZED (
     SELECT response.id FROM benchmarks_response AS response
     JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id{place}
-    WHERE {chosen.tallied_sql} ORDER BY {order}, response.id LIMIT %(first)s
+    WHERE {chosen.tallied_sql} {early} ORDER BY {order}, response.id LIMIT %(first)s
 )
 SELECT response.id, response.prompt_id FROM first
 JOIN benchmarks_response AS response ON response.id = first.id
@@ -145,7 +165,7 @@ JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id{place}
 {standing_sql(of_all=False)}
 WHERE {free_sql(chosen)} AND {_MAY_LOOK} AND NOT {_WAS_CORRECTED} AND NOT {_WAS_SKIPPED}
 ORDER BY {order}, response.id LIMIT {LIST_LENGTH}"""  # noqa: S608 - put together of constants
-    found = _pairs(query, {**values, "first": first})
+    found = _pairs(query, {**values, "first": first, "before": int(_PLACES * share) - _PLACES // 2})
     return found if len(found) == LIST_LENGTH else []
 
 

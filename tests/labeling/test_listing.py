@@ -1,9 +1,12 @@
 """What comes next, in every mode, with what is mixed in."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from benchmarks.models import LanguageModel, Response
@@ -147,6 +150,29 @@ class TestFirstOfMany:
             first, of_all = wait_for(reader_of(ada, mode=mode), annotator=Annotator(person=ada, order_seed=seed))
             assert first == of_all
             assert len(first) == 8
+
+    @pytest.mark.parametrize(("very_few", "of_study"), [(1.0, False), (0.0, False), (1.0, True)])
+    def test_are_known_by_their_places_in_the_order(
+        self, ada: User, monkeypatch: pytest.MonkeyPatch, very_few: float, of_study: bool
+    ) -> None:
+        monkeypatch.setattr("labeling.listing._VERY_FEW", very_few)
+        rows = make_grid(200, ("a", "b"))
+        others = make_answers(50, category="other")
+        chosen = {"study": rows[0][0].study} if of_study else {"category": rows[0][0].prompt.category}
+        asked: list[str] = []
+
+        def note(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:  # Any: as Django has it
+            asked.append(sql)
+            return execute(sql, *rest)
+
+        for seed in range(5):
+            with connection.execute_wrapper(note):
+                first, of_all = wait_for(reader_of(ada, **chosen), annotator=Annotator(person=ada, order_seed=seed))
+            assert first == of_all
+            assert len(first) == 8
+            assert not {pk for pk, _ in first} & {one.pk for one in others}
+        by_ids = ["array_agg(early.id)" in sql for sql in asked if "WITH first" in sql]
+        assert by_ids == [very_few > 0 and not of_study] * 5
 
     def test_do_where_others_come_first_that_nobody_may_have(self, ada: User) -> None:
         answers = make_answers(30)
