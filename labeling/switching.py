@@ -1,18 +1,27 @@
 """The switch that lets graders label in a category, and what is known of those graders before it is turned."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-
-from django.db.models import Count, Max
 
 from benchmarks.models import Category
 from labeling.confusion import Concordance, compare_graders
-from labeling.models import Grade, JudgementRule, Label, Verdict
-from labeling.renewing import Touched, renewed
+from labeling.counting import count_rows
+from labeling.models import JudgementRule, Verdict
 from labeling.ruling import rules_in_force, switch_graders_in
-from labeling.unchanged import JUDGED, unchanged
 
 FEWEST_BLIND = 20  # judged blind by people, below which precision says too little to go by unasked
+_OF_CATEGORY = """
+JOIN benchmarks_response AS response ON response.id = said.response_id
+JOIN benchmarks_prompt AS prompt ON prompt.id = response.prompt_id
+"""
+_GRADES = f"""
+SELECT said.response_id, prompt.category_id, said.grader, said.grader_version
+FROM labeling_grade AS said {_OF_CATEGORY} WHERE true {{only}}
+"""  # noqa: S608 - put together of constants
+_LABELS = f"""
+SELECT said.response_id, prompt.category_id FROM labeling_label AS said {_OF_CATEGORY}
+WHERE said.source = 'grader' AND said.is_current AND said.voided_at IS NULL {{only}}
+"""  # noqa: S608 - put together of constants
 
 
 class TooFewBlindLabels(RuntimeError):
@@ -68,12 +77,12 @@ class GraderSwitch:
 
 
 def grader_switches() -> list[GraderSwitch]:
-    """Return the switch of every category, by name; figures are kept until a label changes."""
+    """Return the switch of every category, by name; grades and labels are counted as `count_rows` does it."""
     known = {(one.grader, one.category): one for one in compare_graders().graders}
-    latest = renewed(
-        "labeling.latest_graders", _latest_graders, _later_graders, studies=[JUDGED], kind=dict[int, dict[str, int]]
-    )
-    labels = unchanged("labeling.labels_of_graders", _label_counts, studies=[JUDGED], kind=dict[int, int])
+    latest: dict[int, dict[str, int]] = {}
+    for (category_id, grader, version), _ in count_rows(_GRADES, width=3):  # the latest version of each comes last
+        latest.setdefault(category_id, {})[grader] = version
+    labels = {category_id: count for (category_id,), count in count_rows(_LABELS, width=1)}
     return [
         GraderSwitch(
             one.category,
@@ -110,28 +119,3 @@ def switch_on_where_nobody_decided(*, category_names: Collection[str]) -> list[s
     for category in undecided:
         switch_graders_in(category=category, is_on=True, person_id=None)
     return [category.name for category in undecided]
-
-
-def _latest_graders(response_ids: Collection[int] | None = None) -> dict[int, dict[str, int]]:
-    """Return the latest version of each grader that graded answers of each category, or some of its answers."""
-    grades = Grade.objects.all() if response_ids is None else Grade.objects.filter(response__in=response_ids)
-    rows = grades.values_list("response__prompt__category_id", "grader").annotate(version=Max("grader_version"))
-    found: dict[int, dict[str, int]] = {}
-    for category_id, grader, version in rows.order_by("response__prompt__category_id", "grader"):
-        found.setdefault(category_id, {})[grader] = version
-    return found
-
-
-def _later_graders(kept: Mapping[int, Mapping[str, int]], touched: Touched) -> dict[int, dict[str, int]]:
-    """Return the graders with those of answers that changed: grades come, and never go without everything read anew."""
-    found = {category_id: dict(versions) for category_id, versions in kept.items()}
-    for category_id, versions in _latest_graders(touched.response_ids).items():
-        of_category = found.setdefault(category_id, {})
-        for grader, version in versions.items():
-            of_category[grader] = max(version, of_category.get(grader, version))
-    return found
-
-
-def _label_counts() -> Mapping[int, int]:
-    rows = Label.objects.current().filter(source=Label.Source.GRADER).values_list("response__prompt__category_id")
-    return dict(rows.annotate(count=Count("pk")).order_by())

@@ -113,8 +113,8 @@ class TestSwitch:
     ) -> None:
         make_graded(5, blind=3)
         # session, person, permissions (3); rules, categories; graders against people; graders, their labels, rules,
-        # categories; history; choices of the form; notices; whether three figures are kept, and keeping them
-        with django_assert_num_queries(27):
+        # categories; history; choices of the form; notices; whether a figure is kept, and keeping it
+        with django_assert_num_queries(24):
             client.get(PAGE)
 
 
