@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+import orjson
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -144,7 +145,7 @@ def as_json(request: HttpRequest) -> HttpResponse:
         tables = {
             table: [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows] for table, sheet in sheets.items()
         }
-        return JsonResponse(tables).content
+        return orjson.dumps(tables)
 
     text = unchanged(("quality.json", *names.items()), make, studies=[JUDGED], shelf=_JSON)
     return HttpResponse(text, content_type="application/json")
