@@ -27,6 +27,10 @@ LEAST_WITH_CHARTS = 90  # of the performance of a page with charts
 VISITS = 3
 
 
+class LighthouseError(RuntimeError):
+    """Lighthouse came to no scores, in as many tries as a page has visits."""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
@@ -83,9 +87,13 @@ def shortcomings(report: dict) -> list[str]:
 def _is_met(options: argparse.Namespace, path: str, port: int, least_performance: int) -> bool:
     """Visit a page and tell what it scored; tell whether that is enough."""
     bounds = (least_performance, LEAST, LEAST)
-    visits = [_report(options.lighthouse, options.url + path, port)]
-    while len(visits) < VISITS and scores_of(visits)[0] < least_performance:
-        visits.append(_report(options.lighthouse, options.url + path, port))
+    try:
+        visits = [_report(options.lighthouse, options.url + path, port)]
+        while len(visits) < VISITS and scores_of(visits)[0] < least_performance:
+            visits.append(_report(options.lighthouse, options.url + path, port))
+    except LighthouseError as error:
+        print(f"{path:48}  MISSED: {error}", flush=True)  # noqa: T201
+        return False
     scores = scores_of(visits)
     is_met = all(score >= bound for score, bound in zip(scores, bounds, strict=True))
     result = "ok" if is_met else f"MISSED {'/'.join(map(str, bounds))}"
@@ -152,8 +160,11 @@ def _report(lighthouse: list[str], url: str, port: int) -> dict:
         *lighthouse, url, f"--port={port}", "--quiet", "--preset=desktop", "--output=json", "--output-path=stdout",
         f"--only-categories={','.join(CATEGORIES)}",
     ]  # fmt: skip
-    told = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
-    return json.loads(told.stdout)
+    for _ in range(VISITS):  # on a busy machine Chromium is lost now and then, or answers too late
+        told = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        if told.returncode == 0:
+            return json.loads(told.stdout)
+    raise LighthouseError(told.stderr.strip()[-300:] or f"exit code {told.returncode}")
 
 
 def _first_item(audit: dict) -> str:

@@ -1,4 +1,10 @@
-from tests.bench.lighthouse import scores_of, shortcomings
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from tests.bench.lighthouse import _is_met, scores_of, shortcomings
 
 
 def visit(performance: float, accessibility: float, practices: float) -> dict:
@@ -27,3 +33,25 @@ def test_shortcomings_name_what_cost_points_and_nothing_else() -> None:
     weighed = [{"id": name, "weight": 0 if name == "told-only" else 7} for name in audits]
     report = {"categories": {"accessibility": {"auditRefs": weighed}}, "audits": audits}
     assert shortcomings(report) == ["contrast: Contrast  <p>"]
+
+
+FAILING = """
+if [ "$(cat {count} | wc -c)" -lt {times} ]; then echo -n x >> {count}; echo "no page" >&2; exit 1; fi
+echo '{report}'
+"""
+
+
+class TestVisit:
+    @pytest.mark.parametrize(
+        ("times", "told"), [(2, "99    100    100  ok"), (3, "MISSED: no page")], ids=["twice", "always"]
+    )
+    def test_is_tried_again_where_lighthouse_fails(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], times: int, told: str
+    ) -> None:
+        count, report = tmp_path / "count", visit(0.99, 1, 1) | {"audits": {}}
+        count.touch()
+        categories = {name: one | {"auditRefs": []} for name, one in report["categories"].items()}
+        script = FAILING.format(count=count, times=times, report=json.dumps(report | {"categories": categories}))
+        options = Namespace(lighthouse=["bash", "-c", script, "lighthouse"], url="http://127.0.0.1:1")
+        assert _is_met(options, "/a-page", 1, 95) is (times < 3)
+        assert told in capsys.readouterr().out
