@@ -1,6 +1,7 @@
 import argparse
 import asyncio
 import mmap
+import os
 import random
 import time
 from collections import Counter
@@ -91,6 +92,18 @@ class TestPrivateMemory:
                 for place in range(0, size, mmap.PAGESIZE):
                     ring[place] = 1
                 assert private_mb(psutil.Process()) - before == pytest.approx(grows_by_mb, abs=8)
+
+    @pytest.mark.slow
+    def test_leaves_out_what_was_only_read_of_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GREENLLM_SHARED_MEMORY", str(tmp_path / "elsewhere"))
+        library = tmp_path / "library"
+        with library.open("wb") as file:
+            file.write(b"x" * 32_000_000)
+            os.fsync(file.fileno())  # until then its pages count as written to
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            before = private_mb(psutil.Process())
+            assert sum(mapped[:: mmap.PAGESIZE]) > 0
+            assert private_mb(psutil.Process()) - before == pytest.approx(0, abs=8)
 
 
 class TestReadings:
