@@ -1,9 +1,7 @@
 """Suggest whether the Python code in an answer passes its asserts, by running it in a sandbox."""
 
-import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from labeling.grading.asserts import Assertion, name_of, parse_assertion
 from labeling.grading.base import Suggestion, UnusableCheck, not_graded, text_in
 from labeling.grading.evaluating import Outcome, Trouble, Value, evaluate
+from labeling.grading.parsing import parse
 from labeling.sandbox import Sandbox, SandboxError
 
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
@@ -68,8 +67,7 @@ def extract_code(answer: str, entry_point: str = "") -> str | None:
 
 def _is_python(text: str) -> bool:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a solution's odd escapes; they are not ours
-            compile(text, "<answer>", "exec", flags=ast.PyCF_ONLY_AST)
+        parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

@@ -6,18 +6,19 @@ Two threads that parse at once can raise `SystemError: AST constructor recursion
 
 import ast
 import threading
+import warnings
 from typing import Any
 
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def parse(text: str) -> ast.Module:
-    """Return the syntax tree of Python text.
+    """Return the syntax tree of Python text; of odd escapes in it nobody is warned: the text is not ours.
 
     Raises:
-        SyntaxError, ValueError: it is no Python.
+        SyntaxError, ValueError, MemoryError, RecursionError: it is no Python, or too deep.
     """
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):  # a process has one list of filters, too
         return ast.parse(text)
 
 

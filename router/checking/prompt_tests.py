@@ -1,11 +1,11 @@
 """Does the code of an answer pass the tests that stand in the prompt?"""
 
 import ast
-import warnings
 from collections.abc import Callable
 
 from labeling.grading.base import UnusableCheck
 from labeling.grading.code import PythonAssertsGrader
+from labeling.grading.parsing import parse
 from labeling.sandbox import Sandbox
 from router.checking.base import Check, Checked, accept, reject, unknown
 
@@ -61,8 +61,7 @@ def _assert_length(lines: list[str]) -> int:
     for length in range(1, len(lines) + 1):
         text = "\n".join(lines[:length]).strip()
         try:
-            with warnings.catch_warnings(action="ignore"):  # of a test's odd escapes
-                statements = ast.parse(text).body
+            statements = parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         return length if len(statements) == 1 and isinstance(statements[0], ast.Assert) else 0

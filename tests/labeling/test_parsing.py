@@ -2,12 +2,15 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from labeling.grading.code import extract_code
 from labeling.grading.parsing import parse, read_literal
+from router.checking.prompt_tests import asserts_in
 
 DEEP = "[" * 40 + "1" + "]" * 40
 
@@ -43,6 +46,19 @@ class TestThreads:
             trees = list(pool.map(parse, ["assert f(1) == " + DEEP, "pass"] * 40))
 
         assert [len(tree.body) for tree in trees] == [1] * 80
+
+    @pytest.mark.parametrize("read", [extract_code, lambda text: "\n".join(asserts_in(text))], ids=["code", "asserts"])
+    def test_read_answers_and_prompts_at_once(self, read: Callable[[str], str | None]) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(read, ["assert f(1) == " + DEEP, "assert f(2)"] * 40))
+
+        assert found == ["assert f(1) == " + DEEP, "assert f(2)"] * 40
+
+
+class TestWarnings:
+    def test_of_odd_escapes_reach_nobody(self) -> None:
+        with warnings.catch_warnings(action="error"):
+            parse(r"assert f('\d')")
 
 
 def test_text_that_is_no_python_is_refused() -> None:
