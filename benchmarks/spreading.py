@@ -44,6 +44,17 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class _Repeated:
+    """One prompt in one cell with its answers, nothing of which is worked out."""
+
+    cell: Cell
+    dataset: str
+    prompt: str
+    role: str
+    repeats: list[Repeat]
+
+
+@dataclass(frozen=True, slots=True)
 class PromptSpread:
     """The repeats of one prompt in one cell; `outlier_ids` are responses whose energy is an outlier among them."""
 
@@ -139,6 +150,11 @@ def prompt_spreads(
 
     With `block`, of its cells only, and with `among` of the answers with these ids: nothing is read of others.
     """
+    return [_prompt_spread(one) for one in _repeated(study, block, among)]
+
+
+def _repeated(study: Study, block: Block | None, among: Collection[int] | None = None) -> list[_Repeated]:
+    """Return the prompts of every cell with their answers, as `prompt_spreads` has them."""
     titles = model_titles(study)
     places = {pk: place for place, pk in enumerate(titles)}
     answers = _answers(study, block, titles)
@@ -151,8 +167,7 @@ def prompt_spreads(
             "prompt__role", "pk", "measurement__energy_j", "measurement__sci_gco2e", "measurement__quality",
         )
     )  # fmt: skip
-    groups: dict[tuple[int, int, int], list[Repeat]] = defaultdict(list)
-    described: dict[tuple[int, int, int], tuple[Cell, str, str, str]] = {}
+    found: dict[tuple[int, int, int], _Repeated] = {}
     for (
         deployment,
         sets,
@@ -169,13 +184,11 @@ def prompt_spreads(
         quality,
     ) in rows:
         key = (deployment, sets, prompt)
-        if key not in described:
-            described[key] = (Cell(titles.get(deployment, model), category, parameters), dataset, name, role)
-        groups[key].append(Repeat(pk, energy_j, sci_gco2e, quality or "missing"))
-    ordered = sorted(
-        groups, key=lambda key: places.get(key[0], len(places))
-    )  # stable: the rest is in the query's order
-    return [_prompt_spread(*described[key], repeats=groups[key]) for key in ordered]
+        if key not in found:
+            found[key] = _Repeated(Cell(titles.get(deployment, model), category, parameters), dataset, name, role, [])
+        found[key].repeats.append(Repeat(pk, energy_j, sci_gco2e, quality or "missing"))
+    # stable: the rest is in the query's order
+    return [found[key] for key in sorted(found, key=lambda key: places.get(key[0], len(places)))]
 
 
 def _answers(study: Study, block: Block | None, titles: dict[int, str]) -> QuerySet[Response]:
@@ -191,18 +204,18 @@ def _answers(study: Study, block: Block | None, titles: dict[int, str]) -> Query
     return found.filter(chosen)
 
 
-def _prompt_spread(cell: Cell, dataset: str, prompt: str, role: str, *, repeats: list[Repeat]) -> PromptSpread:
-    known = [(one.response_id, one.energy_j) for one in repeats if one.energy_j is not None]
+def _prompt_spread(prompt: _Repeated) -> PromptSpread:
+    known = [(one.response_id, one.energy_j) for one in prompt.repeats if one.energy_j is not None]
     energy_j = spread_of([energy_j for _, energy_j in known])
     return PromptSpread(
-        cell=cell,
-        dataset=dataset,
-        prompt=prompt,
-        role=role,
-        repeats=tuple(repeats),
+        cell=prompt.cell,
+        dataset=prompt.dataset,
+        prompt=prompt.prompt,
+        role=prompt.role,
+        repeats=tuple(prompt.repeats),
         outlier_ids=frozenset(known[place][0] for place in energy_j.outliers) if energy_j else frozenset(),
         energy_j=energy_j,
-        sci_gco2e=spread_of([one.sci_gco2e for one in repeats if one.sci_gco2e is not None]),
+        sci_gco2e=spread_of([one.sci_gco2e for one in prompt.repeats if one.sci_gco2e is not None]),
     )
 
 
@@ -242,7 +255,7 @@ class PromptsOfCells(Sequence[PromptSpread]):
     """The prompts of a study's cells, one cell after the other; only the cells of a slice are read. For a paginator."""
 
     def __init__(self, study: Study, cells: Sequence[CellFigures]) -> None:
-        self._study = study
+        self.study = study
         self._cells = cells
 
     def __len__(self) -> int:
@@ -260,13 +273,13 @@ class PromptsOfCells(Sequence[PromptSpread]):
         ends = list(accumulate(one.prompt_count for one in self._cells))
         begins = [0, *ends][: len(ends)]
         read = [n for n, (first, after) in enumerate(zip(begins, ends, strict=True)) if first < end and after > begin]
-        of_cell: dict[Cell, list[PromptSpread]] = {self._cells[n].cell: [] for n in read}
-        for one in prompt_spreads(study=self._study, block=Block.around(of_cell)) if read else ():
+        of_cell: dict[Cell, list[_Repeated]] = {self._cells[n].cell: [] for n in read}
+        for one in _repeated(self.study, Block.around(of_cell)) if read else ():
             if one.cell in of_cell:
                 of_cell[one.cell].append(one)
         found = [one for prompts in of_cell.values() for one in prompts]
         before = begins[read[0]] if read else 0
-        return found[begin - before : end - before]
+        return [_prompt_spread(one) for one in found[begin - before : end - before]]
 
 
 def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float | None:
@@ -284,10 +297,20 @@ def outlier_ids(*, study: Study, among: Collection[Response] | None = None) -> f
         return frozenset()
     found = Response.objects.finished().filter(study=study, measurement__energy_j__isnull=False)
     if among is not None:
-        deployments, prompts = {one.deployment_id for one in among}, {one.prompt_id for one in among}
-        found = found.filter(deployment__in=deployments, prompt__in=prompts)
+        found = found.filter(_asked_as(among))
     groups: dict[tuple[int, int, int], list[tuple[int, float]]] = defaultdict(list)
     names = ("deployment_id", "parameter_set_id", "prompt_id", "pk", "measurement__energy_j")
     for deployment, sets, prompt, pk, energy_j in found.order_by("pk").values_list(*names):
         groups[deployment, sets, prompt].append((pk, energy_j))
     return frozenset().union(*(_outliers(energies) for energies in groups.values()))
+
+
+def _asked_as(responses: Collection[Response]) -> Q:
+    """Return the condition of the same prompts to the same models as these; of no response none fulfils it."""
+    prompts: dict[int, set[int]] = defaultdict(set)
+    for one in responses:
+        prompts[one.deployment_id].add(one.prompt_id)
+    found = Q(pk__in=())
+    for deployment, asked in prompts.items():
+        found |= Q(deployment=deployment, prompt__in=asked)
+    return found

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -37,6 +37,7 @@ from labeling.unchanged import Shelf, unchanged
 _ROWS_PER_PAGE = 50
 MOST_READ = 5000  # answers that the page of a study looks through for outliers
 _SORTED = Shelf(most=3)  # all prompts of a study, some dozen megabytes of a large one
+_PAGES = Shelf(most=20)  # pages of prompts
 _HEADS = {
     "model": "Model", "category": "Category", "prompt": "Prompt", "energy": "Energy, mean", "sci": "SCI, mean (mgCO₂e)",
 }  # fmt: skip
@@ -73,7 +74,7 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
     sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
     tables: dict[str, Sequence[object]] = {
         "cells": cells,
-        "prompts": _sortable_prompts(study) if sorting.name and view == "prompts" else PromptsOfCells(study, cells),
+        "prompts": _sortable_prompts(study) if sorting.name and view == "prompts" else _KeptPrompts(study, cells),
         "control": control.runs if control is not None else (),
     }
     rows = sorted_rows(tables[view], sorting, _KEYS.get(view, {}))
@@ -137,6 +138,19 @@ def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     writer.writerow(columns)
     writer.writerows(map(harmless_row, rows))
     return answer
+
+
+class _KeptPrompts(PromptsOfCells):
+    """The prompts of cells, whose pages are read once: a page takes the whole cell, of thousands of answers."""
+
+    @overload
+    def __getitem__(self, place: int) -> PromptSpread: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[PromptSpread]: ...
+    def __getitem__(self, place: int | slice) -> PromptSpread | list[PromptSpread]:
+        asked = place.indices(len(self)) if isinstance(place, slice) else place
+        key = ("studies.prompts_of_cells", self.study.pk, asked)
+        return unchanged(key, lambda: PromptsOfCells.__getitem__(self, place), studies=[self.study.pk], shelf=_PAGES)
 
 
 def _sortable_prompts(study: Study) -> list[PromptSpread]:
