@@ -8,6 +8,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,11 +141,11 @@ class Cell:
 SUSPICIOUS = Cell(Verdict.INCORRECT.value, Verdict.CORRECT.value)  # a wrong label, or a wrong grader
 
 
-class GradedAnswer(NamedTuple):
-    """One answer that a grader and people judged: what each said, and why the grader did.
+Disagreement = tuple[int, str, str, str, str, str]  # the values of a `GradedAnswer`, of which there are many
 
-    A tuple, because tens of thousands are listed at once: as dataclasses they took twice as long to make.
-    """
+
+class GradedAnswer(NamedTuple):
+    """One answer that a grader and people judged: what each said, and why the grader did."""
 
     response_id: int
     category: str
@@ -185,20 +186,21 @@ def answers_in(*, cell: Cell, comparison: Comparison, limit: int, offset: int = 
     )  # fmt: skip
 
 
-def disagreements() -> list[GradedAnswer]:
+def disagreements() -> list[Disagreement]:
     """Return every answer on which a grader was not of people's mind, in the order of their ids; unsure is not.
 
-    After a change of a label or a grade the answers that changed are looked at anew. Nobody may change the list.
+    Each is the values of a `GradedAnswer`, of which tens of thousands would take three times as long to make. After a
+    change of a label or a grade the answers that changed are looked at anew. Nobody may change the list.
     """
     return renewed("labeling.disagreements", _disagreements, _renewed, studies=[JUDGED], renewals=_LATEST)
 
 
-def _renewed(before: list[GradedAnswer], touched: Touched) -> list[GradedAnswer]:
-    kept = [one for one in before if one.response_id not in touched.response_ids]
-    return sorted([*kept, *_disagreements(touched.response_ids)], key=lambda one: one.response_id)
+def _renewed(before: list[Disagreement], touched: Touched) -> list[Disagreement]:
+    kept = [one for one in before if one[0] not in touched.response_ids]
+    return sorted([*kept, *_disagreements(touched.response_ids)], key=itemgetter(0))
 
 
-def _disagreements(among: Collection[int] | None = None) -> list[GradedAnswer]:
+def _disagreements(among: Collection[int] | None = None) -> list[Disagreement]:
     """Return the disagreements on all answers, or on some."""
     known = known_rows(_COUNTED, width=5)
     differing: dict[int, tuple[str, str, str, str]] = {}
@@ -212,7 +214,7 @@ def _disagreements(among: Collection[int] | None = None) -> list[GradedAnswer]:
     return _with_reasons(known.ids[is_asked], known.places[is_asked], differing)
 
 
-def _with_reasons(ids: Whole, places: Whole, differing: Mapping[int, tuple[str, str, str, str]]) -> list[GradedAnswer]:
+def _with_reasons(ids: Whole, places: Whole, differing: Mapping[int, tuple[str, str, str, str]]) -> list[Disagreement]:
     """Return answers on which a grader was not of people's mind; `differing` says at each place what both said."""
     graders = sorted({grader for _, grader, _, _ in differing.values()})
     number_of = np.zeros(max(differing, default=0) + 1, np.int64)  # of the grader of a place; Postgres counts from 1
@@ -225,7 +227,7 @@ def _with_reasons(ids: Whole, places: Whole, differing: Mapping[int, tuple[str, 
     graded_ids, numbers = (unpacked_whole(one) for one in packed)
     place_of = dict(zip(_keys(ids, number_of[places]), places.tolist(), strict=True))
     found = zip(graded_ids.tolist(), _keys(graded_ids, numbers), json.loads(reasons or "[]"), strict=True)
-    return [GradedAnswer._make((pk, *differing[place_of[key]], reason)) for pk, key, reason in found if key in place_of]
+    return [(pk, *differing[place_of[key]], reason) for pk, key, reason in found if key in place_of]
 
 
 def _keys(ids: Whole, numbers: Whole) -> list[int]:

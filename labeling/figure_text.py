@@ -6,7 +6,7 @@ Numbers come back to the last digit. Text holds values and no code, so that read
 import json
 import types
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -31,7 +31,9 @@ def from_text(text: str, kind: Any) -> Any:  # Any: a type such as `dict[str, in
     Raises:
         TypeError: values of the type, or of a part of it, have no text.
     """
-    return _made(json.loads(text), kind)
+    made = _maker(kind)
+    value = json.loads(text)
+    return made(value) if made else value
 
 
 def _plain(value: Any) -> Any:
@@ -51,33 +53,83 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no text")
 
 
-def _made(value: Any, kind: Any) -> Any:
+_Maker = Callable[[Any], Any]  # Any: of plain values, and of whatever type was asked for
+
+
+@cache
+def _maker(kind: Any) -> _Maker | None:
+    """Return what makes a value of a type of plain values; None where these are the value.
+
+    Looking at a type for each of ten thousand parts of a figure took half of the time of reading it.
+    """
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         [kind] = [one for one in parts if one is not type(None)]
-        return None if value is None else _made(value, kind)
+        return _unless_none(_maker(kind))
     if origin is tuple:
-        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
-        return tuple(_made(one, own) for one, own in zip(value, kinds, strict=True))
+        return _maker_of_tuple(parts)
     if origin is list:
-        return [_made(one, parts[0]) for one in value]
+        return _each(_maker(parts[0]))
     if origin is Counter:
-        return Counter({_made(key, parts[0]): count for key, count in value})
+        key = _as_made(_maker(parts[0]))
+        return lambda value: Counter({key(one): count for one, count in value})
     if origin in (dict, Mapping):
-        return {_made(key, parts[0]): _made(one, parts[1]) for key, one in value}
-    return _made_of_class(value, kind)
+        key, made = (_as_made(_maker(one)) for one in parts)
+        return lambda value: {key(one): made(own) for one, own in value}
+    return _maker_of_class(kind)
 
 
-def _made_of_class(value: Any, kind: type) -> Any:
+def _maker_of_class(kind: type) -> _Maker | None:
     if kind in _PLAIN:
-        return value
+        return None
     if kind is datetime:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat
     if issubclass(kind, Enum):
-        return kind(value)
+        return kind
     if is_dataclass(kind):
-        return kind(*(_made(one, own) for one, (_, own) in zip(value, _fields_of(kind), strict=True)))
+        made = _each_own([_maker(own) for _, own in _fields_of(kind)])
+        return lambda value: kind(*made(value))
     raise TypeError(f"a {kind.__name__} is not made of text")
+
+
+def _maker_of_tuple(parts: tuple[Any, ...]) -> _Maker:
+    if parts[-1] is ...:
+        made = _each(_maker(parts[0]))
+        return lambda value: tuple(made(value) if made else value)
+    own = _each_own([_maker(one) for one in parts])
+    return lambda value: tuple(own(value))
+
+
+def _each(made: _Maker | None) -> _Maker | None:
+    return None if made is None else lambda value: [made(one) for one in value]
+
+
+def _each_own(makers: list[_Maker | None]) -> _Maker:
+    """Return what makes each of several values in its own way."""
+    places = [(place, made) for place, made in enumerate(makers) if made is not None]
+
+    def make(value: list[Any]) -> list[Any]:
+        if len(value) != len(makers):
+            raise ValueError(f"{len(makers)} values are wanted, {len(value)} stand there")
+        if places:
+            value = value.copy()
+            for place, made in places:
+                value[place] = made(value[place])
+        return value
+
+    return make
+
+
+def _unless_none(made: _Maker | None) -> _Maker | None:
+    return None if made is None else lambda value: None if value is None else made(value)
+
+
+def _as_made(made: _Maker | None) -> _Maker:
+    return made or _itself
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 @cache

@@ -16,7 +16,11 @@ class Sheet:
     """One table: a header that names each unit, and rows of plain values; None is an empty field, never a zero."""
 
     header: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: Sequence[tuple[Value, ...]]
+
+    def objects(self) -> list[dict[str, Value]]:
+        """Return each row with its columns' names."""
+        return [dict(zip(self.header, row, strict=True)) for row in self.rows]
 
 
 def ends_of(interval: Interval | None) -> tuple[Value, Value, Value, int]:

@@ -141,11 +141,7 @@ def as_json(request: HttpRequest) -> HttpResponse:
     names = _names(request, [one.person_id for one in found.people])
 
     def make() -> bytes:
-        sheets = {table: make(found, names) for table, make in SHEETS.items()}
-        tables = {
-            table: [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows] for table, sheet in sheets.items()
-        }
-        return orjson.dumps(tables)
+        return orjson.dumps({table: make(found, names).objects() for table, make in SHEETS.items()})
 
     text = unchanged(("quality.json", *names.items()), make, studies=[JUDGED], shelf=_JSON)
     return HttpResponse(text, content_type="application/json")

@@ -225,4 +225,4 @@ class TestConcordance:
         for word, kind in (("correct", "judgement"), ("correct", "judgement"), ("incorrect", "adjudication")):
             make.make_label(response, word, kind=kind)
         make.make_label(answer(), "unsure")
-        assert [one.verdict for one in disagreements()] == ["incorrect"]
+        assert [verdict for *_, verdict, _ in disagreements()] == ["incorrect"]
