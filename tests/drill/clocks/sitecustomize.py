@@ -9,6 +9,7 @@ import sys
 import time
 
 LIBRARY, FOLDER, PART = "DRILL_FAKETIME", "DRILL_CLOCKS", "DRILL_CLOCK_OF"
+READ_EVERY_S = 1  # in whole seconds: what is written may be known two later
 _SIGNS = {"web": "greenllm.asgi:application", "worker": "work"}
 
 
@@ -18,9 +19,13 @@ def part_of(argv: list[str]) -> str:
 
 
 def clock_environment(library: str, clock_file: str) -> dict[str, str]:
-    """Return what gives a process the wall clock of a file, read anew each time; monotonic clocks stay."""
+    """Return what gives a process the wall clock of a file, read anew each second; monotonic clocks stay.
+
+    Read each time, the web process read it thousands of times a second: every wait of a thread for its turn looks at
+    the clock, and on a slow machine the process came to nothing else.
+    """
     return {
-        "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": clock_file, "FAKETIME_NO_CACHE": "1",
+        "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": clock_file, "FAKETIME_CACHE_DURATION": f"{READ_EVERY_S}",
         "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
 
