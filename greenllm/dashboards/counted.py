@@ -1,10 +1,11 @@
 """Answers as Postgres counts them (`labeling.answer_tally`), and the sums of their masses."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.db.models import QuerySet, Sum
 
@@ -63,42 +64,74 @@ class CountedAnswers:
     sci: Masses
 
 
-def finished_count(tallies: "QuerySet[AnswerTally]") -> int:
-    """Return how many finished answers are counted, in one query."""
-    return int(tallies.filter(state=Response.State.FINISHED).aggregate(count=Sum("answer_count"))["count"] or 0)
+class Tallied(NamedTuple):
+    """Answers that are alike in all that pages ask for, and the masses of those that have an SCI."""
+
+    category_id: int
+    deployment_id: int
+    quality: str
+    verdict: str
+    verdict_source: str
+    state: str
+    role: str
+    answer_count: int
+    sci_count: int
+    sci_gco2e: Decimal
+    sci_gco2e_squared: Decimal
 
 
-def progress_counted(study: Study) -> Progress:
-    """Return how far a study is, from what is counted of its responses, in one query."""
-    states = AnswerTally.objects.filter(study_id=study.pk).values_list("state").annotate(n=Sum("answer_count"))
-    counts = dict(states.order_by())
-    return Progress(
-        total=sum(counts.values()),
-        finished=counts.get(Response.State.FINISHED, 0),
-        failed=counts.get(Response.State.FAILED, 0),
-        cancelled=counts.get(Response.State.CANCELLED, 0),
-    )
-
-
-def answers_counted(tallies: "QuerySet[AnswerTally]") -> list[CountedAnswers]:
-    """Return what is counted of finished answers, in three queries."""
-    categories = dict(Category.objects.values_list("pk", "name"))
-    named = Deployment.objects.values_list("pk", "language_model_id", "language_model__name")
-    models = {pk: (model_id, name) for pk, model_id, name in named}
-    key = ("category_id", "deployment_id", "quality", "verdict", "verdict_source")
+def tallied(tallies: "QuerySet[AnswerTally]") -> list[Tallied]:
+    """Return the counts of answers, in one query: a page reads them once, for each reading adds what just changed."""
+    key = ("category_id", "deployment_id", "quality", "verdict", "verdict_source", "state", "role")
     rows = (
-        tallies.filter(state=Response.State.FINISHED)
-        .values_list(*key)
+        tallies.values_list(*key)
         .annotate(
             count=Sum("answer_count"), scored=Sum("sci_count"), total=Sum("sci_gco2e"), squared=Sum("sci_gco2e_squared")
         )
         .filter(count__gt=0)
         .order_by(*key)
     )
+    return [Tallied(*row) for row in rows]
+
+
+def tallied_of(study: Study) -> list[Tallied]:
+    """Return the counts of a study's answers, in one query."""
+    return tallied(AnswerTally.objects.filter(study_id=study.pk))
+
+
+def count_of(tallies: Iterable[Tallied]) -> int:
+    """Return how many answers these are."""
+    return sum(one.answer_count for one in tallies)
+
+
+def finished_of(tallies: Iterable[Tallied]) -> list[Tallied]:
+    """Return those of finished answers."""
+    return [one for one in tallies if one.state == Response.State.FINISHED]
+
+
+def progress_counted(tallies: Sequence[Tallied]) -> Progress:
+    """Return how far a study is, from what is counted of its responses."""
+    counts: Counter[str] = Counter()
+    for one in tallies:
+        counts[one.state] += one.answer_count
+    return Progress(
+        total=counts.total(),
+        finished=counts[Response.State.FINISHED],
+        failed=counts[Response.State.FAILED],
+        cancelled=counts[Response.State.CANCELLED],
+    )
+
+
+def answers_counted(tallies: Iterable[Tallied]) -> list[CountedAnswers]:
+    """Return what is counted of finished answers, in two queries for their names."""
+    categories = dict(Category.objects.values_list("pk", "name"))
+    named = Deployment.objects.values_list("pk", "language_model_id", "language_model__name")
+    models = {pk: (model_id, name) for pk, model_id, name in named}
     return [
         CountedAnswers(
-            categories[category], deployment, *models[deployment], quality or "missing", verdict, source, count,
-            Masses(scored, total, squared),
+            categories[one.category_id], one.deployment_id, *models[one.deployment_id], one.quality or "missing",
+            one.verdict, one.verdict_source, one.answer_count,
+            Masses(one.sci_count, one.sci_gco2e, one.sci_gco2e_squared),
         )
-        for category, deployment, quality, verdict, source, count, scored, total, squared in rows
+        for one in finished_of(tallies)
     ]  # fmt: skip

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from benchmarks.intervals import Interval, share_interval
 from benchmarks.models import Prompt, Study
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
-from labeling.models import AnswerTally, Verdict
+from greenllm.dashboards.counted import CountedAnswers, Masses, Tallied, answers_counted, tallied_of
+from labeling.models import Verdict
 
 _LISTED_STUDIES = 200
 
@@ -125,9 +125,12 @@ def studies_to_show() -> list[Study]:
     return list(begun.order_by(F("started_at").desc(nulls_last=True), "-pk")[:_LISTED_STUDIES])
 
 
-def study_tables(study: Study) -> StudyTables:
-    """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries."""
-    cells = counted_cells(study)
+def study_tables(study: Study, tallies: Sequence[Tallied] | None = None) -> StudyTables:
+    """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries.
+
+    With the counts of its answers as `tallies`, three.
+    """
+    cells = counted_cells(tallied_of(study) if tallies is None else tallies)
     targets = study.targets.order_by("position").values_list("deployment__language_model__name", flat=True)
     return StudyTables(
         categories=tuple(sorted({category for category, _ in cells})),
@@ -136,16 +139,12 @@ def study_tables(study: Study) -> StudyTables:
     )
 
 
-def counted_cells(study: Study) -> dict[tuple[str, str], Cell]:
-    """Return the cells of a study from what is counted of its answers, in three queries."""
+def counted_cells(tallies: Sequence[Tallied]) -> dict[tuple[str, str], Cell]:
+    """Return the cells of a study over its training prompts from what is counted of its answers, in two queries."""
     found: dict[tuple[str, str], list[CountedAnswers]] = defaultdict(list)
-    for one in answers_counted(_training_tallies(study)):
+    for one in answers_counted(one for one in tallies if one.role != Prompt.Role.VALIDATION):
         found[one.category, one.model].append(one)
     return {key: _cell(*key, given) for key, given in found.items()}
-
-
-def _training_tallies(study: Study) -> QuerySet[AnswerTally]:
-    return AnswerTally.objects.filter(study_id=study.pk).exclude(role=Prompt.Role.VALIDATION)
 
 
 def _cell(category: str, model: str, given: Sequence[CountedAnswers]) -> Cell:

@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from benchmarks.federating import RetiredModel, UnknownModel
 from benchmarks.inference.base import ChatMessage, GenerationParameters, InferenceError
 from benchmarks.models import Study
-from greenllm.dashboards.counted import progress_counted
+from greenllm.dashboards.counted import progress_counted, tallied_of
 from greenllm.dashboards.queries import latest_study, study_tables
 from greenllm.dashboards.shown import ShownAnswer, shown_answer
 from greenllm.doors import may_read
@@ -126,12 +126,13 @@ def _study_context() -> dict[str, object]:
     study = latest_study()
     if study is None:
         return {"study": None, "has_index": False}
-    progress = progress_counted(study)
+    tallies = tallied_of(study)
+    progress = progress_counted(tallies)
     return {
         "study": study,
         "progress": progress,
         "done_count": progress.finished + progress.failed,
-        "tables": study_tables(study),
+        "tables": study_tables(study, tallies),
         "is_running": study.state == Study.State.RUNNING,
         "has_index": PromptIndex.objects.filter(state=PromptIndex.State.CURRENT).exists(),
         "machine_name": settings.MACHINE_NAME,

@@ -16,7 +16,7 @@ from benchmarks.inference.base import InferenceError
 from benchmarks.models import Deployment, LanguageModel, ModelEvaluation
 from benchmarks.queueing import queue_state
 from benchmarks.studying import Progress
-from greenllm.dashboards.counted import progress_counted
+from greenllm.dashboards.counted import progress_counted, tallied_of
 from greenllm.doors import may, people_with, readers_with
 from greenllm.roles import CHANGE_FEDERATION, JUDGE_ANSWERS, VIEW_RESULTS
 from router import wiring
@@ -60,7 +60,7 @@ def joining_of(deployment: Deployment) -> Joining:
     return Joining(
         evaluation=evaluation,
         standing=standing_of(deployment),
-        progress=None if study is None else progress_counted(study),
+        progress=None if study is None else progress_counted(tallied_of(study)),
         hint="" if evaluation is None else _hint(evaluation, deployment),
     )
 

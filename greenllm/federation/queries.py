@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from benchmarks.intervals import Interval, share_interval
 from benchmarks.models import Deployment, InferenceServer, Study
 from benchmarks.sorting import Key, Sorting, sorted_rows
-from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted
+from greenllm.dashboards.counted import CountedAnswers, Masses, answers_counted, tallied
 from labeling.models import AnswerTally, Verdict
 from labeling.unchanged import unchanged
 from router.models import DecisionHour, GatewayRequest, PromptIndex, RoutingDecision
@@ -158,7 +158,7 @@ def _routed_since(moment: datetime) -> Counter[int]:
 def _answers(language_model_ids: Iterable[int]) -> list[CountedAnswers]:
     """Return the finished answers of models as they are counted, in three queries."""
     own = Deployment.objects.filter(language_model_id__in=list(language_model_ids)).values_list("pk", flat=True)
-    return answers_counted(AnswerTally.objects.filter(deployment_id__in=own))
+    return answers_counted(tallied(AnswerTally.objects.filter(deployment_id__in=own)))
 
 
 def _figures(answers: Sequence[CountedAnswers], deployment_id: int) -> Figures:

@@ -5,18 +5,19 @@ one page come last. The order is that in which the responses were planned, which
 a figure, for which there is an index.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from benchmarks.models import Category, Deployment, Prompt, Response, Study
 from benchmarks.paging import KeyedPage, Order, Place, keyed_page, number_in
 from benchmarks.sorting import Sorting
+from greenllm.dashboards.counted import Tallied, count_of
 from greenllm.studies.queries import ResponseRow, response_rows
-from labeling.models import AnswerFact, AnswerTally, CurrentAnswer
+from labeling.models import AnswerFact, CurrentAnswer
 
 ROWS_PER_PAGE = 50
 VERDICTS = ("correct", "incorrect", "disputed", "open")
@@ -58,10 +59,12 @@ class ResponsePage:
     rows: list[ResponseRow]
 
 
-def response_page(study: Study, *, asked: Asked, place: Place, sorting: Sorting) -> ResponsePage:
-    """Return a page of the responses of a study, sorted by one of `COLUMNS`.
+def response_page(
+    study: Study, *, asked: Asked, place: Place, sorting: Sorting, tallies: Iterable[Tallied]
+) -> ResponsePage:
+    """Return a page of the responses of a study, sorted by one of `COLUMNS`; `tallies` are the counts of its answers.
 
-    Five queries, one more where answers changed of late, and one for each name that is asked for; for a page of a
+    Four queries, one more where answers changed of late, and one for each name that is asked for; for a page of a
     sorted list see `keyed_page`.
     """
     wanted = _conditions(study, asked)
@@ -70,7 +73,7 @@ def response_page(study: Study, *, asked: Asked, place: Place, sorting: Sorting)
         lists: list[QuerySet[Any]] = [CurrentAnswer.objects.filter(response_id__in=list(of_prompt))]
         count = _asked_for(lists[0], asked, wanted).count()
     else:
-        count = _asked_for(AnswerTally.objects.all(), asked, wanted).aggregate(n=Sum("answer_count"))["n"] or 0
+        count = count_of(one for one in tallies if _is_asked_for(one, asked, wanted))
         lists = _lists() if count else [CurrentAnswer.objects.none()]
     page = keyed_page(
         *(_asked_for(one, asked, wanted) for one in lists),
@@ -93,8 +96,8 @@ def _lists() -> list[QuerySet[Any]]:
     return [known, CurrentAnswer.objects.filter(response_id__in=changed)] if changed else [known]
 
 
-def _conditions(study: Study, asked: Asked) -> dict[str, object]:
-    wanted: dict[str, object] = {"study_id": study.pk}
+def _conditions(study: Study, asked: Asked) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"study_id": study.pk}
     if asked.model:
         named = Deployment.objects.filter(language_model__name=asked.model)
         wanted["deployment_id__in"] = list(named.values_list("pk", flat=True))
@@ -106,7 +109,7 @@ def _conditions(study: Study, asked: Asked) -> dict[str, object]:
 
 
 def _asked_for(rows: QuerySet[Any], asked: Asked, wanted: Mapping[str, object]) -> QuerySet[Any]:
-    """Return the answers, or what is counted of them, that were asked for; only a finished one has a verdict."""
+    """Return the answers that were asked for; only a finished one has a verdict."""
     found = rows.filter(**wanted)
     if asked.verdict:
         verdict = "" if asked.verdict == "open" else asked.verdict
@@ -116,3 +119,15 @@ def _asked_for(rows: QuerySet[Any], asked: Asked, wanted: Mapping[str, object]) 
     elif asked.prompts:
         found = found.exclude(role=Prompt.Role.VALIDATION)
     return found
+
+
+def _is_asked_for(one: Tallied, asked: Asked, wanted: Mapping[str, Any]) -> bool:
+    """Tell of counted answers of the study what `_asked_for` does of each."""
+    known = {"deployment_id__in": one.deployment_id, "category_id__in": one.category_id}
+    if any(name in wanted and value not in wanted[name] for name, value in known.items()):
+        return False
+    if asked.verdict and (one.state != Response.State.FINISHED or (one.verdict or "open") != asked.verdict):
+        return False
+    if asked.prompts and (one.role == Prompt.Role.VALIDATION) != (asked.prompts == "validation"):
+        return False
+    return not asked.state or one.state == asked.state

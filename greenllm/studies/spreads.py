@@ -26,12 +26,11 @@ from benchmarks.spreading import (
 )
 from benchmarks.spreadsheets import harmless_row
 from greenllm.charts import Chart
-from greenllm.dashboards.counted import finished_count
+from greenllm.dashboards.counted import Tallied, count_of, finished_of, tallied_of
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
 from greenllm.studies.kept_spread import kept_cells
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
-from labeling.models import AnswerTally
 from labeling.unchanged import Shelf, unchanged
 
 _ROWS_PER_PAGE = 50
@@ -102,17 +101,18 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
 def note(request: HttpRequest, name: str) -> HttpResponse:
     """Return what a study's page tells of its spread, for the browser to renew while it runs."""
     study = get_object_or_404(Study, name=name)
-    return render(request, "studies/_spread.html", note_context(study))
+    tallies = tallied_of(study) if study.repeats >= MIN_COUNT_FOR_OUTLIERS else ()
+    return render(request, "studies/_spread.html", note_context(study, tallies))
 
 
-def note_context(study: Study) -> dict[str, object]:
+def note_context(study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
     """Return what the fragment on a study's page shows: its outliers, and whether its machine drifted.
 
-    Of more answers than `MOST_READ` outliers are not looked for here: the page of the spread does.
+    Of more answers than `MOST_READ` outliers are not looked for here: the page of the spread does. `tallies` are the
+    counts of its answers; where there are too few repeats for outliers nobody looks at them.
     """
     can_tell = study.repeats >= MIN_COUNT_FOR_OUTLIERS
-    answers = AnswerTally.objects.filter(study_id=study.pk)
-    are_untold = can_tell and finished_count(answers) > MOST_READ
+    are_untold = can_tell and count_of(finished_of(tallies)) > MOST_READ
     found = outlier_ids(study=study) if can_tell and not are_untold else frozenset()
     return {
         "study": study,

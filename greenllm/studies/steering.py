@@ -17,7 +17,7 @@ from benchmarks.launching import launch
 from benchmarks.models import Study
 from benchmarks.queueing import enqueue_study, impatient_connection
 from benchmarks.studying import StudyError
-from greenllm.dashboards.counted import progress_counted
+from greenllm.dashboards.counted import progress_counted, tallied_of
 from greenllm.doors import people_with
 from greenllm.roles import RUN_STUDIES
 from labeling.jobs import enqueue_grading
@@ -74,7 +74,7 @@ def cancel(request: HttpRequest, name: str) -> HttpResponse:
     """Ask whether to give a study up, and give it up."""
     study = get_object_or_404(Study, name=name)
     if request.method != "POST":
-        return render(request, "studies/cancel.html", {"study": study, "progress": progress_counted(study)})
+        return render(request, "studies/cancel.html", {"study": study, "progress": progress_counted(tallied_of(study))})
 
     def cancelling() -> str:
         studying.cancel(study=study, now=timezone.now())

@@ -1,6 +1,6 @@
 """The list of studies, and one study as it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
@@ -20,7 +20,7 @@ from benchmarks.paging import place_in
 from benchmarks.queueing import QueueState, queue_state
 from benchmarks.sorting import Column, Sorting, heads, in_order
 from benchmarks.spreading import outlier_ids
-from greenllm.dashboards.counted import progress_counted
+from greenllm.dashboards.counted import Tallied, progress_counted, tallied_of
 from greenllm.dashboards.queries import study_tables
 from greenllm.doors import may, readers_with
 from greenllm.roles import RUN_STUDIES, VIEW_RESULTS
@@ -86,12 +86,13 @@ def study_list(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, name: str) -> HttpResponse:
     """Show a study: how far it is, what it asks, its tables and its responses."""
     study = get_object_or_404(Study.objects.select_related("machine", "created_by"), name=name)
+    tallies = tallied_of(study)
     context = {
-        **_live_context(request, study),
+        **_live_context(request, study, tallies),
         **power_context(study),
-        **_tables_context(study),
-        **note_context(study),
-        **_responses_context(request, study),
+        **_tables_context(study, tallies),
+        **note_context(study, tallies),
+        **_responses_context(request, study, tallies),
         "control_tokens": CONTROL_TOKENS,
         "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),
@@ -108,7 +109,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
 def live(request: HttpRequest, name: str) -> HttpResponse:
     """Return the part of a study's page that changes while it runs."""
     study = get_object_or_404(Study.objects.select_related("machine"), name=name)
-    return render(request, "studies/_live.html", _live_context(request, study))
+    return render(request, "studies/_live.html", _live_context(request, study, tallied_of(study)))
 
 
 @require_safe
@@ -117,11 +118,11 @@ def live(request: HttpRequest, name: str) -> HttpResponse:
 def tables(request: HttpRequest, name: str) -> HttpResponse:
     """Return the tables of a study, for the browser to renew while it runs."""
     study = get_object_or_404(Study, name=name)
-    return render(request, "studies/_tables.html", {"study": study, **_tables_context(study)})
+    return render(request, "studies/_tables.html", {"study": study, **_tables_context(study, tallied_of(study))})
 
 
-def _live_context(request: HttpRequest, study: Study) -> dict[str, object]:
-    progress = progress_counted(study)
+def _live_context(request: HttpRequest, study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
+    progress = progress_counted(tallies)
     is_measured_here = study.machine_id is not None and study.kind in {Study.Kind.MEASURED, Study.Kind.ROUTER}
     is_running = study.state == Study.State.RUNNING
     pace = recent_pace(study=study) if is_running else None
@@ -148,14 +149,14 @@ def _queue_of(study: Study, *, is_asked_for_workers: bool) -> Queue:
         return Queue(problem=str(error))
 
 
-def _tables_context(study: Study) -> dict[str, object]:
-    return {"tables": study_tables(study), "is_running": study.state == Study.State.RUNNING}
+def _tables_context(study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
+    return {"tables": study_tables(study, tallies), "is_running": study.state == Study.State.RUNNING}
 
 
-def _responses_context(request: HttpRequest, study: Study) -> dict[str, object]:
+def _responses_context(request: HttpRequest, study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
     groups = queries.prompt_groups(study)
     asked, sorting = Asked.of(request.GET), Sorting.of(request.GET.get("sort", ""), COLUMNS)
-    listed = response_page(study, asked=asked, place=place_in(request.GET), sorting=sorting)
+    listed = response_page(study, asked=asked, place=place_in(request.GET), sorting=sorting, tallies=tallies)
     chosen = asdict(asked)
     return {
         "page": listed.page,

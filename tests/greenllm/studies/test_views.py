@@ -103,15 +103,18 @@ class TestDetail:
         ("query", "count"),
         [("model=small", 4), ("category=math", 3), ("state=pending", 1), ("verdict=correct", 4), ("verdict=open", 0),
          ("verdict=incorrect", 1), ("verdict=disputed", 0), ("model=small&verdict=incorrect", 1), ("state=x", 6),
-         ("model=absent", 0)],
+         ("model=absent", 0), ("category=absent", 0), ("prompts=training", 5), ("prompts=validation", 1),
+         ("state=finished", 5), ("state=pending&verdict=open", 0), ("prompts=validation&verdict=incorrect", 1)],
     )  # fmt: skip
     def test_filters_its_responses(self, client: Client, query: str, count: int) -> None:
         study = shown.make_shown_study("first", state="paused")
         shown.add_pending(study)
         small = study.targets.order_by("position")[0].deployment
-        make.make_response(make.make_prompt(category="code"), small, study=study, verdict="incorrect", sequence=9)
-        found = re.findall(r'aria-label="Response \d+"', page_of(client.get(f"/studies/first/?{query}")))
-        assert len(found) == count
+        asked = make.make_prompt(category="code", role="validation")
+        make.make_response(asked, small, study=study, verdict="incorrect", sequence=9)
+        page = page_of(client.get(f"/studies/first/?{query}"))
+        assert len(_numbers(page)) == count
+        assert (f">{count} response" if count else "No response is like that") in page
 
     def test_pages_its_responses(self, client: Client) -> None:
         shown.make_shown_study("first", prompt_count=60, verdict="")
@@ -181,10 +184,10 @@ class TestDetail:
         self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.add_running(shown.make_shown_study("first", state="running", prompt_count=count))
-        # session, person, roles and permissions; study, progress, pace, running attempts; four for the tables;
-        # prompt groups; count, which answers changed of late, keys of the others and of these, responses, verdicts;
+        # session, person, roles and permissions; study, counts of its answers, pace, running attempts; three for the
+        # tables; prompt groups; which answers changed of late, keys of the others and of these, responses, verdicts;
         # parameters, models
-        with django_assert_num_queries(22):
+        with django_assert_num_queries(20):
             client.get("/studies/first/")
 
     def test_without_a_response_says_so(self, client: Client) -> None:
