@@ -55,6 +55,7 @@ class Column:
 class Knowledge:
     """Everything known of one index: a row for each prompt, a column for each active deployment.
 
+    `stamp` is that of the moment since when nothing else was known.
     `novelty` is the squared L2 distance above which a prompt is of a kind that the index does not know; None where
     there is nothing to derive it from.
     """
@@ -70,6 +71,24 @@ class Knowledge:
     def known(self) -> Known | None:
         """Return the table that the estimates are made of; None without an active deployment."""
         return None if self.by_neighbours is None else self.by_neighbours.known
+
+    def is_same(self, other: "Knowledge") -> bool:
+        """Tell whether as much is known of the same index and federation, whatever else changed meanwhile."""
+        mine, its = self.known, other.known
+        if (self.stamp[0], self.stamp[-1]) != (other.stamp[0], other.stamp[-1]) or mine is None or its is None:
+            return False
+        if (self.categories, self.columns, self.novelty) != (other.categories, other.columns, other.novelty):
+            return False
+        return all(
+            np.array_equal(one, another, equal_nan=one.dtype.kind == "f")
+            for one, another in (
+                (self.prompt_ids, other.prompt_ids),
+                (mine.categories, its.categories),
+                (mine.scores, its.scores),
+                (mine.label_counts, its.label_counts),
+                (mine.sci_gco2e, its.sci_gco2e),
+            )
+        )
 
     def rows_of(self, neighbours: Sequence[Neighbour]) -> Integers:
         """Return the rows of prompts that a search of this index has found."""
@@ -108,7 +127,7 @@ class KnowledgeKeeper:
 
     def __init__(self, *, store: VectorStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
-        self._kept: Knowledge | None = None
+        self._latest: tuple[tuple[Any, ...], Knowledge] | None = None  # the latest stamp, and what is known as of it
         self._spent_s = 0.0
         self._novelty: tuple[str, float | None] | None = None  # of which collection; its vectors never change
         self._lock = threading.Lock()
@@ -120,8 +139,8 @@ class KnowledgeKeeper:
             IndexStoreError: the vectors cannot be read.
         """
         stamp = lately(("knowledge", index.pk), lambda: stamp_of(index))
-        kept = self._kept
-        if kept is not None and kept.stamp == stamp:
+        seen, kept = self._latest or (None, None)
+        if kept is not None and seen == stamp:
             return kept
         is_other = kept is None or kept.stamp[0] != stamp[0] or kept.stamp[-1] != stamp[-1]
         if not is_other and kept is not None and self._spent_s > AT_ONCE_S:
@@ -129,14 +148,17 @@ class KnowledgeKeeper:
             return kept
         require_time("what is known")
         with self._lock:
-            kept = self._kept
-            return kept if kept is not None and kept.stamp == stamp else self._read(index, stamp)
+            seen, kept = self._latest or (None, None)
+            return kept if kept is not None and seen == stamp else self._read(index, stamp)
 
     def _read(self, index: PromptIndex, stamp: tuple[Any, ...]) -> Knowledge:
+        """Read what is known; where that is what was, as after a label of another prompt, what rests on it stays."""
         began = self._clock()
-        self._kept = _read(index, self._store, stamp, self._novelty_of(index))
+        found = _read(index, self._store, stamp, self._novelty_of(index))
         self._spent_s = self._clock() - began
-        return self._kept
+        kept = found if self._latest is None or not self._latest[1].is_same(found) else self._latest[1]
+        self._latest = (stamp, kept)
+        return kept
 
     def _novelty_of(self, index: PromptIndex) -> float | None:
         if self._novelty is None or self._novelty[0] != index.collection_name:

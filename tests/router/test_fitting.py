@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from benchmarks.models import Deployment
+from benchmarks.models import Deployment, Prompt
 from router.estimate import Estimator
 from router.fitting import FitKeeper, fits_of
 from router.knowledge import Knowledge, keeper_of
@@ -54,6 +54,12 @@ def known(federation: Federation) -> Knowledge:
     return keeper_of(federation.store).current(index_now())
 
 
+def judge(federation: Federation) -> None:
+    """Judge one more answer to a prompt of the index; the regression rests on nothing else."""
+    prompt = Prompt.objects.get(pk=known(federation).prompt_ids[0])
+    make.make_response(prompt, federation.small, verdict="incorrect")
+
+
 def asked(federation: Federation, fits: FitKeeper) -> tuple[type[Estimator], str]:
     estimator, note = fits.current(known(federation), index_now())
     return type(estimator), note
@@ -80,7 +86,7 @@ class TestFitting:
         fits = FitKeeper(start=beside.start, clock=lambda: 0.0)
         asked(federation, fits)
         beside.run()
-        make.make_response(federation.math, federation.small, verdict="incorrect")
+        judge(federation)
         kind, note = asked(federation, fits)
         assert kind is RegressionEstimator
         assert note.startswith("The regression is of a moment before the latest labels")
@@ -106,7 +112,7 @@ class TestFitting:
         asked(federation, fits)
         moments[:] = [0.0, 2.0]
         beside.run()
-        make.make_response(federation.math, federation.small, verdict="incorrect")
+        judge(federation)
         moments[:] = [19.0]
         assert asked(federation, fits)[0] is RegressionEstimator
         assert beside.waiting == []

@@ -249,7 +249,8 @@ class TestFollows:
         keeper._read_beside = lambda index, stamp: read.append(stamp)  # type: ignore[method-assign]
         make.make_response(federation.math, federation.small, verdict="incorrect")
         assert routed(federation).chosen == federation.small
-        assert keeper._kept is kept
+        assert keeper._latest is not None
+        assert keeper._latest[1] is kept
         assert len(read) == 1
 
     def test_nothing_is_read_anew_where_nothing_changed(self, federation: Federation) -> None:
@@ -258,6 +259,19 @@ class TestFollows:
         routed(federation)
         again = keeper_of(federation.store).current(federation.index.__class__.objects.get(state="current"))
         assert again is first
+
+    def test_what_was_chosen_stays_where_other_prompts_were_judged_and_measured(self, federation: Federation) -> None:
+        use("guarded")
+        index = federation.index.__class__.objects.get(state="current")
+        first = keeper_of(federation.store).current(index)
+        routed(federation)
+        [other] = make.make_known(("one that the index lacks", "math", {federation.small: (10.0, "incorrect")}))
+        assert Label.objects.filter(response__prompt=other).exists()
+        kept = keeper_of(federation.store).current(index)
+        assert kept is first
+        assert routed(federation).choice is routed(federation).choice
+        make.make_response(federation.math, federation.small, verdict="incorrect")
+        assert keeper_of(federation.store).current(index) is not first
 
 
 class TestAnotherFederation:
