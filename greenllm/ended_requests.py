@@ -7,12 +7,14 @@ answers it showed; until a collection found them they raised what Python's alloc
 
 from typing import Any
 
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist
 from django.template.backends import django as backend
 from django.template.context import make_context
 from django.utils.safestring import SafeString
+
+from greenllm.one_hop import OneHop
 
 
 class PassingRequest(ASGIRequest):
@@ -24,7 +26,7 @@ class PassingRequest(ASGIRequest):
         vars(self).clear()
 
 
-class Pages(ASGIHandler):
+class Pages(OneHop):
     """Django, whose requests are gone with their answers."""
 
     request_class = PassingRequest

@@ -26,7 +26,6 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.staticfiles import finders
-from django.core.asgi import get_asgi_application
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -127,12 +126,13 @@ def session_of(user: User) -> str:
 def _application() -> "Application":
     """Make the application of `greenllm.asgi` with the static files of all apps, whichever test asks first."""
     import greenllm.asgi  # noqa: F401  sets up the connections
+    from greenllm.ended_requests import Pages
     from router.gateway.application import Application
 
     settings.SERVESTATIC_USE_FINDERS = True
     try:
         with patch.object(finders, "get_finders", lambda: FINDERS):
-            return Application(get_asgi_application())
+            return Application(Pages())
     finally:
         settings.SERVESTATIC_USE_FINDERS = False
 

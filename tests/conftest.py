@@ -22,6 +22,8 @@ from tests.scheduling import LongestFirst, put_longest_first
 
 __all__ = ["browser", "site"]
 
+_ON_THE_LOOP = {"servestatic.middleware.ServeStaticMiddleware", "greenllm.page_turns.PageTurns"}
+
 
 def pytest_configure() -> None:
     """Spare the tests what costs time by design: slow hashes, a look at every static file per client, new tables."""
@@ -62,13 +64,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Longest
 
 
 def load_middleware_of_client(handler: ClientHandler, is_async: bool = False) -> None:
-    """Leave the middleware of static files out of the test client where there are none to serve.
+    """Leave middleware that needs an event loop out of the test client where there are no static files to serve.
 
-    It is async, for which Django starts a thread and an event loop at each request: half the time of most pages.
+    Django starts a thread and a loop for it at each request: half the time of most pages.
     """
     whole = settings.MIDDLEWARE
     if not (settings.SERVESTATIC_USE_FINDERS or settings.SERVESTATIC_USE_STATIC_ROOT):
-        settings.MIDDLEWARE = [one for one in whole if one != "servestatic.middleware.ServeStaticMiddleware"]
+        settings.MIDDLEWARE = [one for one in whole if one not in _ON_THE_LOOP]
     try:
         BaseHandler.load_middleware(handler, is_async)
     finally:
