@@ -11,7 +11,6 @@ from csp.constants import NONE, SELF
 
 from greenllm import env
 from greenllm.embedded.addresses import EmbeddedLayout
-from greenllm.static_heads import note_heads
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin, QuerySet and the like be subscripted, as the types need
 
@@ -55,7 +54,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "servestatic.middleware.ServeStaticMiddleware",
+    "greenllm.static_files.StaticFiles",
     "greenllm.page_turns.PageTurns",  # so far on the event loop; all that follows, in a page's thread
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -262,7 +261,6 @@ EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'dummy'}.
 STATIC_URL = "static/"
 STATIC_ROOT = env.text("GREENLLM_STATIC_ROOT", "") or None  # only where a proxy shall serve a collected folder
 SERVESTATIC_USE_FINDERS = True  # no collectstatic step between a clone and a page
-SERVESTATIC_ADD_HEADERS_FUNCTION = note_heads
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

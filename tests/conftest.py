@@ -22,7 +22,7 @@ from tests.scheduling import LongestFirst, put_longest_first
 
 __all__ = ["browser", "site"]
 
-_ON_THE_LOOP = {"servestatic.middleware.ServeStaticMiddleware", "greenllm.page_turns.PageTurns"}
+_ON_THE_LOOP = {"greenllm.static_files.StaticFiles", "greenllm.page_turns.PageTurns"}
 
 
 def pytest_configure() -> None:

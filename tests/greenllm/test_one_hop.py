@@ -24,7 +24,7 @@ OF_PAGES = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-ON_THE_LOOP = ["servestatic.middleware.ServeStaticMiddleware", "greenllm.page_turns.PageTurns"]
+ON_THE_LOOP = ["greenllm.static_files.StaticFiles", "greenllm.page_turns.PageTurns"]
 
 
 class Counting(ThreadPoolExecutor):

@@ -1,9 +1,10 @@
-"""Static files have the security headers of pages."""
+"""Static files are served as safely as pages."""
 
 import pytest
 from django.test import Client, override_settings
 from django.urls import reverse
 
+FILE = "/static/greenllm/icon.svg"
 NAMES = (
     "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Strict-Transport-Security",
 )  # fmt: skip
@@ -25,8 +26,17 @@ def test_a_file_has_what_a_page_has(is_https: bool) -> None:
     ):
         client = Client()
         page = client.get(reverse("account:sign-in"), secure=is_https)
-        file = client.get("/static/greenllm/icon.svg", secure=is_https)
+        file = client.get(FILE, secure=is_https)
     assert (page.status_code, file.status_code) == (200, 200)
     assert [file.headers.get(name) for name in NAMES] == [page.headers.get(name) for name in NAMES]
     assert (page.headers.get("Strict-Transport-Security") is not None) == is_https
     assert policy(file.headers["Content-Security-Policy"]) == policy(page.headers["Content-Security-Policy"])
+
+
+def test_a_file_is_led_to_https_as_a_page_is() -> None:
+    with override_settings(SERVESTATIC_USE_FINDERS=True, SECURE_SSL_REDIRECT=True):
+        client = Client()
+        by_http = client.get(FILE)
+        by_https = client.get(FILE, secure=True)
+    assert (by_http.status_code, by_http["Location"]) == (301, f"https://testserver{FILE}")
+    assert by_https.status_code == 200
