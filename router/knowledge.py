@@ -2,7 +2,9 @@
 
 Reading it whole costs about a second for 50,000 answers. A stamp of five small look-ups tells whether anything changed:
 labels, corrections, rules, measurements and the federation. Up to a size it is then read before the decision, so that
-routing follows at once; above that the decision goes by what is known, and the rest is read beside it.
+routing follows at once; above that the decision goes by what is known, and the rest is read beside it. Where people
+judge all the time it would be read all the time, so that reading has a share of the time (`Allowance`); another index
+and another federation are read in any case.
 """
 
 import threading
@@ -30,6 +32,8 @@ from router.vectors import Neighbour, usual_distance
 
 _CHOICES = 512  # kept of them; with twenty models one takes some 30 kB
 AT_ONCE_S = 0.5  # what takes longer to read is read beside the decision
+_SHARE = 0.02  # of the time may be spent on reading what goes on changing
+_SAVED_S = 2.0  # of reading, after a while without any
 _STAMP = """
 SELECT
     (SELECT max(id) FROM labeling_label),
@@ -122,6 +126,25 @@ class Knowledge:
         return self.columns[found.best_model].deployment_id
 
 
+class Allowance:
+    """Has something take a share of the time in the long run; what was not used is saved up, to a bound, in seconds."""
+
+    def __init__(self, *, share: float, saved_s: float, clock: Callable[[], float]) -> None:
+        self._share, self._most_s, self._clock = share, saved_s, clock
+        self._left_s, self._seen = saved_s, clock()
+
+    def has_time(self) -> bool:
+        """Tell whether something of the share is left."""
+        now = self._clock()
+        self._left_s = min(self._most_s, self._left_s + (now - self._seen) * self._share)
+        self._seen = now
+        return self._left_s > 0
+
+    def spend(self, took_s: float) -> None:
+        """Take what something took from the share; what took more than is left has the next wait longer."""
+        self._left_s -= took_s
+
+
 class KnowledgeKeeper:
     """Keeps the knowledge of the current index in this process; safe to use from several threads."""
 
@@ -129,11 +152,12 @@ class KnowledgeKeeper:
         self._store, self._clock = store, clock
         self._latest: tuple[tuple[Any, ...], Knowledge] | None = None  # the latest stamp, and what is known as of it
         self._spent_s = 0.0
+        self._allowance = Allowance(share=_SHARE, saved_s=_SAVED_S, clock=clock)
         self._novelty: tuple[str, float | None] | None = None  # of which collection; its vectors never change
         self._lock = threading.Lock()
 
     def current(self, index: PromptIndex) -> Knowledge:
-        """Return what is known now.
+        """Return what is known now; while much changes, what was known lately.
 
         Raises:
             IndexStoreError: the vectors cannot be read.
@@ -143,9 +167,12 @@ class KnowledgeKeeper:
         if kept is not None and seen == stamp:
             return kept
         is_other = kept is None or kept.stamp[0] != stamp[0] or kept.stamp[-1] != stamp[-1]
-        if not is_other and kept is not None and self._spent_s > AT_ONCE_S:
-            self._read_beside(index, stamp)
-            return kept
+        if not is_other and kept is not None:
+            if not self._allowance.has_time():
+                return kept
+            if self._spent_s > AT_ONCE_S:
+                self._read_beside(index, stamp)
+                return kept
         require_time("what is known")
         with self._lock:
             seen, kept = self._latest or (None, None)
@@ -156,6 +183,7 @@ class KnowledgeKeeper:
         began = self._clock()
         found = _read(index, self._store, stamp, self._novelty_of(index))
         self._spent_s = self._clock() - began
+        self._allowance.spend(self._spent_s)
         kept = found if self._latest is None or not self._latest[1].is_same(found) else self._latest[1]
         self._latest = (stamp, kept)
         return kept

@@ -3,11 +3,12 @@
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 
@@ -42,10 +43,41 @@ def serving_product(environment: Mapping[str, str], *, stalls: str | None = None
 
 
 @contextmanager
-def process_of(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def serving_products(
+    environment: Mapping[str, str], count: int, *, stalls: str | None = None
+) -> Iterator[tuple[str, list[int]]]:
+    """Serve the product by several web processes that accept on one socket, as the units of `deploy/systemd` do."""
+    if count == 1:
+        with serving_product(environment, stalls=stalls) as (address, pid):
+            yield address, [pid]
+        return
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as shared, ExitStack() as running:
+        shared.set_inheritable(True)
+        pids = []
+        for _ in range(count):
+            command = [
+                sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--fd", str(shared.fileno()),
+                "--log-level", "warning", "--ws", "none", "--timeout-keep-alive", "75",
+            ]  # fmt: skip
+            given = {"PYTHONWARNINGS": "ignore", **environment}
+            address, pid = running.enter_context(
+                process_of(command, shared.getsockname()[1], given, pass_fds=[shared.fileno()])
+            )
+            pids.append(pid)
+        yield address, pids
+
+
+@contextmanager
+def process_of(
+    command: Sequence[str], port: int, environment: Mapping[str, str], *, pass_fds: Sequence[int] = ()
+) -> Iterator[tuple[str, int]]:
     """Run a server; give its address and process id."""
     process = subprocess.Popen(
-        command, env={**os.environ, **environment}, start_new_session=True, stdout=subprocess.DEVNULL
+        command,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        pass_fds=pass_fds,
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -1,8 +1,9 @@
-"""Chat and labeling at once on one web process, for ten minutes: `make bench-load`.
+"""Chat and labeling at once on one web process (or several), for ten minutes: `make bench-load`.
 
 Chat through the router (`auto`) at a steady rate: most prompts are known to the process, which keeps their embeddings,
 and some are new, so that the embedder is asked. Inference server and embedder are a script, people judge beside it,
-and all of it runs on this machine: web process, Postgres, Valkey, Chroma, the script and the clients.
+and all of it runs on this machine: web process, Postgres, Valkey, Chroma, the script and the clients. Where a row says
+that the whole machine is full, what was missed says little of the product.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from contextlib import ExitStack
 import psutil
 
 from tests.bench.gateway_load import Asked, Target, session, steady, whole
-from tests.bench.installation import add_stalls, installation, serving, serving_product
+from tests.bench.installation import add_stalls, installation, serving, serving_products
 from tests.bench.judging import Judge, make_judges, vote_calmly
 from tests.bench.table import Table
 
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=60, help="Requests a second whose embedding is kept.")
     parser.add_argument("--new", type=float, default=5, help="Requests a second whose prompt is embedded.")
     parser.add_argument("--people", type=int, default=20, help="People who each judge an answer every 2 s.")
+    parser.add_argument("--web", type=int, default=1, help="Web processes, which accept on one socket.")
     parser.add_argument("--responses", type=int, default=20_000, help="Answers that wait for them.")
     add_stalls(parser)
     options = parser.parse_args()
@@ -52,12 +54,15 @@ def main() -> int:
         environment_of_web, secret = running.enter_context(installation(upstream))
         make_many_answers(options.responses)
         judges = make_judges(options.people)
-        address, pid = running.enter_context(serving_product(environment_of_web, stalls=options.stalls))
+        address, pids = running.enter_context(serving_products(environment_of_web, options.web, stalls=options.stalls))
         target = Target("GreenLLM", address, model="auto", headers={"Authorization": f"Bearer {secret}"})
-        used_s = _cpu_s(pid)
+        used_s, busy_s = [_cpu_s(pid) for pid in pids], _busy_s()
         known, new = asyncio.run(_load(target, judges, options))
-        share = (_cpu_s(pid) - used_s) / (options.minutes * 60)
-        table.row("web process, of one core", f"{share:.0%}")
+        lasted_s = options.minutes * 60
+        for pid, before_s in zip(pids, used_s, strict=True):
+            table.row("web process, of one core", f"{(_cpu_s(pid) - before_s) / lasted_s:.0%}")
+        all_s = lasted_s * (os.cpu_count() or 1)
+        table.row("the whole machine, of all its cores", f"{(_busy_s() - busy_s) / all_s:.0%}")
         tell(table, known, new, judges, options)
         _audit(table, known, new, judges)
     print(f"missed: {', '.join(table.missed) or 'none'}")  # noqa: T201
@@ -67,6 +72,11 @@ def main() -> int:
 def _cpu_s(pid: int) -> float:
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
 
 
 def known_prompt(number: int) -> str:

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from benchmarks.models import Deployment, Measurement, Prompt, Response
 from labeling.models import Label
 from router.index import IndexStoreError, VectorStore
-from router.knowledge import keeper_of, knowledge_with
+from router.knowledge import KnowledgeKeeper, keeper_of, knowledge_with
 from router.models import PolicyVersion, PromptIndex, RoutingDecision
 from router.policy import NoCandidate, difference_in_words
 from router.routing import Route, candidates_from_json, record_route, route
@@ -48,6 +48,17 @@ def federation() -> Federation:
     prompts = [made.math, made.code, *more]
     make_index(prompts, embedder=made.embedder, store=made.store)
     return made
+
+
+class Clock:
+    """A clock that goes on by a step at each look."""
+
+    def __init__(self, *, step_s: float) -> None:
+        self.now_s, self._step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now_s += self._step_s
+        return self.now_s
 
 
 def routed(federation: Federation, text: str = "what is two plus seven") -> Route:
@@ -252,6 +263,30 @@ class TestFollows:
         assert keeper._latest is not None
         assert keeper._latest[1] is kept
         assert len(read) == 1
+
+    def test_many_changes_as_often_as_the_share_of_time_allows(self, federation: Federation) -> None:
+        use("guarded")
+        index = federation.index.__class__.objects.get(state="current")
+        clock = Clock(step_s=0.5)  # each look at it takes half a second
+        keeper = KnowledgeKeeper(store=federation.store, clock=clock)
+        kept = keeper.current(index)
+        reads = 0
+        for _ in range(20):
+            make.make_response(federation.math, federation.small, verdict="incorrect")
+            before, kept = kept, keeper.current(index)
+            reads += kept is not before
+        assert reads == 4  # of two seconds, of which the very first reading took half a second, too
+        clock.now_s += 60.0
+        assert keeper.current(index) is not kept
+
+    def test_another_federation_at_once_however_much_changed_before(self, federation: Federation) -> None:
+        use("guarded")
+        index = federation.index.__class__.objects.get(state="current")
+        keeper = KnowledgeKeeper(store=federation.store, clock=Clock(step_s=100.0))
+        keeper.current(index)
+        assert not keeper._allowance.has_time()
+        Deployment.objects.filter(pk=federation.small.pk).update(state=Deployment.State.RETIRED)
+        assert [column.model for column in keeper.current(index).columns] == ["large"]
 
     def test_nothing_is_read_anew_where_nothing_changed(self, federation: Federation) -> None:
         use("guarded")
