@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from benchmarks.moments import written_day, written_moment
 from greenllm.charts import Chart, in_words
@@ -43,6 +44,11 @@ class Look:
         """Return the time that is looked at."""
         return self.asked.span
 
+    @cached_property
+    def savings(self) -> list[SavingPoint]:
+        """Return what was saved against the baseline that was asked for, over time; the panel and the sums read it."""
+        return saving_over_time(self.asked.baseline, self.span)
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -70,11 +76,6 @@ class Panel:
     rows: tuple[tuple[Shown, ...], ...]
     sheet: Sheet
     empty: str
-
-    @property
-    def named_rows(self) -> list[list[tuple[str, Shown]]]:
-        """Return the rows with the head of its column before each cell, which phones show beside it."""
-        return [list(zip(self.header, row, strict=True)) for row in self.rows]
 
 
 def routed(look: Look) -> Panel:
@@ -143,7 +144,7 @@ def carbon(look: Look) -> Panel:
 
 def saved(look: Look) -> Panel:
     """Return what was saved against the baseline that was asked for, over time."""
-    points = saving_over_time(look.asked.baseline, look.span)
+    points = look.savings
     drawn = figures.saving(
         [_iso(one.at) for one in points],
         [one.saving.chosen_gco2e for one in points],
@@ -269,15 +270,19 @@ PANELS: dict[str, Maker] = {
 }
 
 
-def panels(asked: Asked) -> list[Panel]:
+def look_of(asked: Asked) -> Look:
+    """Return what the parts of the page share."""
+    return Look(asked, names())
+
+
+def panels(look: Look) -> list[Panel]:
     """Return every part of the page."""
-    look = Look(asked, names())
     return [make(look) for make in PANELS.values()]
 
 
 def panel_sheet(slug: str, asked: Asked) -> Sheet:
     """Return the numbers of one part."""
-    return PANELS[slug](Look(asked, names())).sheet
+    return PANELS[slug](look_of(asked)).sheet
 
 
 def _largest_first(points: Sequence[CarbonPoint]) -> list[str]:

@@ -17,9 +17,9 @@ from benchmarks.models import Deployment
 from benchmarks.sending import announce_file
 from greenllm.dashboards.sheets import as_csv
 from greenllm.doors import may_read, readers_with
-from greenllm.operations.panels import PANELS, panel_sheet, panels
+from greenllm.operations.panels import PANELS, Look, look_of, panel_sheet, panels
 from greenllm.operations.reading import saving_over_time, total_saving, traffic
-from greenllm.operations.spans import GROUPS, SPANS, Asked, Span, UnusableSpan, asked_in
+from greenllm.operations.spans import GROUPS, SPANS, UnusableSpan, asked_in
 from greenllm.operations.standing import budgets, standing
 from greenllm.roles import VIEW_RESULTS
 
@@ -39,6 +39,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     except UnusableSpan as error:
         problem = str(error)
         asked = replace(asked_in({}, now=now), begins=request.GET.get("from", ""), ends=request.GET.get("to", ""))
+    look = look_of(asked)
     context = {
         "asked": asked,
         "problem": problem,
@@ -46,8 +47,8 @@ def operations(request: HttpRequest) -> HttpResponse:
         "groups": GROUPS,
         "deployments": Deployment.objects.of_models().select_related("language_model").order_by("language_model__name"),
         "query": request.GET.urlencode() if not problem else "",
-        "columns": _columns(asked),
-        "panels": panels(asked),
+        "columns": _columns(look),
+        "panels": panels(look),
         "now": standing(now=now),
         "budgets": budgets(now=now),
     }
@@ -104,17 +105,13 @@ def _event(text: str) -> str:
     return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
 
 
-def _columns(asked: Asked) -> list[dict[str, object]]:
+def _columns(look: Look) -> list[dict[str, object]]:
     """Return the sums of the time, and of the one before it where the two are compared."""
-    spans: list[tuple[str, Span]] = [("This time", asked.span)]
-    if asked.is_compared:
-        spans.append(("The time before", asked.span.before))
+    spans = [("This time", look.span, look.savings)]
+    if look.asked.is_compared:
+        before = look.span.before
+        spans.append(("The time before", before, saving_over_time(look.asked.baseline, before)))
     return [
-        {
-            "title": title,
-            "span": span,
-            "traffic": traffic(span),
-            "saving": total_saving(saving_over_time(asked.baseline, span)),
-        }
-        for title, span in spans
+        {"title": title, "span": span, "traffic": traffic(span), "saving": total_saving(savings)}
+        for title, span, savings in spans
     ]

@@ -1,6 +1,7 @@
 """Badges and the cells of figures, made here and not by templates: a page of answers shows hundreds of them."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django import template
@@ -28,6 +29,7 @@ _PROVISIONAL = mark_safe('<span class="badge">provisional</span>')
 
 
 @register.filter
+@lru_cache(64)
 def quality_badge(quality: str) -> SafeString:
     """Write how an energy came about: measured, estimated, missing."""
     return format_html('<span class="badge {}">{}</span>', quality, quality)
