@@ -1,5 +1,7 @@
 """The roles of GreenLLM: groups made by a migration, and what each role may do, which stands here and nowhere else."""
 
+from collections.abc import Iterable
+
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.db.models import Model, QuerySet, TextChoices
@@ -58,6 +60,10 @@ def grant_role(*, user: User, role: Role) -> None:
     user.groups.add(group)
 
 
+def _allowed_to(role_names: Iterable[str]) -> set[str]:
+    return set().union(*(_PERMISSIONS.get(name, frozenset()) for name in role_names))
+
+
 def is_admin(person: User | AnonymousUser) -> bool:
     """Tell whether somebody may change what is everybody's: people, models, or tables in the admin site."""
     return person.is_authenticated and (
@@ -65,12 +71,30 @@ def is_admin(person: User | AnonymousUser) -> bool:
     )
 
 
+# a person and the names of their roles; said in SQL, since each page asks it and the ORM takes longer to write it
+_PERSON = """
+SELECT person.*, ARRAY(
+    SELECT role.name FROM greenllm_user_groups AS has JOIN auth_group AS role ON role.id = has.group_id
+    WHERE has.user_id = person.id
+) AS role_names
+FROM greenllm_user AS person WHERE person.id = %s
+"""
+
+
 class RoleBackend(ModelBackend):
-    """Django's own backend, which asks for a person's roles first: they are one query a request, and mostly enough.
+    """Django's own backend, which asks for a person's roles first: they come with the person, and are mostly enough.
 
     It reads by the tables between people, groups and permissions: relations backwards are not known where only a part
     of the apps is loaded, as in tests of the endpoint.
     """
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return who is signed in, with what their roles allow; None for a person who is gone or switched off."""
+        user = next(iter(User.objects.raw(_PERSON, [user_id])), None)
+        if user is None or not self.user_can_authenticate(user):
+            return None
+        user._role_permissions = _allowed_to(user.role_names)  # type: ignore[attr-defined]  # for this request only
+        return user
 
     def has_perm(self, user_obj: User | AnonymousUser, perm: str, obj: Model | None = None) -> bool:
         """Tell whether a role of the person allows it, or else a permission that was given in the admin."""
@@ -87,7 +111,7 @@ class RoleBackend(ModelBackend):
         known: set[str] | None = getattr(user_obj, "_role_permissions", None)
         if known is None:
             names = User.groups.through.objects.filter(user=user_obj).values_list("group__name", flat=True)
-            known = set().union(*(_PERMISSIONS.get(name, frozenset()) for name in names))
+            known = _allowed_to(names)
             user_obj._role_permissions = known  # type: ignore[attr-defined]  # kept for this request only
         return known
 

@@ -13,6 +13,10 @@ from labeling.word_diff import Piece, compare_words
 
 _TEXTS = Path(__file__).parent / "guideline_texts"
 _MOST_VERSIONS = 50
+_IN_FORCE = """
+SELECT DISTINCT ON (category_id) * FROM labeling_guideline
+WHERE category_id = ANY(%s) OR category_id IS NULL ORDER BY category_id, version DESC, id DESC
+"""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,7 @@ class GuidelineVersion:
 def guidelines_in_force(category_ids: Iterable[int]) -> dict[int, Guideline]:
     """Return the latest guideline of each category, in one query; the one for every category stands in."""
     wanted = set(category_ids)
-    rows = Guideline.objects.filter(Q(category_id__in=wanted) | Q(category__isnull=True)).order_by("version", "pk")
-    latest = {guideline.category_id: guideline for guideline in rows}
+    latest = {guideline.category_id: guideline for guideline in Guideline.objects.raw(_IN_FORCE, [list(wanted)])}
     general = latest.get(None)
     found = {category_id: latest.get(category_id, general) for category_id in wanted}
     return {category_id: guideline for category_id, guideline in found.items() if guideline is not None}

@@ -138,7 +138,7 @@ class TestPage:
         client = signed_in()
         # session, person, three for permissions; studies, the chosen one, four for the tables, four for the
         # comparison, the index
-        with django_assert_num_queries(16):
+        with django_assert_num_queries(15):
             client.get(SHOWN)
 
 

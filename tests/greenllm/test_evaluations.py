@@ -184,7 +184,7 @@ class TestOverview:
             evaluation({"x": 1}, kind="tuning", version=version, made_by=person, outcomes=f"study-{number}")
         client = client_of(Role.ADMIN)
         # session, person, roles, 2 lists with counts, latest evaluation, studies, checkers, notices
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(12):
             page = client.get(PAGE).content.decode()
         assert "Page 1 of 2" in page
         assert "Page 1 of 3" in page
@@ -322,7 +322,7 @@ class TestReport:
         self, stored: dict[str, object], django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         made, client = evaluation(stored), client_of(Role.RESEARCHER)
-        with django_assert_num_queries(6):  # session, person, permissions (3), evaluation
+        with django_assert_num_queries(5):  # session, person, permissions (2), evaluation
             client.get(f"/routing/evaluations/{made.pk}/")
 
     def test_that_is_not_there_is_not_found(self) -> None:

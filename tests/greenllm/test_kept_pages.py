@@ -80,7 +80,7 @@ class TestList:
             keep(federation, f"prompt {number}")
         client = signed_in()
         # session, person, permissions, notices; count, prompts, answers, verdicts, categories
-        with django_assert_num_queries(11):
+        with django_assert_num_queries(10):
             client.get(PAGE)
 
     def test_is_a_study_whose_pages_stand(self) -> None:

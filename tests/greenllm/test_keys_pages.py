@@ -211,7 +211,7 @@ class TestKeyPage:
         owner = person()
         key = key_of(owner, requests_per_minute=7, hard_gco2e_per_month=20, budget_gco2e_per_hour=1)
         client = client_of(owner)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(11):
             client.get(f"{ALL}{key.pk}/")
 
     def test_of_a_revoked_key_offers_nothing_to_do(self) -> None:
@@ -260,7 +260,7 @@ class TestAllKeys:
         owner, client = person(username="ada"), client_of(person(Role.ADMIN, username="boss"))
         for number in range(4):
             key_of(owner, name=f"key {number}")
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(8):
             client.get(ALL)
 
 

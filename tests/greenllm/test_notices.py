@@ -74,10 +74,10 @@ class TestPage:
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         client.force_login(make_person("ada", Role.ANNOTATOR))
-        with django_assert_num_queries(5):  # session, person, permissions (3)
+        with django_assert_num_queries(4):  # session, person, permissions (2)
             client.get("/label/verdict-rule/")
         client.force_login(make_person("root"))
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(5):
             client.get("/label/verdict-rule/")
 
 

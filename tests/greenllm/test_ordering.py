@@ -81,7 +81,7 @@ class TestPage:
     def test_pages_many_rows(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_order(20)
         client = client_of(Role.ADMIN)
-        with django_assert_num_queries(8):  # session, person, permissions (3), count, one page, notices
+        with django_assert_num_queries(7):  # session, person, permissions (2), count, one page, notices
             first = client.get(PAGE).content.decode()
         assert "Page 1 of 2" in first
         assert "Page 2 of 2" in client.get(f"{PAGE}?page=2").content.decode()

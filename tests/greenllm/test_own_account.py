@@ -182,7 +182,7 @@ class TestPeople:
     def test_come_in_pages_with_the_same_queries(self, count: int, django_assert_num_queries: Any) -> None:
         client = client_of(person(Role.ADMIN))
         User.objects.bulk_create(User(username=f"u{number:03}") for number in range(count))
-        with django_assert_num_queries(9):  # session, person, permissions (3); count, people, roles; notices
+        with django_assert_num_queries(8):  # session, person, permissions (2); count, people, roles; notices
             page = page_of(client.get(PEOPLE))
         assert ("Page 1 of 3" in page) is (count == 120)
 

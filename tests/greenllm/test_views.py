@@ -122,14 +122,14 @@ class TestHome:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("count", [1, 6])
-    def test_needs_eleven_queries_however_much_there_is(
+    def test_needs_ten_queries_however_much_there_is(
         self, browser: Client, person: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         study = make_shown_study()
         for number in range(count):
             deployment = make.make_deployment(f"model-{number}")
             make.make_response(make.make_prompt(), deployment, study=study, verdict="correct")
-        with django_assert_num_queries(11):  # session, person, study, counts of answers, three for the tables, index
+        with django_assert_num_queries(10):  # session, person, study, counts of answers, three for the tables, index
             browser.get("/")
 
 

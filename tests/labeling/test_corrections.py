@@ -210,12 +210,11 @@ class TestPages:
             (answer,) = make_answers(1)
             make.make_label(answer, labeler=person)
             correction = void(person)
-        with django_assert_num_queries(
-            13
-        ):  # session, person, permissions (3), five for the form, count, corrections, notices
+        # session, person, permissions (2), five for the form, count, corrections, notices
+        with django_assert_num_queries(12):
             client.get("/label/corrections/")
-        # session, person, permissions (3), correction, count, keys of void labels and of others, labels, notices
-        with django_assert_num_queries(11):
+        # session, person, permissions (2), correction, count, keys of void labels and of others, labels, notices
+        with django_assert_num_queries(10):
             client.get(f"/label/corrections/{correction.pk}/")
 
     def test_sort_labels_over_all_pages(

@@ -167,7 +167,7 @@ class TestImport:
         self, client: Client, admin: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         make_judged_study()
-        with django_assert_num_queries(7):  # session, person, two of permissions, roles, studies, notices
+        with django_assert_num_queries(6):  # session, person, two of permissions, studies, notices
             client.get(PAGE)
 
 

@@ -38,7 +38,7 @@ class TestOwnLabels:
         for answer in make_answers(45):
             make.make_label(answer, labeler=ada)
         assert page_of(client).count('class="own-label"') == 20
-        with django_assert_num_queries(7):  # session, person, three of permissions, count, page
+        with django_assert_num_queries(6):  # session, person, two of permissions, count, page
             page = page_of(client, "/label/history/?page=3")
         assert page.count('class="own-label"') == 5
         assert "Page 3 of 3" in page

@@ -112,9 +112,9 @@ class TestSwitch:
         self, client: Client, admin: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         make_graded(5, blind=3)
-        # session, person, permissions (3); rules, categories; graders against people; graders, their labels, rules,
+        # session, person, permissions (2); rules, categories; graders against people; graders, their labels, rules,
         # categories; history; choices of the form; notices; whether a figure is kept, and keeping it
-        with django_assert_num_queries(24):
+        with django_assert_num_queries(23):
             client.get(PAGE)
 
 

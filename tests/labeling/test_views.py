@@ -134,7 +134,7 @@ class TestPage:
     ) -> None:
         make_answers(8)
         client.get("/label/")
-        with django_assert_num_queries(16):
+        with django_assert_num_queries(15):
             client.get("/label/")
 
     def test_votes_in_a_fixed_number_of_queries(self, client: Client, ada: User) -> None:

@@ -358,7 +358,7 @@ class TestQueries:
         if role is not None:
             grant_role(user=person, role=role)
         # who sees results needs four more: the texts of the known prompts, and three for what was made of them
-        with django_assert_num_queries(11 if role is None else 15):
+        with django_assert_num_queries(10 if role is None else 14):
             page = client.get(f"/chat/{conversation.public_id}/")
         assert text_of(page).count("An answer</p>") == count
 

@@ -84,7 +84,7 @@ class TestSearch:
         for number in range(31):
             make.make_conversation(owner=person, title=f"Question {number}")
         make.make_conversation(owner=person, title="About plums")
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(8):
             page = text_of(client.get("/chat/", {"q": "question"}))
         assert page.count("Question ") == 30
         assert "?page=2&amp;q=question" in page

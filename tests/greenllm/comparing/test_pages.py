@@ -87,7 +87,7 @@ class TestComparePage:
     def test_queries_do_not_grow_with_the_answers(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_two_studies()
         client = signed_in(Role.RESEARCHER)
-        with django_assert_num_queries(22):  # two a study see whether and which of its answers changed
+        with django_assert_num_queries(21):  # two a study see whether and which of its answers changed
             client.get(COMPARE, {"a": "after", "b": "before"})
 
     @pytest.mark.parametrize("path", [COMPARE, "/studies/before/break-even/"])

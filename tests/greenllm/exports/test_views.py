@@ -74,7 +74,7 @@ class TestPage:
     ) -> None:
         make_mixed_study(quality="simulated")
         client.force_login(make_person(Role.RESEARCHER))
-        with django_assert_num_queries(7):  # session, person, roles and permissions; study, answers by quality
+        with django_assert_num_queries(6):  # session, person, permissions; study, answers by quality
             page = client.get("/studies/mixed/export/").content.decode()
         assert "6 finished answers; energies: simulated; 1 without energy, which stay empty." in page
         assert "no device measured them" in page

@@ -192,7 +192,7 @@ class TestPage:
         make_traffic()
         client = signed_in()
         client.get(PAGE)
-        with django_assert_num_queries(28):
+        with django_assert_num_queries(27):
             page = client.get(f"{PAGE}?compare=before").content.decode()
         assert "The time before" in page
         assert "25" in page

@@ -89,13 +89,13 @@ class TestForm:
         assert "3 training, 2 validation: code, math" in page
 
     @pytest.mark.parametrize("count", [1, 5])
-    def test_needs_nine_queries_however_much_there_is(
+    def test_needs_eight_queries_however_much_there_is(
         self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         for number in range(count):
             make.make_deployment(f"m{number}")
             make.make_prompt(category=f"c{number}")
-        with django_assert_num_queries(9):  # session, person, permissions; models, data sets, categories, counts
+        with django_assert_num_queries(8):  # session, person, permissions; models, data sets, categories, counts
             client.get("/studies/new/")
 
 

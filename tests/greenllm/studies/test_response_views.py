@@ -180,9 +180,9 @@ class TestResponse:
         for number in range(count):
             shown.add_trace(response.measurement, channel=f"gpu-{number}")
             make.make_label(response)
-        # session, person, roles and permissions; response, verdict, labels, grades, attempts, both neighbours,
+        # session, person, permissions; response, verdict, labels, grades, attempts, both neighbours,
         # readings, traces
-        with django_assert_num_queries(14):
+        with django_assert_num_queries(13):
             client.get(f"/responses/{response.pk}/")
 
 

@@ -86,7 +86,7 @@ class TestPage:
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.make_shown_repeats()
-        with django_assert_num_queries(6):  # session, person, roles; study, how many answers, their energies
+        with django_assert_num_queries(5):  # session, person; study, how many answers, their energies
             client.get("/studies/repeats/spread/note/")
 
     @pytest.mark.slow
@@ -95,7 +95,7 @@ class TestPage:
     ) -> None:
         outlier = self.outlier(shown.make_shown_repeats())
         monkeypatch.setattr("greenllm.studies.spreads.MOST_READ", 5)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(4):
             note = self.text(client, "/studies/repeats/spread/note/")
         assert "outliers are counted by <a" in note
         assert "is an outlier" not in note
@@ -205,7 +205,7 @@ class TestPage:
         ("view", "repeats", "more"),
         [("cells", 2, (0, 0)), ("cells", 6, (0, 0)), ("prompts", 2, (3, 1)), ("prompts", 6, (3, 1))],
     )
-    def test_needs_ten_queries_and_the_models_and_answers_of_a_page_of_prompts_once(
+    def test_needs_nine_queries_and_the_models_and_answers_of_a_page_of_prompts_once(
         self,
         client: Client,
         view: str,
@@ -215,9 +215,9 @@ class TestPage:
     ) -> None:
         shown.make_shown_repeats(repeats=repeats)
         # session, person, permissions; study, state, models, answers; one sees which answers changed
-        with django_assert_num_queries(10 + more[0]):
+        with django_assert_num_queries(9 + more[0]):
             client.get(f"/studies/repeats/spread/?per={view}")
-        with django_assert_num_queries(7 + more[1]):
+        with django_assert_num_queries(6 + more[1]):
             client.get(f"/studies/repeats/spread/?per={view}")
 
     @pytest.mark.slow

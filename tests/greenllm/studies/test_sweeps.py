@@ -124,7 +124,7 @@ class TestPage:
         assert "temperature=0, num_ctx=1024" in page
 
     @pytest.mark.slow
-    def test_needs_ten_queries(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_needs_nine_queries(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         shown.make_shown_sweep()
-        with django_assert_num_queries(10):  # session, person, permissions; study, sets, targets, answers, verdicts
+        with django_assert_num_queries(9):  # session, person, permissions; study, sets, targets, answers, verdicts
             client.get("/studies/sweep/sweep/")

@@ -71,7 +71,7 @@ class TestList:
     ) -> None:
         for number in range(count):
             shown.make_shown_study(f"s{number}")
-        with django_assert_num_queries(9):  # session, person, roles and permissions, count, studies, responses, models
+        with django_assert_num_queries(8):  # session, person, permissions, count, studies, responses, models
             client.get("/studies/")
 
 
@@ -184,10 +184,10 @@ class TestDetail:
         self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.add_running(shown.make_shown_study("first", state="running", prompt_count=count))
-        # session, person, roles and permissions; study, counts of its answers, pace, running attempts; three for the
+        # session, person, permissions; study, counts of its answers, pace, running attempts; three for the
         # tables; prompt groups; which answers changed of late, keys of the others and of these, responses, verdicts;
         # parameters, models
-        with django_assert_num_queries(20):
+        with django_assert_num_queries(19):
             client.get("/studies/first/")
 
     def test_without_a_response_says_so(self, client: Client) -> None:

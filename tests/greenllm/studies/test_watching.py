@@ -145,6 +145,6 @@ class TestWithoutASampler:
         assert fragment(client).strip() == '<div id="machine-now" hidden></div>'
         assert "machine-now" not in page_of(client.get("/studies/first/"))
 
-    def test_needs_four_queries(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-        with django_assert_num_queries(4):  # session, person, roles; study with its machine
+    def test_needs_three_queries(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        with django_assert_num_queries(3):  # session, person; study with its machine
             client.get("/studies/first/power/")
