@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import uuid4
 
 import django_rq
 import psutil
 from django.conf import settings
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, Worker
@@ -66,12 +67,17 @@ class QueueState:
 
 
 def impatient_connection() -> Redis:
-    """Return a connection to the queue's server for pages: tried once, and given up after a second."""
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_connect_timeout=_IMPATIENCE_S,
-        socket_timeout=_IMPATIENCE_S,
-        retry=Retry(NoBackoff(), 0),
+    """Return a client of the queue's server for pages: a command is tried once, and given up after a second.
+
+    Its connections stay when it is closed, for the next page; one that the server has closed meanwhile is made anew.
+    """
+    return Redis(connection_pool=_impatient_pool(settings.REDIS_URL))
+
+
+@cache
+def _impatient_pool(url: str) -> ConnectionPool:
+    return ConnectionPool.from_url(
+        url, socket_connect_timeout=_IMPATIENCE_S, socket_timeout=_IMPATIENCE_S, retry=Retry(NoBackoff(), 0)
     )
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 from redis import Redis
 from rq import Worker
@@ -50,6 +51,23 @@ class TestBeating:
         settings.REDIS_URL = "redis://127.0.0.1:1/0"
         with impatient_connection() as away, beating(NAME, away):
             pass
+
+
+class TestConnectionOfPages:
+    def test_stays_for_the_next_page(self, valkey: Redis) -> None:
+        with impatient_connection() as other:
+            number = other.client_id()
+        with impatient_connection() as another:
+            assert another.client_id() == number
+            assert valkey.ping()
+
+    def test_is_made_anew_where_the_server_has_closed_it(self, valkey: Redis) -> None:
+        with impatient_connection() as other:
+            number = other.client_id()
+        with Redis.from_url(django_settings.REDIS_URL) as killer:
+            assert killer.client_kill_filter(_id=str(number)) == 1
+        with impatient_connection() as another:
+            assert another.client_id() != number
 
 
 class TestWorkerOfAnotherHost:
