@@ -151,8 +151,7 @@ class KnowledgeKeeper:
     def __init__(self, *, store: VectorStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
         self._latest: tuple[tuple[Any, ...], Knowledge] | None = None  # the latest stamp, and what is known as of it
-        self._spent_s = 0.0
-        self._allowance = Allowance(share=_SHARE, saved_s=_SAVED_S, clock=clock)
+        self._spent_s, self._allowance = 0.0, Allowance(share=_SHARE, saved_s=_SAVED_S, clock=clock)
         self._novelty: tuple[str, float | None] | None = None  # of which collection; its vectors never change
         self._lock = threading.Lock()
 
@@ -183,7 +182,10 @@ class KnowledgeKeeper:
         began = self._clock()
         found = _read(index, self._store, stamp, self._novelty_of(index))
         self._spent_s = self._clock() - began
-        self._allowance.spend(self._spent_s)
+        if self._latest is None or self._latest[0][0] != stamp[0]:  # the first reading of an index is of another kind
+            self._allowance = Allowance(share=_SHARE, saved_s=_SAVED_S, clock=self._clock)
+        else:
+            self._allowance.spend(self._spent_s)
         kept = found if self._latest is None or not self._latest[1].is_same(found) else self._latest[1]
         self._latest = (stamp, kept)
         return kept

@@ -275,15 +275,27 @@ class TestFollows:
             make.make_response(federation.math, federation.small, verdict="incorrect")
             before, kept = kept, keeper.current(index)
             reads += kept is not before
-        assert reads == 4  # of two seconds, of which the very first reading took half a second, too
+        assert reads == 5  # of half a second each; the last one takes what has come to the two seconds meanwhile
         clock.now_s += 60.0
         assert keeper.current(index) is not kept
+
+    def test_another_index_at_once_with_the_whole_share_of_time(self, federation: Federation) -> None:
+        use("guarded")
+        index = federation.index.__class__.objects.get(state="current")
+        keeper = KnowledgeKeeper(store=federation.store, clock=Clock(step_s=0.1))
+        keeper.current(index)
+        keeper._allowance.spend(100.0)
+        assert not keeper._allowance.has_time()
+        other = make_index([federation.math], embedder=federation.embedder, store=federation.store)
+        assert keeper.current(other).prompt_ids.tolist() == [federation.math.pk]
+        assert keeper._allowance.has_time()
 
     def test_another_federation_at_once_however_much_changed_before(self, federation: Federation) -> None:
         use("guarded")
         index = federation.index.__class__.objects.get(state="current")
-        keeper = KnowledgeKeeper(store=federation.store, clock=Clock(step_s=100.0))
+        keeper = KnowledgeKeeper(store=federation.store, clock=Clock(step_s=0.1))
         keeper.current(index)
+        keeper._allowance.spend(100.0)
         assert not keeper._allowance.has_time()
         Deployment.objects.filter(pk=federation.small.pk).update(state=Deployment.State.RETIRED)
         assert [column.model for column in keeper.current(index).columns] == ["large"]
