@@ -55,17 +55,17 @@ class AnswerFact(CountedAnswer):
     class Meta:
         # the list of a study's responses finds those that a reader asked for in the index alone, in whichever order
         indexes = [
-            models.Index(fields=["study_id", *by, "response_id"], include=_ASKED_FOR, name=f"answer_fact_{name}")
-            for name, by in _ORDERS.items()
-        ]
-        # of a hundred thousand answers a few have failed or wait: without this one all would be looked at for them
-        indexes += [
+            *(
+                models.Index(fields=["study_id", *by, "response_id"], include=_ASKED_FOR, name=f"answer_fact_{name}")
+                for name, by in _ORDERS.items()
+            ),
+            # a few have failed or wait: without this one all would be looked at for them
             models.Index(
                 fields=["study_id", "response_id"],
                 include=_ASKED_FOR,
                 condition=~models.Q(state="finished"),
                 name="answer_fact_unfinished",
-            )
+            ),
         ]
 
 

@@ -19,12 +19,16 @@ def serving(application: str, environment: Mapping[str, str]) -> Iterator[tuple[
     from tests.environment import free_port
 
     port = free_port()
-    command = [
-        sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
-        "--log-level", "warning", "--ws", "none", "--timeout-keep-alive", "75",
-    ]  # fmt: skip
+    command = _uvicorn(application, "--host", "127.0.0.1", "--port", str(port))
     with process_of(command, port, {"PYTHONWARNINGS": "ignore", **environment}) as found:
         yield found
+
+
+def _uvicorn(application: str, *where: str) -> list[str]:
+    return [
+        sys.executable, "-m", "uvicorn", application, *where,
+        "--log-level", "warning", "--ws", "none", "--timeout-keep-alive", "75",
+    ]  # fmt: skip
 
 
 def add_stalls(parser: argparse.ArgumentParser) -> None:
@@ -43,28 +47,27 @@ def serving_product(environment: Mapping[str, str], *, stalls: str | None = None
 
 
 @contextmanager
-def serving_products(
-    environment: Mapping[str, str], count: int, *, stalls: str | None = None
-) -> Iterator[tuple[str, list[int]]]:
+def sharing_product(environment: Mapping[str, str], count: int) -> Iterator[tuple[str, list[int]]]:
     """Serve the product by several web processes that accept on one socket, as the units of `deploy/systemd` do."""
-    if count == 1:
-        with serving_product(environment, stalls=stalls) as (address, pid):
-            yield address, [pid]
-        return
+    given = {"PYTHONWARNINGS": "ignore", **environment}
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as shared, ExitStack() as running:
-        shared.set_inheritable(True)
-        pids = []
-        for _ in range(count):
-            command = [
-                sys.executable, "-m", "uvicorn", "greenllm.asgi:application", "--fd", str(shared.fileno()),
-                "--log-level", "warning", "--ws", "none", "--timeout-keep-alive", "75",
-            ]  # fmt: skip
-            given = {"PYTHONWARNINGS": "ignore", **environment}
-            address, pid = running.enter_context(
-                process_of(command, shared.getsockname()[1], given, pass_fds=[shared.fileno()])
-            )
-            pids.append(pid)
-        yield address, pids
+        number, port = shared.fileno(), shared.getsockname()[1]
+        command = _uvicorn("greenllm.asgi:application", "--fd", str(number))
+        begun = [running.enter_context(process_of(command, port, given, pass_fds=[number])) for _ in range(count)]
+        pids = [pid for _, pid in begun]
+        _wait_for(pids)
+        yield f"http://127.0.0.1:{port}", pids
+
+
+def _wait_for(pids: Sequence[int]) -> None:
+    """Wait until each web process has said that it is there: whoever asks at their socket hears only of the first."""
+    from router.models import WebProcess
+
+    deadline = time.monotonic() + 60
+    while WebProcess.objects.filter(number__in=pids).count() < len(pids):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not all of the web processes {pids} have come up within a minute")
+        time.sleep(0.1)
 
 
 @contextmanager

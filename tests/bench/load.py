@@ -2,8 +2,8 @@
 
 Chat through the router (`auto`) at a steady rate: most prompts are known to the process, which keeps their embeddings,
 and some are new, so that the embedder is asked. Inference server and embedder are a script, people judge beside it,
-and all of it runs on this machine: web process, Postgres, Valkey, Chroma, the script and the clients. Where a row says
-that the whole machine is full, what was missed says little of the product.
+and all of it runs on this machine: web process, Postgres, Valkey, Chroma, the script and the clients. A row
+says how full the whole machine was.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from contextlib import ExitStack
 import psutil
 
 from tests.bench.gateway_load import Asked, Target, session, steady, whole
-from tests.bench.installation import add_stalls, installation, serving, serving_products
+from tests.bench.installation import add_stalls, installation, serving, serving_product, sharing_product
 from tests.bench.judging import Judge, make_judges, vote_calmly
 from tests.bench.table import Table
 
@@ -38,6 +38,8 @@ def main() -> int:
     parser.add_argument("--responses", type=int, default=20_000, help="Answers that wait for them.")
     add_stalls(parser)
     options = parser.parse_args()
+    if options.web > 1 and options.stalls:
+        parser.error("--stalls watches one web process: leave --web out")
 
     import django
 
@@ -54,7 +56,11 @@ def main() -> int:
         environment_of_web, secret = running.enter_context(installation(upstream))
         make_many_answers(options.responses)
         judges = make_judges(options.people)
-        address, pids = running.enter_context(serving_products(environment_of_web, options.web, stalls=options.stalls))
+        if options.web > 1:
+            address, pids = running.enter_context(sharing_product(environment_of_web, options.web))
+        else:
+            address, pid = running.enter_context(serving_product(environment_of_web, stalls=options.stalls))
+            pids = [pid]
         target = Target("GreenLLM", address, model="auto", headers={"Authorization": f"Bearer {secret}"})
         used_s, busy_s = [_cpu_s(pid) for pid in pids], _busy_s()
         known, new = asyncio.run(_load(target, judges, options))
