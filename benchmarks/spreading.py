@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
-from typing import overload
+from typing import Protocol, overload
 
 from django.db.models import Q, QuerySet
 
@@ -287,7 +287,16 @@ def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float
     return fmean(known) if known else None
 
 
-def outlier_ids(*, study: Study, among: Collection[Response] | None = None) -> frozenset[int]:
+class Asking(Protocol):
+    """What asked a prompt of a model, such as a response."""
+
+    @property
+    def deployment_id(self) -> int: ...
+    @property
+    def prompt_id(self) -> int: ...
+
+
+def outlier_ids(*, study: Study, among: Collection[Asking] | None = None) -> frozenset[int]:
     """Return the responses whose energy is an outlier among the repeats of its prompt, all of them or some.
 
     With `among`, those of the same models and prompts as these are looked at. Nothing is read of a study that has too
@@ -305,7 +314,7 @@ def outlier_ids(*, study: Study, among: Collection[Response] | None = None) -> f
     return frozenset().union(*(_outliers(energies) for energies in groups.values()))
 
 
-def _asked_as(responses: Collection[Response]) -> Q:
+def _asked_as(responses: Collection[Asking]) -> Q:
     """Return the condition of the same prompts to the same models as these; of no response none fulfils it."""
     prompts: dict[int, set[int]] = defaultdict(set)
     for one in responses:

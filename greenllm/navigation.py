@@ -55,7 +55,7 @@ def _away_parts(request: HttpRequest) -> list[AwayPart]:
 
 
 def _notices(request: HttpRequest) -> list[CampaignNotice]:
-    return list(notices_for(int(request.user.pk or 0))) if may(request, SEE_NOTICES) else []
+    return notices_for(int(request.user.pk or 0)) if may(request, SEE_NOTICES) else []
 
 
 def _links(request: HttpRequest) -> list[Link]:

@@ -22,12 +22,6 @@ from labeling.models import AnswerFact, CurrentAnswer
 ROWS_PER_PAGE = 50
 VERDICTS = ("correct", "incorrect", "disputed", "open")
 PROMPTS = ("training", "validation")
-_RELATED = ("prompt__category", "deployment__language_model", "measurement", "parameter_set")
-_SHOWN = (  # of a row; answers and prompts of chats are long
-    "sequence", "repeat", "state", "prompt__external_id", "prompt__item_text", "prompt__role", "prompt__category__name",
-    "deployment__language_model__name", "parameter_set__name", "measurement__sci_gco2e", "measurement__energy_j",
-    "measurement__time_reserved_s", "measurement__quality",
-)  # fmt: skip
 COLUMNS = {"number": "", "sci": "sci_gco2e", "energy": "energy_j", "took": "time_reserved_s"}
 
 
@@ -83,8 +77,7 @@ def response_page(
         count=count,
         every=CurrentAnswer.objects.filter(study_id=study.pk),
     )
-    found = Response.objects.select_related(*_RELATED).only(*_SHOWN).in_bulk(page.keys)
-    return ResponsePage(page, response_rows([found[one] for one in page.keys if one in found]))
+    return ResponsePage(page, response_rows(page.keys))
 
 
 def _lists() -> list[QuerySet[Any]]:

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from django.db.models import Count, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce, Left
 
 from benchmarks.models import (
     Measurement,
@@ -21,6 +23,15 @@ from labeling.models import AnswerTally, Verdict
 from labeling.verdicts import UNDECIDED, Decision, verdicts_of
 
 FAILURES_SHOWN = 20
+_STATE_TITLES: dict[str, str] = {one.value: str(one.label) for one in Response.State}
+_CHARACTERS_READ = 1000  # of a prompt: far more than a row shows
+_OF_A_ROW = (
+    "pk", "sequence",
+    "measurement", "measurement__sci_gco2e", "measurement__energy_j", "measurement__time_reserved_s",
+    "measurement__quality",
+    "repeat", "state", "prompt_id", "beginning", "prompt__external_id", "prompt__role", "prompt__category__name",
+    "deployment_id", "deployment__language_model__name", "parameter_set__name",
+)  # fmt: skip
 
 
 @dataclass
@@ -58,12 +69,37 @@ class PromptGroup:
     count: int
 
 
-@dataclass(frozen=True)
-class ResponseRow:
-    """One response of the list, with the verdict on it."""
+class Measured(NamedTuple):
+    """What one response cost, as it was measured; None is what is not known."""
 
-    response: Response
+    sci_gco2e: float | None
+    energy_j: float | None
+    time_reserved_s: float | None
+    quality: str
+
+
+class ResponseRow(NamedTuple):
+    """One response of the list: what was asked of whom, what it cost, and the verdict on it."""
+
+    pk: int
+    number: int
+    repeat: int
+    state: str
+    prompt_id: int
+    item_text: str
+    external_id: str
+    role: str
+    category: str
+    deployment_id: int
+    model: str
+    parameter_set: str
+    measured: Measured | None
     verdict: Decision
+
+    @property
+    def state_title(self) -> str:
+        """Return the word for its state."""
+        return _STATE_TITLES[self.state]
 
 
 def study_rows(studies: Iterable[Study]) -> list[StudyRow]:
@@ -110,11 +146,13 @@ def running_attempts(study: Study) -> list[ResponseAttempt]:
 
 
 def failed_responses(study: Study) -> list[Response]:
-    """Return the responses that failed, the first few of them."""
+    """Return the responses that failed, the first few of them, each with the number of its attempts."""
+    attempts = ResponseAttempt.objects.filter(response=OuterRef("pk")).order_by().values("response")
     return list(
-        study.responses.filter(state=Response.State.FAILED)
+        Response.objects.filter(study=study.pk, state=Response.State.FAILED)
         .select_related("prompt__category", "deployment__language_model")
-        .annotate(attempt_count=Count("attempts"))
+        .only("error", "prompt__external_id", "prompt__category__name", "deployment__language_model__name")
+        .annotate(attempt_count=Coalesce(Subquery(attempts.annotate(count=Count("pk")).values("count")), 0))
         .order_by("sequence", "pk")[:FAILURES_SHOWN]
     )
 
@@ -124,10 +162,18 @@ def time_left_s(progress: Progress, pace: Pace | None) -> float | None:
     return None if pace is None else pace.median_s * progress.remaining
 
 
-def response_rows(responses: Sequence[Response]) -> list[ResponseRow]:
-    """Return the rows of one page of responses with their verdicts, in one query."""
-    verdicts = verdicts_of(response.pk for response in responses)
-    return [ResponseRow(response, verdicts.get(response.pk, UNDECIDED)) for response in responses]
+def response_rows(keys: Sequence[int]) -> list[ResponseRow]:
+    """Return the rows of some responses in their order, with their verdicts, in two queries; who is gone has none.
+
+    Rows are no models: a page of them would be several hundred.
+    """
+    verdicts = verdicts_of(keys)
+    named = Response.objects.annotate(beginning=Left("prompt__item_text", _CHARACTERS_READ)).filter(pk__in=keys)
+    found = {}
+    for pk, number, measurement, sci, energy_j, time_s, quality, *asked in named.values_list(*_OF_A_ROW):
+        measured = Measured(sci, energy_j, time_s, quality) if measurement is not None else None
+        found[pk] = ResponseRow._make((pk, number or pk, *asked, measured, verdicts.get(pk, UNDECIDED)))
+    return [found[key] for key in keys if key in found]
 
 
 def verdict_name(decision: Decision) -> str:

@@ -161,7 +161,7 @@ def _responses_context(request: HttpRequest, study: Study, tallies: Sequence[Tal
     return {
         "page": listed.page,
         "rows": listed.rows,
-        "listed_outlier_ids": outlier_ids(study=study, among=[row.response for row in listed.rows]),
+        "listed_outlier_ids": outlier_ids(study=study, among=listed.rows),
         "prompt_groups": groups,
         "prompt_count": sum(group.count for group in groups),
         "categories": sorted({group.category for group in groups}),

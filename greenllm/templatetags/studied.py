@@ -14,8 +14,8 @@ from greenllm.templatetags.badges import quality_badge, verdict_badges
 from greenllm.templatetags.figures import NONE, milligrams, seconds
 
 if TYPE_CHECKING:
-    from benchmarks.models import Measurement, Study
-    from greenllm.studies.queries import ResponseRow
+    from benchmarks.models import Study
+    from greenllm.studies.queries import Measured, ResponseRow
 
 register = template.Library()
 
@@ -41,31 +41,30 @@ def answer_rows(
         '<tr><td class="number"><a href="{}" aria-label="Response {}">{}</a></td>'
         '<th scope="row" class="wide-cell"><a href="{}">{}</a><small class="under">{}, {}{}{}{}</small></th>'
         "<td>{}</td><td>{}{}</td><td>{}</td>{}</tr>",
-        (_row(study, row, is_outlier=row.response.pk in outlier_ids, has_sets=has_sets) for row in rows),
+        (_row(study, row, is_outlier=row.pk in outlier_ids, has_sets=has_sets) for row in rows),
     )
 
 
 def _row(study: "Study", row: "ResponseRow", *, is_outlier: bool, has_sets: bool) -> tuple[object, ...]:
-    response, prompt = row.response, row.response.prompt
-    address, number = reverse("studies:response", args=(response.pk,)), response.sequence or response.pk
+    address = reverse("studies:response", args=(row.pk,))
     return (
-        address, number, number,
-        address, Truncator(prompt.item_text).chars(_SHOWN_CHARACTERS), prompt.category, prompt.external_id,
-        ", validation" if prompt.role == "validation" else "",
-        f", repeat {response.repeat}" if study.repeats > 1 else "",
-        f", {response.parameter_set.name}" if has_sets and response.parameter_set else "",
-        response.deployment.language_model,
-        response.get_state_display(), _OUTLIER if is_outlier else "",
+        address, row.number, row.number,
+        address, Truncator(row.item_text).chars(_SHOWN_CHARACTERS), row.category, row.external_id,
+        ", validation" if row.role == "validation" else "",
+        f", repeat {row.repeat}" if study.repeats > 1 else "",
+        f", {row.parameter_set}" if has_sets else "",
+        row.model,
+        row.state_title, _OUTLIER if is_outlier else "",
         verdict_badges(row.verdict),
-        _measured(getattr(response, "measurement", None)),
+        _measured(row.measured),
     )  # fmt: skip
 
 
-def _measured(measurement: "Measurement | None") -> SafeString:
-    if measurement is None:
+def _measured(measured: "Measured | None") -> SafeString:
+    if measured is None:
         return _NOT_MEASURED
     return format_html(
         '<td class="number">{}</td><td class="number">{}</td><td class="number">{}</td><td>{}</td>',
-        milligrams(measurement.sci_gco2e), joules(measurement.energy_j), seconds(measurement.time_reserved_s),
-        quality_badge(measurement.quality),
+        milligrams(measured.sci_gco2e), joules(measured.energy_j), seconds(measured.time_reserved_s),
+        quality_badge(measured.quality),
     )  # fmt: skip
