@@ -5,17 +5,26 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.admin.widgets import FilteredSelectMultiple
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import ManyToManyField
+from django.forms import ModelMultipleChoiceField
+from django.forms.renderers import BaseRenderer
+from django.forms.utils import flatatt
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from django_rq.admin import QueueAdmin
 from django_rq.models import Dashboard
 from rq.exceptions import NoSuchJobError
 
+from benchmarks.admin import TickedRows
 from greenllm.models import User
 
 _SEE_QUEUES = "django_rq.admin"
@@ -24,14 +33,58 @@ _LEADING_NOWHERE = {
     *(f"django_rq_dashboard_{act}" for act in ("add", "history", "delete", "change")),
     "django_rq_scheduler_jobs",
 }
+_SELECTED = mark_safe(" selected")
 _View = Callable[..., HttpResponseBase]
 
 admin.site.site_header = "GreenLLM administration"
 admin.site.site_title = "GreenLLM"
 
 
+class LongSelect(FilteredSelectMultiple):
+    """A choice among hundreds, written by code: Django's makes two templates of each option."""
+
+    def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        """Return none: `render` writes them."""
+        return []
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        """Return the field with its options."""
+        chosen = {str(one) for one in value or ()}
+        options = format_html_join(
+            "\n",
+            '<option value="{}"{}>{}</option>',
+            ((key, _SELECTED if str(key) in chosen else "", title) for key, title in self.choices),
+        )
+        widget = self.get_context(name, value, attrs)["widget"]
+        return format_html('<select name="{}"{}>\n{}\n</select>', widget["name"], flatatt(widget["attrs"]), options)
+
+
+class LongChoices(TickedRows):
+    """Lets people choose among all permissions."""
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelMultipleChoiceField[Any] | None:
+        """Return a field of a form; those with two boxes are written by code."""
+        if db_field.related_model is Permission:
+            kwargs.setdefault("queryset", Permission.objects.select_related("content_type"))  # each is told with it
+        if db_field.name in self.filter_horizontal:
+            kwargs.setdefault("widget", LongSelect(db_field.verbose_name, is_stacked=False))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RolesAdmin(GroupAdmin, LongChoices):
+    """Roles, and what else Django groups."""
+
+
 @admin.register(User)
-class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only, not when run
+class PeopleAdmin(UserAdmin, LongChoices):  # type: ignore[type-arg]  # generic in the stubs only, not when run
     """People; when somebody came and signed in is told, and not changed."""
 
     readonly_fields = ("last_login", "date_joined")

@@ -1,12 +1,12 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from benchmarks.admin import ReadOnlyAdmin
+from benchmarks.admin import ReadOnlyAdmin, TickedRows
 from labeling import models
 
 
 @admin.register(models.Guideline)
-class GuidelineAdmin(admin.ModelAdmin[models.Guideline]):
+class GuidelineAdmin(TickedRows):
     list_display = ["category", "version", "created_at"]
     list_select_related = ["category"]
 

@@ -4,13 +4,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from benchmarks.admin import ReadOnlyAdmin
+from benchmarks.admin import ReadOnlyAdmin, TickedRows
 from router import models
 from router.background_routing import BACKGROUND_POLICY
 
 
 @admin.register(models.ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[models.ApiKey]):
+class ApiKeyAdmin(TickedRows):
     """Keys are made with manage.py create_key, because the secret is shown once; here they are revoked and set."""
 
     list_display = [
@@ -67,7 +67,7 @@ class PromptIndexAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.PolicyVersion)
-class PolicyVersionAdmin(admin.ModelAdmin[models.PolicyVersion]):
+class PolicyVersionAdmin(TickedRows):
     """The latest version counts at once, in every process. None is changed or deleted: the old ones are the history."""
 
     list_display = ["id", "policy", "estimator", "sci_price", "fallback", "novelty", "note", "made_by", "created_at"]
