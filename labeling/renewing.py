@@ -49,7 +49,7 @@ SELECT stamp::text, marks::json, cells::json FROM labeling_fold
 WHERE number BETWEEN %(first)s AND %(latest)s ORDER BY number
 """
 _LEAST_ROWS = 5000  # of answers or labels; fewer are read anew as fast
-_EVERY_FOLDS = 10  # so often, of the 50 folds remembered, is written what has been renewed since
+_EVERY_FOLDS = 50  # so often, of the 250 folds remembered, is written what has been renewed since
 _Cell = tuple[int, int, int]  # study, deployment, category
 _Counted = frozenset[tuple[int, _Cell]]  # an answer and a cell of it
 
@@ -116,7 +116,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Past:
-    """What answers were like when a figure was worked out: a process has dozens, with up to 500 marks and more each."""
+    """What answers were like when a figure was worked out: a process has dozens, with up to 100 marks and more each."""
 
     base: tuple[Any, ...]
     fold: tuple[int, Any]
@@ -161,7 +161,7 @@ class _Latest:
 class Renewals:
     """Keeps so many figures of this process, those worked out last, each with what answers were like before.
 
-    With `packing` the database keeps them, too, written after every tenth fold at most.
+    With `packing` the database keeps them, too, written after every fiftieth fold at most.
     """
 
     def __init__(self, *, most: int, packing: Packing[Any] | None = None) -> None:  # Any: of what all keys have

@@ -107,8 +107,10 @@ class TestRenewed:
     def test_works_all_out_where_a_fold_is_forgotten(self, figure: Figure) -> None:
         figure.get()
         response = figure.study.responses.latest("pk")
-        for _ in range(60):
-            make.make_label(response)
+        make.make_label(response)
+        for _ in range(260):
+            with connection.cursor() as cursor:
+                cursor.execute("INSERT INTO labeling_answermark (response_id) VALUES (%s)", [response.pk])
             fold()
         assert figure.get() == figure.count()
         assert (figure.whole_count, figure.touched) == (2, [])
