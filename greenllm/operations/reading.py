@@ -7,18 +7,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db.models import DateTimeField, F, Func, Q, QuerySet, Sum, Value
+from django.db import connection
+from django.db.models import DateTimeField, F, Func, QuerySet, Sum, Value
 
-from benchmarks.models import Category, Deployment
+from benchmarks.models import Deployment
 from greenllm.operations.latencies import Bucket, Latency, latency_of
 from greenllm.operations.spans import LARGEST, STRONG, Asked, Span
 from router.models import (
     AlternativeHour,
-    AttemptHour,
     DecisionHour,
     LatencyDay,
     LatencyHour,
-    RequestHour,
     RoutingDecision,
 )
 from router.models.hours import Hour
@@ -27,6 +26,37 @@ Row = TypeVar("Row", bound=Hour)
 _NOT_ROUTED = (RoutingDecision.Reason.PINNED.value,)
 _NO_DURATION = Bucket(0, 0.0)
 UNKNOWN_CATEGORY = "no category"
+_NAMES = """
+SELECT 'category', id, name FROM benchmarks_category UNION ALL
+SELECT 'model', deployment.id, model.name FROM benchmarks_deployment AS deployment
+JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
+"""
+# in the order of the fields of Traffic
+_TRAFFIC = """
+WITH requests AS (
+    SELECT sum(request_count) AS all_count,
+           sum(request_count) FILTER (WHERE state IN ('failed', 'abandoned')) AS failed_count,
+           sum(request_count) FILTER (WHERE cache_hit <> '') AS cached_count,
+           sum(request_count) FILTER (WHERE is_background) AS background_count,
+           sum(request_count) FILTER (WHERE is_replacement) AS replaced_count,
+           sum(cache_saved_count) AS saved_count, sum(cache_saved_gco2e) AS saved_gco2e
+    FROM router_requesthour WHERE began_at >= %(begins)s AND began_at < %(ends)s
+), tokens AS (
+    SELECT sum(output_token_count) AS output_count, sum(output_counted) AS counted
+    FROM router_attempthour WHERE began_at >= %(begins)s AND began_at < %(ends)s
+), of_quality AS (
+    SELECT quality, sum(predicted_count) AS n, sum(predicted_gco2e) AS gco2e
+    FROM router_decisionhour WHERE is_live AND began_at >= %(begins)s AND began_at < %(ends)s GROUP BY quality
+), carbon AS (
+    SELECT sum(gco2e) AS gco2e, sum(n) AS n, array_agg(quality ORDER BY quality) FILTER (WHERE n > 0) AS qualities
+    FROM of_quality
+)
+SELECT coalesce(all_count, 0)::bigint, coalesce(failed_count, 0)::bigint, coalesce(cached_count, 0)::bigint,
+       coalesce(background_count, 0)::bigint, coalesce(replaced_count, 0)::bigint, coalesce(output_count, 0)::bigint,
+       coalesce(counted, 0)::bigint, coalesce(saved_count, 0)::bigint, coalesce(saved_gco2e, 0)::float8,
+       coalesce(carbon.gco2e, 0)::float8, coalesce(carbon.n, 0)::bigint, coalesce(carbon.qualities, '{}')
+FROM requests, tokens, carbon
+"""
 
 
 @dataclass(frozen=True)
@@ -116,47 +146,21 @@ class SavingPoint:
 
 
 def names() -> Names:
-    """Return the names of all categories and deployments, in two queries."""
-    return Names(
-        dict(Category.objects.values_list("pk", "name")),
-        dict(Deployment.objects.values_list("pk", "language_model__name")),
-    )
+    """Return the names of all categories and deployments, in one query."""
+    found: dict[str, dict[int, str]] = {"category": {}, "model": {}}
+    with connection.cursor() as cursor:
+        cursor.execute(_NAMES)
+        for kind, pk, name in cursor.fetchall():
+            found[kind][pk] = name
+    return Names(found["category"], found["model"])
 
 
 def traffic(span: Span) -> Traffic:
-    """Return the sums of a time, in three queries."""
-    requests = _within(RequestHour.objects.all(), span).aggregate(
-        all=_sum("request_count"),
-        failed=_sum("request_count", state__in=["failed", "abandoned"]),
-        cached=_sum("request_count", ~Q(cache_hit="")),
-        background=_sum("request_count", is_background=True),
-        replaced=_sum("request_count", is_replacement=True),
-        cache_saved_count=_sum("cache_saved_count"),
-        cache_saved=_sum("cache_saved_gco2e"),
-    )
-    tokens = _within(AttemptHour.objects.all(), span).aggregate(
-        output=_sum("output_token_count"), counted=_sum("output_counted")
-    )
-    rows = list(
-        _live(span)
-        .values_list("quality")
-        .annotate(n=Sum("predicted_count"), g=Sum("predicted_gco2e"))
-        .order_by("quality")
-    )
-    return Traffic(
-        request_count=requests["all"] or 0,
-        failed_count=requests["failed"] or 0,
-        cached_count=requests["cached"] or 0,
-        background_count=requests["background"] or 0,
-        replaced_count=requests["replaced"] or 0,
-        output_token_count=tokens["output"] or 0,
-        output_counted=tokens["counted"] or 0,
-        cache_saved_count=requests["cache_saved_count"] or 0,
-        cache_saved_gco2e=float(requests["cache_saved"] or 0),
-        predicted_gco2e=float(sum(row[2] for row in rows)),
-        carbon_count=sum(row[1] for row in rows),
-        qualities=tuple(quality for quality, n, _ in rows if n),
-    )
+    """Return the sums of a time, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TRAFFIC, {"begins": span.begins_at, "ends": span.ends_at})
+        *figures, qualities = cursor.fetchone()
+    return Traffic(*[*figures, tuple(qualities)])
 
 
 def routed_shares(span: Span, known: Names) -> dict[tuple[str, str], int]:
@@ -270,8 +274,3 @@ def _group_name(group: str, value: Any, known: Names) -> str:
     if group == "reason":
         return str(dict(RoutingDecision.Reason.choices).get(value, value))
     return str(value)
-
-
-def _sum(column: str, *conditions: Q, **named: Any) -> Sum:
-    wanted = Q(*conditions, **named)
-    return Sum(column, filter=wanted) if wanted else Sum(column)

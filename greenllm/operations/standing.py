@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet, Sum
+from django.db import connection as db_connection
+from django.db.models import Q, QuerySet
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 
 from benchmarks.queueing import impatient_connection
-from router.models import ApiKey, GatewayRequest, KeyDay, KeyHour, RequestHour
+from router.models import ApiKey, KeyDay, KeyHour
 
 MOST_KEYS = 50
 _LONGEST_NAME = 16
 _SPANS = ("hour", "day", "month")
+_REQUESTS = """
+SELECT (SELECT count(*) FROM router_gatewayrequest WHERE state = 'running'),
+       (SELECT coalesce(sum(request_count), 0)::bigint FROM router_requesthour WHERE began_at = %s)
+"""
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,10 @@ class Standing:
 
 
 def standing(*, now: datetime) -> Standing:
-    """Return how things stand, in two queries of Postgres and some of Valkey."""
-    under_way = GatewayRequest.objects.filter(state=GatewayRequest.State.RUNNING).count()
-    began_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    hour = RequestHour.objects.filter(began_at=began_at).aggregate(n=Sum("request_count"))["n"] or 0
+    """Return how things stand, in one query of Postgres and some of Valkey."""
+    with db_connection.cursor() as cursor:
+        cursor.execute(_REQUESTS, [now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)])
+        under_way, hour = cursor.fetchone()
     try:
         with impatient_connection() as connection:
             queues, workers = _queues(connection), _workers(connection)

@@ -45,7 +45,9 @@ def operations(request: HttpRequest) -> HttpResponse:
         "problem": problem,
         "spans": SPANS,
         "groups": GROUPS,
-        "deployments": Deployment.objects.of_models().select_related("language_model").order_by("language_model__name"),
+        "deployments": Deployment.objects.of_models()
+        .values_list("pk", "language_model__name")
+        .order_by("language_model__name"),
         "query": request.GET.urlencode() if not problem else "",
         "columns": _columns(look),
         "panels": panels(look),

@@ -23,7 +23,15 @@ from greenllm.operations import figures, views
 from greenllm.operations.calibration import calibrations
 from greenllm.operations.latencies import Bucket, latency_of
 from greenllm.operations.panels import panel_sheet
-from greenllm.operations.reading import latencies, names, routed_shares, saving_over_time, total_saving, traffic
+from greenllm.operations.reading import (
+    Traffic,
+    latencies,
+    names,
+    routed_shares,
+    saving_over_time,
+    total_saving,
+    traffic,
+)
 from greenllm.operations.spans import STRONG, Asked, Span, usual_span
 from greenllm.operations.standing import budgets
 from greenllm.roles import Role, grant_role
@@ -111,6 +119,33 @@ class TestFigures:
         assert traffic(week.before).request_count == 1
 
     @pytest.mark.parametrize("is_folded", [False, True])
+    def test_of_traffic_count_each_kind_by_itself(self, is_folded: bool) -> None:
+        now = timezone.now()
+        kinds: tuple[tuple[int, dict[str, Any]], ...] = (
+            (1, {"state": "failed", "error_code": "Timeout"}), (2, {"state": "abandoned"}),
+            (4, {"background_task": "title"}), (5, {"cache_hit": "exact", "cache_saved_gco2e": 0.25}),
+            (1, {"cache_hit": "semantic"}), (7, {}),
+        )  # fmt: skip
+        for count, fields in kinds:
+            for _ in range(count):
+                latest = make.make_gateway_request(**{"state": "answered", "started_at": now, **fields})
+        for _ in range(8):
+            make.make_gateway_request(state="answered", started_at=now, instead_of=latest)
+        deployment = make.make_deployment()
+        for number, output_count in enumerate((30, 60, None), start=1):
+            UpstreamAttempt.objects.create(
+                request=latest, number=number, deployment=deployment, outcome="finished", started_at=now,
+                finished_at=now, output_token_count=output_count,
+            )  # fmt: skip
+        if is_folded:
+            fold_rollups()
+        assert traffic(usual_span("7d", now=now)) == Traffic(
+            request_count=28, failed_count=3, cached_count=6, background_count=4, replaced_count=8,
+            output_token_count=90, output_counted=2, cache_saved_count=5, cache_saved_gco2e=1.25,
+            predicted_gco2e=0.0, carbon_count=0, qualities=(),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("is_folded", [False, True])
     def test_of_whole_days_and_of_the_hours_around_them_are_those_of_each_request(self, is_folded: bool) -> None:
         begins_at = datetime(2026, 3, 1, 6, tzinfo=UTC)
         span = Span(begins_at, begins_at + timedelta(days=3))
@@ -192,7 +227,7 @@ class TestPage:
         make_traffic()
         client = signed_in()
         client.get(PAGE)
-        with django_assert_num_queries(27):
+        with django_assert_num_queries(21):
             page = client.get(f"{PAGE}?compare=before").content.decode()
         assert "The time before" in page
         assert "25" in page
