@@ -31,31 +31,34 @@ SELECT 'category', id, name FROM benchmarks_category UNION ALL
 SELECT 'model', deployment.id, model.name FROM benchmarks_deployment AS deployment
 JOIN benchmarks_languagemodel AS model ON model.id = deployment.language_model_id
 """
-# in the order of the fields of Traffic
+# of each time, in the order of the fields of Traffic
 _TRAFFIC = """
-WITH requests AS (
+SELECT coalesce(all_count, 0)::bigint, coalesce(failed_count, 0)::bigint, coalesce(cached_count, 0)::bigint,
+       coalesce(background_count, 0)::bigint, coalesce(replaced_count, 0)::bigint, coalesce(output_count, 0)::bigint,
+       coalesce(counted, 0)::bigint, coalesce(saved_count, 0)::bigint, coalesce(saved_gco2e, 0)::float8,
+       coalesce(carbon.gco2e, 0)::float8, coalesce(carbon.n, 0)::bigint, coalesce(carbon.qualities, '{}')
+FROM unnest(%(begins)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY AS span (begins_at, ends_at, place)
+CROSS JOIN LATERAL (
     SELECT sum(request_count) AS all_count,
            sum(request_count) FILTER (WHERE state IN ('failed', 'abandoned')) AS failed_count,
            sum(request_count) FILTER (WHERE cache_hit <> '') AS cached_count,
            sum(request_count) FILTER (WHERE is_background) AS background_count,
            sum(request_count) FILTER (WHERE is_replacement) AS replaced_count,
            sum(cache_saved_count) AS saved_count, sum(cache_saved_gco2e) AS saved_gco2e
-    FROM router_requesthour WHERE began_at >= %(begins)s AND began_at < %(ends)s
-), tokens AS (
+    FROM router_requesthour WHERE began_at >= span.begins_at AND began_at < span.ends_at
+) AS requests
+CROSS JOIN LATERAL (
     SELECT sum(output_token_count) AS output_count, sum(output_counted) AS counted
-    FROM router_attempthour WHERE began_at >= %(begins)s AND began_at < %(ends)s
-), of_quality AS (
-    SELECT quality, sum(predicted_count) AS n, sum(predicted_gco2e) AS gco2e
-    FROM router_decisionhour WHERE is_live AND began_at >= %(begins)s AND began_at < %(ends)s GROUP BY quality
-), carbon AS (
+    FROM router_attempthour WHERE began_at >= span.begins_at AND began_at < span.ends_at
+) AS tokens
+CROSS JOIN LATERAL (
     SELECT sum(gco2e) AS gco2e, sum(n) AS n, array_agg(quality ORDER BY quality) FILTER (WHERE n > 0) AS qualities
-    FROM of_quality
-)
-SELECT coalesce(all_count, 0)::bigint, coalesce(failed_count, 0)::bigint, coalesce(cached_count, 0)::bigint,
-       coalesce(background_count, 0)::bigint, coalesce(replaced_count, 0)::bigint, coalesce(output_count, 0)::bigint,
-       coalesce(counted, 0)::bigint, coalesce(saved_count, 0)::bigint, coalesce(saved_gco2e, 0)::float8,
-       coalesce(carbon.gco2e, 0)::float8, coalesce(carbon.n, 0)::bigint, coalesce(carbon.qualities, '{}')
-FROM requests, tokens, carbon
+    FROM (
+        SELECT quality, sum(predicted_count) AS n, sum(predicted_gco2e) AS gco2e FROM router_decisionhour
+        WHERE is_live AND began_at >= span.begins_at AND began_at < span.ends_at GROUP BY quality
+    ) AS of_quality
+) AS carbon
+ORDER BY place
 """
 
 
@@ -155,12 +158,12 @@ def names() -> Names:
     return Names(found["category"], found["model"])
 
 
-def traffic(span: Span) -> Traffic:
-    """Return the sums of a time, in one query."""
+def traffic(spans: Sequence[Span]) -> list[Traffic]:
+    """Return the sums of each of some times, in one query."""
+    asked = {"begins": [one.begins_at for one in spans], "ends": [one.ends_at for one in spans]}
     with connection.cursor() as cursor:
-        cursor.execute(_TRAFFIC, {"begins": span.begins_at, "ends": span.ends_at})
-        *figures, qualities = cursor.fetchone()
-    return Traffic(*[*figures, tuple(qualities)])
+        cursor.execute(_TRAFFIC, asked)
+        return [Traffic(*[*figures, tuple(qualities)]) for *figures, qualities in cursor.fetchall()]
 
 
 def routed_shares(span: Span, known: Names) -> dict[tuple[str, str], int]:

@@ -113,7 +113,8 @@ def _columns(look: Look) -> list[dict[str, object]]:
     if look.asked.is_compared:
         before = look.span.before
         spans.append(("The time before", before, saving_over_time(look.asked.baseline, before)))
+    sums = traffic([span for _, span, _ in spans])
     return [
-        {"title": title, "span": span, "traffic": traffic(span), "saving": total_saving(savings)}
-        for title, span, savings in spans
+        {"title": title, "span": span, "traffic": of_span, "saving": total_saving(savings)}
+        for (title, span, savings), of_span in zip(spans, sums, strict=True)
     ]

@@ -42,6 +42,7 @@ def quality_badges(qualities: Iterable[str]) -> SafeString:
 
 
 @register.filter
+@lru_cache(256)
 def verdict_badges(verdict: "Decision") -> SafeString:
     """Write a verdict, whether it is provisional, and whose word it is."""
     if verdict.is_correct is None:
