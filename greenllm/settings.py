@@ -225,6 +225,7 @@ CACHES = {
         },  # past it Django drops some, and a code that was used would be good again
     }
 }
+SESSION_ENGINE = "greenllm.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HTTPS
 SECURE_SSL_REDIRECT = SECURE_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
