@@ -125,16 +125,19 @@ def studies_to_show() -> list[Study]:
     return list(begun.order_by(F("started_at").desc(nulls_last=True), "-pk")[:_LISTED_STUDIES])
 
 
-def study_tables(study: Study, tallies: Sequence[Tallied] | None = None) -> StudyTables:
+def study_tables(
+    study: Study, tallies: Sequence[Tallied] | None = None, *, models: Sequence[str] | None = None
+) -> StudyTables:
     """Return the paper's tables over the training prompts of a study, from what is finished so far. Four queries.
 
-    With the counts of its answers as `tallies`, three.
+    With the counts of its answers as `tallies`, one fewer; with the `models` that it asks in their order, another.
     """
     cells = counted_cells(tallied_of(study) if tallies is None else tallies)
-    targets = study.targets.order_by("position").values_list("deployment__language_model__name", flat=True)
+    if models is None:
+        models = list(study.targets.order_by("position").values_list("deployment__language_model__name", flat=True))
     return StudyTables(
         categories=tuple(sorted({category for category, _ in cells})),
-        models=tuple(dict.fromkeys([*targets, *sorted({model for _, model in cells})])),
+        models=tuple(dict.fromkeys([*models, *sorted({model for _, model in cells})])),
         cells=cells,
     )
 

@@ -87,18 +87,19 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
     """Show a study: how far it is, what it asks, its tables and its responses."""
     study = get_object_or_404(Study.objects.select_related("machine", "created_by"), name=name)
     tallies = tallied_of(study)
+    asked = study.targets.select_related("deployment__language_model", "deployment__server").order_by("position")
+    targets = list(asked)
+    models = [one.deployment.language_model.name for one in targets]
     context = {
         **_live_context(request, study, tallies),
         **power_context(study),
-        **_tables_context(study, tallies),
+        **_tables_context(study, tallies, models=models),
         **note_context(study, tallies),
         **_responses_context(request, study, tallies),
         "control_tokens": CONTROL_TOKENS,
         "idle_baselines": queries.idle_baselines(study) if study.idle_baseline_s else [],
         "parameter_sets": study.parameter_sets.order_by("pk"),
-        "targets": study.targets.select_related("deployment__language_model", "deployment__server").order_by(
-            "position"
-        ),
+        "targets": targets,
     }
     return render(request, "studies/detail.html", context)
 
@@ -149,8 +150,11 @@ def _queue_of(study: Study, *, is_asked_for_workers: bool) -> Queue:
         return Queue(problem=str(error))
 
 
-def _tables_context(study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
-    return {"tables": study_tables(study, tallies), "is_running": study.state == Study.State.RUNNING}
+def _tables_context(
+    study: Study, tallies: Sequence[Tallied], *, models: Sequence[str] | None = None
+) -> dict[str, object]:
+    tables = study_tables(study, tallies, models=models)
+    return {"tables": tables, "is_running": study.state == Study.State.RUNNING}
 
 
 def _responses_context(request: HttpRequest, study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:

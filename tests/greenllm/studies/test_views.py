@@ -187,7 +187,7 @@ class TestDetail:
         # session, person, permissions; study, counts of its answers, pace, running attempts; three for the
         # tables; prompt groups; which answers changed of late, keys of the others and of these, responses, verdicts;
         # parameters, models
-        with django_assert_num_queries(19):
+        with django_assert_num_queries(18):
             client.get("/studies/first/")
 
     def test_without_a_response_says_so(self, client: Client) -> None:
