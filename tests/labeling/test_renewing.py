@@ -83,6 +83,14 @@ def move(response: Response, category: str) -> None:
     Prompt.objects.filter(pk=response.prompt_id).update(category=Category.objects.get(name=category))
 
 
+def mark_and_fold(response: Response, *, times: int) -> None:
+    """Fold so many times, an answer that is marked as changed each time."""
+    for _ in range(times):
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO labeling_answermark (response_id) VALUES (%s)", [response.pk])
+        fold()
+
+
 class TestRenewed:
     def test_touches_the_cell_of_a_label_alone(self, figure: Figure) -> None:
         response = figure.study.responses.select_related("prompt").latest("pk")
@@ -108,12 +116,19 @@ class TestRenewed:
         figure.get()
         response = figure.study.responses.latest("pk")
         make.make_label(response)
-        for _ in range(260):
-            with connection.cursor() as cursor:
-                cursor.execute("INSERT INTO labeling_answermark (response_id) VALUES (%s)", [response.pk])
-            fold()
+        mark_and_fold(response, times=260)
         assert figure.get() == figure.count()
         assert (figure.whole_count, figure.touched) == (2, [])
+
+    @pytest.mark.slow
+    def test_knows_what_many_folds_took(self, figure: Figure) -> None:
+        first, *_, latest = figure.study.responses.order_by("pk")
+        figure.get()
+        make.make_label(first)
+        mark_and_fold(latest, times=200)
+        assert figure.get() == figure.count()
+        assert figure.whole_count == 1
+        assert [one.response_ids for one in figure.touched] == [{first.pk, latest.pk}]
 
     def test_works_all_out_after_a_fold_of_very_many_marks(self, figure: Figure) -> None:
         figure.get()

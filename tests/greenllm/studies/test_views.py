@@ -184,7 +184,7 @@ class TestDetail:
         self, client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shown.add_running(shown.make_shown_study("first", state="running", prompt_count=count))
-        # session, person, permissions; study, counts of its answers, pace, running attempts; three for the
+        # session, person, permissions; study, counts of its answers, pace, running attempts; two for the
         # tables; prompt groups; which answers changed of late, keys of the others and of these, responses, verdicts;
         # parameters, models
         with django_assert_num_queries(18):
