@@ -12,8 +12,8 @@ from benchmarks.touching import touch_mapped
 # of malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _ARENAS = 2
-_LARGE_BYTES = 128 * 1024  # glibc's own bound at the start, which it moves up to 32 MB at what it meets
-_PIECE_BYTES = 64 * 1024  # malloc takes larger ones, from _LARGE_BYTES on, from the system, each by itself
+_LARGE_BYTES = 4 * 1024 * 1024  # a column of half a million numbers; glibc's own bound moves from 128 KB up to 32 MB
+_PIECE_BYTES = 64 * 1024
 _FREE_BYTES = 8 * 1024 * 1024  # at the end of an arena; more goes back to the system
 _BLOCK_BYTES, _BYTES_OF_EMPTY = 512, 33  # the largest block that Python has in its arenas; `bytes` of no length
 _MEAN_BLOCK_BYTES = 92  # of a web process
@@ -26,8 +26,10 @@ _TUNED_BY = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOL
 def keep_memory_together() -> bool:
     """Let all threads of this process share two arenas, and give whatever is large back as soon as it is free.
 
-    By itself glibc makes eight arenas a core, each of which grows to the most that its threads ever needed at once, and
-    keeps what pages of 128 KB and more left behind. An environment that tunes malloc itself is left alone.
+    By itself glibc makes eight arenas a core, each of which grows to the most that its threads ever needed at once.
+    What is large is of megabytes: the kernel clears the pages of each such block anew, so that columns of a hundred
+    thousand numbers, which come and go by the dozen, took seven times as long where they counted as large. An
+    environment that tunes malloc itself is left alone.
 
     Returns:
         Whether it was done; no other C library knows it.

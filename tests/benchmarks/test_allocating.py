@@ -67,6 +67,29 @@ class TestKeepingMemoryTogether:
         assert not keep_memory_together()
 
 
+_MAPPINGS = """
+import sys
+from benchmarks.allocating import _MallocInfo, keep_memory_together
+import ctypes
+assert keep_memory_together()
+tell = ctypes.CDLL(None).mallinfo2
+tell.restype = _MallocInfo
+before = tell().hblks
+held = bytearray(int(sys.argv[1]))
+print(tell().hblks - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+class TestLargeBlocks:
+    @pytest.mark.parametrize(("size_bytes", "mappings"), [(1_200_000, 0), (8_000_000, 1)])
+    def test_are_mapped_by_themselves_only_beyond_columns_of_a_study(self, size_bytes: int, mappings: int) -> None:
+        """Each mapping is pages that the kernel clears anew: columns that come and go took seven times as long."""
+        given = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+        command = [sys.executable, "-W", "ignore", "-c", _MAPPINGS, str(size_bytes)]
+        assert int(subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout) == mappings
+
+
 _GROWTH = """
 import sys, psutil
 from benchmarks.allocating import Reserve, keep_memory_together
