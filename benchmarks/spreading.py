@@ -4,7 +4,7 @@ A cell is a model with a set of parameters on a category. Repeats are answers of
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
@@ -12,7 +12,7 @@ from typing import Protocol, overload
 
 from django.db.models import Q, QuerySet
 
-from benchmarks.models import Response, Study
+from benchmarks.models import Prompt, Response, Study
 from benchmarks.spread import (
     MIN_COUNT_FOR_OUTLIERS,
     CellSpread,
@@ -22,6 +22,16 @@ from benchmarks.spread import (
     outliers_of,
     spread_of,
 )
+
+Asked = tuple[int, int, int]  # ids of the deployment, of the parameter set and of the prompt
+
+# the order of prompts in a cell, but for that of the study's deployments
+_ORDER = (
+    "prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "prompt_id",
+    "deployment_id",
+)  # fmt: skip
+_ASKED = ("deployment_id", "parameter_set_id", "prompt_id")
+_CELL = ("deployment__language_model__name", "prompt__category__name", "parameter_set__name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,11 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repeated:
-    """One prompt in one cell with its answers, nothing of which is worked out."""
+class Repeated:
+    """One prompt in one cell with its answers, nothing of which is worked out; a cell may have two of one name."""
 
     cell: Cell
+    asked: Asked
     dataset: str
     prompt: str
     role: str
@@ -109,29 +120,6 @@ class CellFigures:
     sci_without_gco2e: float | None
 
 
-@dataclass(frozen=True)
-class Block:
-    """Cells of a study with any parameters: the models, named as in `Cell`, each with a category."""
-
-    cells: frozenset[tuple[str, str]]
-
-    @classmethod
-    def around(cls, cells: Collection[Cell]) -> "Block":
-        """Return the smallest one that has some cells."""
-        return cls(frozenset((one.model, one.category) for one in cells))
-
-    def __contains__(self, cell: Cell) -> bool:
-        return (cell.model, cell.category) in self.cells
-
-    @property
-    def models_by_category(self) -> dict[str, set[str]]:
-        """Return the models of each category."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for model, category in self.cells:
-            found[category].add(model)
-        return dict(found)
-
-
 def model_titles(study: Study) -> dict[int, str]:
     """Return how cells name the deployments that a study asks, in its order. One query."""
     targets = study.targets.select_related("deployment__language_model", "deployment__server").order_by("position")
@@ -143,68 +131,67 @@ def model_titles(study: Study) -> dict[int, str]:
     }
 
 
-def prompt_spreads(
-    *, study: Study, block: Block | None = None, among: Collection[int] | None = None
-) -> list[PromptSpread]:
-    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models.
+def prompt_spreads(*, study: Study) -> list[PromptSpread]:
+    """Return the spread of every prompt in every cell over the finished answers, in the order of the study's models."""
+    return [prompt_spread(one) for one in repeated_prompts(study=study)]
 
-    With `block`, of its cells only, and with `among` of the answers with these ids: nothing is read of others.
+
+def repeated_prompts(*, study: Study, among: Collection[int] | None = None) -> list[Repeated]:
+    """Return every prompt in every cell with its finished answers, in the order of the study's models.
+
+    With `among`, of the answers with these ids alone: nothing is read of others.
     """
-    return [_prompt_spread(one) for one in _repeated(study, block, among)]
-
-
-def _repeated(study: Study, block: Block | None, among: Collection[int] | None = None) -> list[_Repeated]:
-    """Return the prompts of every cell with their answers, as `prompt_spreads` has them."""
     titles = model_titles(study)
+    answers = Response.objects.finished().filter(study=study)
+    return _repeated(answers if among is None else answers.filter(pk__in=among), titles)
+
+
+def _repeated(answers: QuerySet[Response], titles: Mapping[int, str]) -> list[Repeated]:
+    """Return answers by what was asked, in the order of `titles`."""
+    names = ("prompt__external_id", "prompt__role", "pk")
+    figures = ("measurement__energy_j", "measurement__sci_gco2e", "measurement__quality")
+    rows = answers.order_by(*_ORDER, "repeat").values_list(*_ASKED, *_CELL, "prompt__dataset__name", *names, *figures)
+    found: dict[Asked, Repeated] = {}
+    for *ids, model, category, parameters, dataset, name, role, pk, energy_j, sci_gco2e, quality in rows:
+        asked = (ids[0], ids[1], ids[2])
+        if asked not in found:
+            cell = Cell(titles.get(asked[0], model), category, parameters)
+            found[asked] = Repeated(cell, asked, dataset, name, role, [])
+        found[asked].repeats.append(Repeat(pk, energy_j, sci_gco2e, quality or "missing"))
+    return [found[asked] for asked in _in_order(found, titles)]
+
+
+def _in_order(asked: Iterable[Asked], titles: Mapping[int, str]) -> list[Asked]:
+    """Return what was asked in the order of the deployments, and else in that in which it comes."""
     places = {pk: place for place, pk in enumerate(titles)}
-    answers = _answers(study, block, titles)
-    rows = (
-        (answers if among is None else answers.filter(pk__in=among))
-        .order_by("prompt__category__name", "parameter_set_id", "prompt__dataset__name", "prompt__position", "repeat")
-        .values_list(
-            "deployment_id", "parameter_set_id", "prompt_id", "deployment__language_model__name",
-            "prompt__category__name", "parameter_set__name", "prompt__dataset__name", "prompt__external_id",
-            "prompt__role", "pk", "measurement__energy_j", "measurement__sci_gco2e", "measurement__quality",
-        )
-    )  # fmt: skip
-    found: dict[tuple[int, int, int], _Repeated] = {}
-    for (
-        deployment,
-        sets,
-        prompt,
-        model,
-        category,
-        parameters,
-        dataset,
-        name,
-        role,
-        pk,
-        energy_j,
-        sci_gco2e,
-        quality,
-    ) in rows:
-        key = (deployment, sets, prompt)
-        if key not in found:
-            found[key] = _Repeated(Cell(titles.get(deployment, model), category, parameters), dataset, name, role, [])
-        found[key].repeats.append(Repeat(pk, energy_j, sci_gco2e, quality or "missing"))
-    # stable: the rest is in the query's order
-    return [found[key] for key in sorted(found, key=lambda key: places.get(key[0], len(places)))]
+    return sorted(asked, key=lambda one: places.get(one[0], len(places)))
 
 
-def _answers(study: Study, block: Block | None, titles: dict[int, str]) -> QuerySet[Response]:
-    """Return the finished answers of a study, or those of a block; `titles` name its deployments."""
-    found = Response.objects.finished().filter(study=study)
-    if block is None:
-        return found
+def _in_cells(of_cells: Sequence[Collection[Asked]], titles: Mapping[int, str]) -> list[Asked]:
+    """Return what was asked in some cells, one after the other, each in the order of `_repeated`. One query."""
+    prompts = Prompt.objects.filter(pk__in={prompt for asked in of_cells for *_, prompt in asked})
+    ids = prompts.order_by("dataset__name", "position", "pk").values_list("pk", flat=True)
+    place_of = {pk: place for place, pk in enumerate(ids)}
+    known = [[one for one in asked if one[2] in place_of] for asked in of_cells]
+    in_order = (sorted(asked, key=lambda one: (one[1], place_of[one[2]], one[0])) for asked in known)
+    return [one for asked in in_order for one in _in_order(asked, titles)]
+
+
+def _answers_of(cells: Collection[Cell], study: Study, titles: Mapping[int, str]) -> QuerySet[Response]:
+    """Return the finished answers of some cells and of those with other parameters; `titles` name the deployments."""
+    models_of: dict[str, set[str]] = defaultdict(set)
+    for one in cells:
+        models_of[one.category].add(one.model)
     chosen = Q(pk__in=())
-    for category, models in sorted(block.models_by_category.items()):
+    for category, models in sorted(models_of.items()):
         named = Q(deployment__in=[pk for pk, title in titles.items() if title in models])
         named |= ~Q(deployment__in=titles) & Q(deployment__language_model__name__in=models)
         chosen |= named & Q(prompt__category__name=category)
-    return found.filter(chosen)
+    return Response.objects.finished().filter(chosen, study=study)
 
 
-def _prompt_spread(prompt: _Repeated) -> PromptSpread:
+def prompt_spread(prompt: Repeated) -> PromptSpread:
+    """Return how far the answers to one prompt lie apart."""
     known = [(one.response_id, one.energy_j) for one in prompt.repeats if one.energy_j is not None]
     energy_j = spread_of([energy_j for _, energy_j in known])
     return PromptSpread(
@@ -252,11 +239,15 @@ def _figures(cell: Cell, prompts: list[PromptSpread]) -> CellFigures:
 
 
 class PromptsOfCells(Sequence[PromptSpread]):
-    """The prompts of a study's cells, one cell after the other; only the cells of a slice are read. For a paginator."""
+    """The prompts of a study's cells, one cell after the other, for a paginator; only what a slice shows is read.
 
-    def __init__(self, study: Study, cells: Sequence[CellFigures]) -> None:
+    `asked` returns what was asked in a cell, in any order.
+    """
+
+    def __init__(self, study: Study, cells: Sequence[CellFigures], asked: Callable[[Cell], Collection[Asked]]) -> None:
         self.study = study
         self._cells = cells
+        self._asked = asked
 
     def __len__(self) -> int:
         return sum(one.prompt_count for one in self._cells)
@@ -273,13 +264,16 @@ class PromptsOfCells(Sequence[PromptSpread]):
         ends = list(accumulate(one.prompt_count for one in self._cells))
         begins = [0, *ends][: len(ends)]
         read = [n for n, (first, after) in enumerate(zip(begins, ends, strict=True)) if first < end and after > begin]
-        of_cell: dict[Cell, list[_Repeated]] = {self._cells[n].cell: [] for n in read}
-        for one in _repeated(self.study, Block.around(of_cell)) if read else ():
-            if one.cell in of_cell:
-                of_cell[one.cell].append(one)
-        found = [one for prompts in of_cell.values() for one in prompts]
-        before = begins[read[0]] if read else 0
-        return [_prompt_spread(one) for one in found[begin - before : end - before]]
+        if not read:
+            return []
+        cells = [self._cells[n].cell for n in read]
+        titles = model_titles(self.study)
+        before = begins[read[0]]
+        chosen = _in_cells([self._asked(cell) for cell in cells], titles)[begin - before : end - before]
+        answers = _answers_of(cells, self.study, titles)
+        repeated = _repeated(answers.filter(prompt__in={prompt for *_, prompt in chosen}), titles)
+        found = {one.asked: one for one in repeated}
+        return [prompt_spread(found[asked]) for asked in chosen if asked in found]
 
 
 def _mean_of_means(means: Iterable[tuple[float | None, Spread | None]]) -> float | None:

@@ -7,8 +7,8 @@ study that was asked for before only what changed since.
 from collections.abc import Collection
 
 import numpy as np
-from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from benchmarks.models import Study
 from greenllm.answer_columns import Columns, Words
 from labeling.packing import fewest_bytes, packed_columns, unpacked_columns, unpacked_floats, unpacked_whole, widened
@@ -99,7 +99,7 @@ def study_columns(study: Study) -> Columns:
 def _read(study: Study, ids: Collection[int] | None = None) -> Columns:
     """Read the finished answers of a study, or those of some ids."""
     query = _ANSWERS.format(only="" if ids is None else _SOME)
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(query, {"study": study.pk, "ids": list(ids or ())})
         packed = cursor.fetchone()
     whole, floats, words = packed[: len(_WHOLE)], packed[len(_WHOLE) : -len(_WORDS)], packed[-len(_WORDS) :]

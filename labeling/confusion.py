@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from benchmarks.intervals import Interval, share_interval
 from labeling.counting import count_rows, known_rows
 from labeling.models import Label, Verdict
@@ -220,7 +221,7 @@ def _with_reasons(ids: Whole, places: Whole, differing: Mapping[int, tuple[str, 
     number_of = np.zeros(max(differing, default=0) + 1, np.int64)  # of the grader of a place; Postgres counts from 1
     for place, (_, grader, _, _) in differing.items():
         number_of[place] = graders.index(grader) + 1
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         # as text: psycopg makes an array of tens of thousands of numbers in five times the time
         cursor.execute(_REASONS, {"graders": graders, "ids": f"{{{','.join(map(str, ids.tolist()))}}}"})
         *packed, reasons = cursor.fetchone()

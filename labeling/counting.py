@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from labeling.packing import Whole, fewest_bytes, packed_columns, unpacked_columns, unpacked_whole, widened
 from labeling.renewing import Packing, Renewals, Touched, renewed
 from labeling.unchanged import JUDGED
@@ -100,7 +100,7 @@ def _read(query: str, width: int, ids: Collection[int] | None = None) -> Known:
         columns="".join(f", {name}" for name in names),
         by="GROUP BY " + ", ".join(f"said.{name}" for name in names) if names else "",
     )
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(packed, {"ids": list(ids or ())})
         rows = [row for row in cursor.fetchall() if row[-1] is not None]  # None: nothing was said
     of_rows = [unpacked_whole(row[-1]) for row in rows]

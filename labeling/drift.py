@@ -15,6 +15,8 @@ import numpy as np
 from benchmarks.intervals import Interval, share_interval
 from labeling.label_columns import LabelColumns, label_columns
 from labeling.packing import Whole
+from labeling.renewing import Touched, renewed
+from labeling.tallies import labelers_of
 from labeling.unchanged import JUDGED, unchanged
 
 MOST_PERIODS = 60  # more would be no chart and no table that somebody reads; then each is longer
@@ -72,18 +74,36 @@ def drift(*, per: Per, person_id: int | None = None) -> Drift:
 
 
 def drift_of_each() -> dict[int | None, tuple[Period, ...]]:
-    """Return the days of every person, and under None those of all together; kept as `drift` is."""
-    return unchanged(
-        "labeling.drift_of_each", _drift_of_each, studies=[JUDGED], kind=dict[int | None, tuple[Period, ...]]
-    )
+    """Return the days of every person, and under None those of all together.
+
+    After a change those of the people with a label of an answer that changed are worked out anew.
+    """
+    return renewed("labeling.drift_of_each", _drift_of_each, _renewed, studies=[JUDGED])
 
 
 def _drift_of_each() -> dict[int | None, tuple[Period, ...]]:
     labels = label_columns()
     by_person = labels.at(np.argsort(labels.people, kind="stable"))
-    of_each = [by_person.between(*ends) for ends in stretches_of(by_person.people)]
-    found: dict[int | None, tuple[Period, ...]] = {None: _periods(labels, labels.days)} if len(labels) else {}
-    return found | {int(one.people[0]): _periods(one, one.days) for one in of_each}
+    return _of_all(labels) | {
+        int(by_person.people[first]): _days(by_person.between(first, after))
+        for first, after in stretches_of(by_person.people)
+    }
+
+
+def _renewed(before: dict[int | None, tuple[Period, ...]], touched: Touched) -> dict[int | None, tuple[Period, ...]]:
+    labels, changed = label_columns(), labelers_of(touched.response_ids)
+    fresh = {one: labels.of(one) for one in changed}
+    of_each = {one: days for one, days in before.items() if one is not None and one not in changed}
+    of_each |= {one: _days(its) for one, its in fresh.items() if len(its)}
+    return _of_all(labels) | dict(sorted(of_each.items()))
+
+
+def _of_all(labels: LabelColumns) -> dict[int | None, tuple[Period, ...]]:
+    return {None: _days(labels)} if len(labels) else {}
+
+
+def _days(labels: LabelColumns) -> tuple[Period, ...]:
+    return _periods(labels, labels.days)
 
 
 # of each share: which labels count in it, and which of them it is about

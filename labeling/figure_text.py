@@ -6,7 +6,7 @@ Numbers come back to the last digit. Text holds values and no code, so that read
 import json
 import types
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -46,11 +46,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return [[_plain(key), _plain(one)] for key, one in value.items()]
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return _plain_all(value)
     if is_dataclass(value):
         kind: type = type(value)
-        return [_plain(getattr(value, name)) for name, _ in _fields_of(kind)]
+        return _plain_all([getattr(value, name) for name, _ in _fields_of(kind)])
     raise TypeError(f"a {type(value).__name__} has no text")
+
+
+def _plain_all(values: Sequence[Any]) -> list[Any]:
+    return [one if type(one) in _PLAIN else _plain(one) for one in values]  # most are numbers
 
 
 _Maker = Callable[[Any], Any]  # Any: of plain values, and of whatever type was asked for

@@ -17,6 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from labeling.figure_text import from_text, to_text
 
 Value = TypeVar("Value")
@@ -81,7 +82,7 @@ def keep_columns(*, name: str, seen: str, value: bytes) -> None:
     Where they are too many, or somebody else just keeps some, they are left. One query.
     """
     if len(value) <= MOST_BYTES:
-        with connection.cursor() as cursor:
+        with binary_cursor() as cursor:
             cursor.execute(_WRITE_COLUMNS, {"name": name, "seen": seen, "value": value, "others": MOST_COLUMNS - 1})
 
 

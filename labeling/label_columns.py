@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from labeling.packing import (
     Whole,
     fewest_bytes,
@@ -20,6 +20,7 @@ from labeling.packing import (
     unpacked_columns,
     unpacked_floats,
     unpacked_whole,
+    widened,
 )
 from labeling.renewing import Packing, Renewals, Touched, renewed
 from labeling.tallies import CURRENT, LONGEST_SECONDS
@@ -111,10 +112,15 @@ class LabelColumns:
         )
 
     def counts(self, fact: str, ends: Sequence[tuple[int, int]]) -> list[int]:
-        """Return of how many labels something is so in each of some stretches of rows."""
-        sums = np.cumsum(self.whole["facts"] >> list(_FACTS).index(fact) & 1, dtype=np.int64)
-        sums = np.concatenate([[0], sums])
-        return [int(sums[after] - sums[first]) for first, after in ends]
+        """Return of how many labels something is so in each of some stretches of rows, one after the other.
+
+        The stretches have a row each at least, and there is none between them.
+        """
+        if not ends:
+            return []
+        is_so = self.whole["facts"] >> list(_FACTS).index(fact) & 1
+        counts: list[int] = np.add.reduceat(is_so, [first for first, _ in ends], dtype=np.int64).tolist()
+        return counts
 
     def moment(self, row: int) -> datetime:
         """Return when a label was given."""
@@ -122,9 +128,21 @@ class LabelColumns:
 
     def in_order(self) -> "LabelColumns":
         """Return the labels in the order of time; those of one moment in the order of their ids."""
-        found = self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))
-        few = {name: fewest_bytes(column) for name, column in found.whole.items() if name != "moment_us"}
-        return LabelColumns({**few, "moment_us": roomy(found.whole["moment_us"])}, roomy(found.seconds))
+        return self.at(np.lexsort((self.whole["id"], self.whole["moment_us"])))._in_few_bytes()
+
+    def with_others(self, others: "LabelColumns") -> "LabelColumns":
+        """Return labels in order with others that are in order, too."""
+        moments, theirs = self.whole["moment_us"], others.whole["moment_us"]
+        at = np.searchsorted(moments, theirs)
+        if np.any(moments[at[at < len(moments)]] == theirs[at < len(moments)]):  # the order is that of the ids
+            both = {name: np.concatenate([column, others.whole[name]]) for name, column in self.whole.items()}
+            return LabelColumns(both, np.concatenate([self.seconds, others.seconds])).in_order()
+        both = {name: np.insert(widened(column), at, others.whole[name]) for name, column in self.whole.items()}
+        return LabelColumns(both, np.insert(self.seconds, at, others.seconds))._in_few_bytes()
+
+    def _in_few_bytes(self) -> "LabelColumns":
+        few = {name: fewest_bytes(column) for name, column in self.whole.items() if name != "moment_us"}
+        return LabelColumns({**few, "moment_us": roomy(self.whole["moment_us"])}, roomy(self.seconds))
 
 
 def _packed(labels: LabelColumns) -> bytes:
@@ -147,15 +165,13 @@ def label_columns() -> LabelColumns:
 
 def _renewed(before: LabelColumns, touched: Touched) -> LabelColumns:
     kept = before.at(~np.isin(before.whole["response"], list(touched.response_ids)))
-    fresh = _read(touched.response_ids)
-    both = {name: np.concatenate([column, fresh.whole[name]]) for name, column in kept.whole.items()}
-    return LabelColumns(both, np.concatenate([kept.seconds, fresh.seconds])).in_order()
+    return kept.with_others(_read(touched.response_ids))
 
 
 def _read(response_ids: Collection[int] | None = None) -> LabelColumns:
     """Read all labels, or those of some answers."""
     query = _LABELS.format(only="" if response_ids is None else _OF_ANSWERS)
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(query, {"longest": LONGEST_SECONDS, "ids": list(response_ids or ())})
         *whole, seconds = cursor.fetchone()
     columns: dict[str, Whole] = {name: unpacked_whole(one) for name, one in zip(_WHOLE, whole, strict=True)}

@@ -18,8 +18,9 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
+from benchmarks.binary_reading import binary_cursor
 from labeling.keeping import keep_columns, name_of
-from labeling.unchanged import JUDGED, Shelf, unchanged
+from labeling.unchanged import JUDGED, Shelf, has_looked, seen_once, unchanged
 
 Value = TypeVar("Value")
 
@@ -180,13 +181,17 @@ class Renewals:
     ) -> Value:
         """Return what `renew` makes of the value kept, else what `make` returns."""
         is_read_here = self._packing is None or key in self._latest
-        seen, outlived = _seen(None if is_read_here else key)
+        is_of_before = is_read_here and has_looked("seen")
+        seen, outlived = seen_once("seen", lambda: _seen(None)) if is_read_here else _seen(key)
         with self._lock:
             before = self._latest.pop(key, None)
         if outlived is not None and self._packing is not None:
             kept = _Past.of_text(outlived[0])
             before = _Latest(kept, self._packing.unpack(outlived[1]), kept)
         touched = seen.touched_since(before.seen, studies) if before is not None else None
+        if touched is None and before is not None and is_of_before:  # another thread may have looked since
+            seen, _ = _seen(None)
+            touched = seen.touched_since(before.seen, studies)
         value: Value = make() if touched is None or before is None else renew(before.value, touched)
         # it may have some of what came meanwhile: all of that is touched as seen from here
         latest = self._kept(key, _Latest(seen.past, value, before.kept if before is not None else None))
@@ -230,7 +235,7 @@ def renewed(
 
 def _seen(key: Hashable | None) -> tuple[_Seen, tuple[str, bytes] | None]:
     """Return what answers are like, and what the database keeps of a key: what they were like, and columns."""
-    with connection.cursor() as cursor:
+    with connection.cursor() if key is None else binary_cursor() as cursor:
         cursor.execute(_SEEN, {"name": None if key is None else name_of(key)})
         before, columns, *base, number, stamp, rows = cursor.fetchone()
     cells = ((response_id, tuple(cell)) for _, response_id, *both in rows for cell in both)

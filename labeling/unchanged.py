@@ -7,7 +7,9 @@ what another transaction has not committed does not count.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -108,10 +110,49 @@ def unchanged(
     return on.get(key, state, lambda: kept_in_database(key, state, make, kind=kind))
 
 
+_looked: ContextVar[dict[Hashable, Any] | None] = ContextVar("looked", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within it Postgres is asked once for each thing that stands for present answers: all figures are of one moment.
+
+    For what only reads, and is soon over.
+    """
+    token = _looked.set({})
+    try:
+        yield
+    finally:
+        _looked.reset(token)
+
+
+def seen_once(key: Hashable, look: Callable[[], Value]) -> Value:
+    """Return what `look` returns, or returned within the same `one_look`."""
+    looked = _looked.get()
+    if looked is None:
+        return look()
+    if key not in looked:
+        looked[key] = look()
+    value: Value = looked[key]
+    return value
+
+
+def has_looked(key: Hashable) -> bool:
+    """Tell whether `seen_once` would return what was looked at before, which may have changed since."""
+    return key in (_looked.get() or {})
+
+
 def state_of(studies: Collection[int] = (ALL,)) -> tuple[Any, ...]:
-    """Return what stands for the present answers of some studies: the same again means the same rows."""
-    wide = {ALL: "", JUDGED: _OF_JUDGED}
+    """Return what stands for the present answers of some studies: the same again means the same rows.
+
+    One query, for each set of studies within `one_look`.
+    """
     asked = sorted(studies)
+    return seen_once(("state", *asked), lambda: _state_of(asked))
+
+
+def _state_of(asked: list[int]) -> tuple[Any, ...]:
+    wide = {ALL: "", JUDGED: _OF_JUDGED}
     if len(asked) > 1 and wide.keys() & set(asked):
         raise ValueError("ALL and JUDGED stand alone")
     marks = _MARKS + wide.get(asked[0], _OF_STUDIES)

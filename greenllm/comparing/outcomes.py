@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.models import LanguageModel, Study
 from benchmarks.sci import SciInputs, score
-from greenllm.answer_columns import Columns, Floats, Whole
+from greenllm.answer_columns import Columns, Floats, Whole, distinct
 from greenllm.study_columns import study_columns
 
 ENERGY, SCI, DURATION, TOKENS, ACCURACY = "energy", "sci", "duration", "tokens", "accuracy"
@@ -69,7 +69,7 @@ def answers_of(study: Study) -> StudyAnswers:
     """Return the finished answers of a study, in three queries, whatever their number."""
     columns = study_columns(study)
     models = columns.whole["model"]
-    names = LanguageModel.objects.filter(pk__in=np.unique(models).tolist()).order_by("pk").values_list("pk", "name")
+    names = LanguageModel.objects.filter(pk__in=distinct(models)[0].tolist()).order_by("pk").values_list("pk", "name")
     return StudyAnswers(study, dict(names), columns.whole["prompt"], models, columns.values, *_kinds(columns))
 
 
@@ -78,8 +78,8 @@ def outcomes_of(*, answers: StudyAnswers, intensity: float | None) -> StudyOutco
 
     An answer whose score cannot be made at that intensity has none.
     """
-    models, rows = np.unique(answers.models, return_inverse=True)
-    prompts, columns = np.unique(answers.prompts, return_inverse=True)
+    models, rows = distinct(answers.models)
+    prompts, columns = distinct(answers.prompts)
     places = rows * len(prompts) + columns
     shape = (len(models), len(prompts))
     values = {**answers.values, SCI: _scores(answers.values, intensity)}
@@ -103,12 +103,12 @@ def _kinds(columns: Columns) -> tuple[dict[int, set[str]], set[str]]:
     """Return the qualities of each model's energies, and their boundaries."""
     measured = np.flatnonzero(~np.isnan(columns.values[ENERGY]))
     quality, boundary = columns.words["quality"], columns.words["boundary"]
-    models, rows = np.unique(columns.whole["model"][measured], return_inverse=True)
+    models, rows = distinct(columns.whole["model"][measured])
     count = len(quality.words) or 1
     found: dict[int, set[str]] = defaultdict(set)
-    for pair in np.unique(rows * count + quality.places[measured]).tolist():
+    for pair in distinct(rows * count + quality.places[measured])[0].tolist():
         found[int(models[pair // count])].add(quality.words[pair % count])
-    return dict(found), {boundary.words[one] for one in np.unique(boundary.places[measured]).tolist()}
+    return dict(found), {boundary.words[one] for one in distinct(boundary.places[measured])[0].tolist()}
 
 
 def _means(places: Whole, values: Floats, shape: tuple[int, int]) -> Floats:

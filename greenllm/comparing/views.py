@@ -17,6 +17,7 @@ from greenllm.comparing.studies import NothingToPair, StudyComparison, compare_s
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
 from labeling.models import AnswerTally
+from labeling.unchanged import one_look
 from router.embedding import EmbedderMismatch
 from router.index import IndexStoreError
 from router.indexing import NoIndex
@@ -33,6 +34,7 @@ _SHOWN_STUDIES = 200
 
 @require_safe
 @readers_with(VIEW_RESULTS)
+@one_look()
 def compare(request: HttpRequest) -> HttpResponse:
     """Show a form for two studies and, where both are named, their comparison."""
     asked = {name: request.GET.get(name, "").strip() for name in ("a", "b", "model_a", "model_b", "intensity")}

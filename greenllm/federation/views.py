@@ -32,6 +32,7 @@ from greenllm.federation.queries import (
     studies_of,
 )
 from greenllm.roles import CHANGE_FEDERATION, VIEW_RESULTS
+from labeling.unchanged import one_look
 
 _PAGE_SIZE = 50  # models on one page of the overview
 _HEADS = {"model": "Model", "state": "State", "where": "Where", "accuracy": "Accuracy (%)",
@@ -90,6 +91,7 @@ def _page_of(request: HttpRequest, deployments: Sequence[Deployment], *, now: da
 @require_safe
 @never_cache
 @readers_with(VIEW_RESULTS)
+@one_look()
 def model(request: HttpRequest, deployment_id: int) -> HttpResponse:
     """Show one model on one server: what it is, what it was asked, and what came of it."""
     found = Deployment.objects.select_related("language_model", "server__machine").annotate(latest_fit_id=latest_fit())

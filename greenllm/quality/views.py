@@ -33,7 +33,7 @@ from labeling.models import Verdict
 from labeling.pace import pace
 from labeling.reliability import reliability
 from labeling.tallies import people_who_judged
-from labeling.unchanged import JUDGED, Shelf, unchanged
+from labeling.unchanged import JUDGED, Shelf, one_look, unchanged
 
 _FEW = 10  # suspicious labels shown at once; the page of answers has them all
 _PER_PAGE = 25
@@ -43,6 +43,7 @@ _JSON = Shelf(most=2)  # of some megabytes each: with people's names, and withou
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
+@one_look()
 def overview(request: HttpRequest) -> HttpResponse:
     """Show agreement, people, graders and suspicious labels."""
     found = reliability()
@@ -74,6 +75,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
+@one_look()
 def over_time(request: HttpRequest) -> HttpResponse:
     """Show how the labels of one person, or of all, change over time."""
     names = _names(request, people_who_judged())
@@ -100,6 +102,7 @@ def over_time(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
+@one_look()
 def answers(request: HttpRequest) -> HttpResponse:
     """Show the answers behind one count of graders against people."""
     cell = chosen_cell(request.GET)
@@ -118,6 +121,7 @@ def answers(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
+@one_look()
 def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
     """Return one table as a CSV file."""
     if table not in SHEETS:
@@ -133,6 +137,7 @@ def as_csv_file(request: HttpRequest, table: str) -> HttpResponse:
 @require_safe
 @never_cache
 @people_with(VIEW_QUALITY)
+@one_look()
 def as_json(request: HttpRequest) -> HttpResponse:
     """Return every table: a list of objects each, with the columns of the CSV files."""
     if request.method == "HEAD":

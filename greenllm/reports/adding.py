@@ -1,14 +1,19 @@
 """What the finished answers of a study add up to: by category and model, and by what their SCI was made with. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from benchmarks.products import Products, pairs_of
-from greenllm.answer_columns import Columns, Flags, Floats, Rows, Whole
+from greenllm.answer_columns import Columns, Flags, Floats, Rows, Whole, distinct
 from greenllm.reports.cells import POPULATIONS, Basis, ReportCell
 
 _Figures = Mapping[str, Floats]
+Place = tuple[str, str]  # names of a category and a model
+_Facts = tuple[str | float | int | None, ...]
 _Named = Sequence[tuple[str, Sequence[int]]]  # names in order, each with the ids that bear it
 _BASIS = {
     "machine": "machine", "intensity": "carbon_intensity_gco2e_per_kwh", "intensity_source": "carbon_intensity_source",
@@ -17,36 +22,89 @@ _BASIS = {
 }  # fmt: skip
 
 
-def cells_of(columns: Columns, *, categories: _Named, models: _Named) -> dict[tuple[str, str], ReportCell]:
-    """Return the cells of the training answers by category and model, in the order of the names."""
-    training = np.flatnonzero(columns.whole["is_validation"] == 0)
-    places = _places(columns.whole["category"][training], categories) * len(models)
-    places += _places(columns.whole["model"][training], models)
+@dataclass(frozen=True)
+class Part:
+    """What the finished answers of a model in a category add up to; without a training one they have no cell.
+
+    `bases` are of training and validation answers; those without a measurement have none.
+    """
+
+    cell: ReportCell | None
+    bases: list[Basis]
+
+
+def parts_of(
+    columns: Columns, *, categories: _Named, models: _Named, only: Collection[Place] | None = None
+) -> dict[Place, Part]:
+    """Return the parts of a study by category and model, in the order of the names; all of them, or only some."""
+    rows = np.arange(len(columns))
+    if only is not None:
+        chosen = _ids_of(categories, {one for one, _ in only}), _ids_of(models, {other for _, other in only})
+        rows = np.flatnonzero(
+            np.isin(columns.whole["category"], chosen[0]) & np.isin(columns.whole["model"], chosen[1])
+        )
+    places = _places(columns.whole["category"][rows], categories) * len(models)
+    places += _places(columns.whole["model"][rows], models)
     found = {}
-    for place, rows in _groups(places):
+    for place, its in _groups(places):
         category, model = categories[place // len(models)][0], models[place % len(models)][0]
-        found[category, model] = _cell(category, model, columns.at(training[rows]))
+        if only is None or (category, model) in only:
+            found[category, model] = _part(category, model, columns.at(rows[its]))
     return found
 
 
-def bases_of(columns: Columns, *, most: int) -> list[Basis]:
-    """Return what SCI was made with, the most used first; answers without a measurement have no basis."""
-    measured = np.flatnonzero(columns.whole["is_measured"] == 1)
+def bases_of(parts: Iterable[Part], *, most: int) -> list[Basis]:
+    """Return what SCI was made with in all parts, the most used first."""
+    same: dict[_Facts, list[Basis]] = {}
+    for part in parts:
+        for one in part.bases:
+            same.setdefault(_facts(one), []).append(one)
+    found = [_together(its) for its in same.values()]
+    found.sort(key=lambda one: (-one.answer_count, [(part is None, part) for part in _facts(one)]))
+    return found[:most]
+
+
+def _ids_of(named: _Named, names: Collection[str]) -> list[int]:
+    return [one for name, its in named if name in names for one in its]
+
+
+def _part(category: str, model: str, answers: Columns) -> Part:
+    training = np.flatnonzero(answers.whole["is_validation"] == 0)
+    cell = _cell(category, model, answers.at(training)) if len(training) else None
+    return Part(cell, _bases(answers))
+
+
+def _bases(answers: Columns) -> list[Basis]:
+    measured = np.flatnonzero(answers.whole["is_measured"] == 1)
     places = np.zeros(len(measured), np.int64)
     for name in _BASIS:
-        column = columns.words[name].places if name in columns.words else columns.values[name]
+        column = answers.words[name].places if name in answers.words else answers.values[name]
         known, at = np.unique(column[measured], return_inverse=True)
         if len(known) > 1:  # most are the same for all
             places = np.unique(places * len(known) + at, return_inverse=True)[1]
-    groups = [(_basis_at(columns, measured[rows[0]]), measured[rows]) for _, rows in _groups(places)]
-    groups.sort(key=lambda group: (-len(group[1]), [(part is None, part) for part in group[0].values()]))
-    return [_basis(facts, columns.at(rows)) for facts, rows in groups[:most]]
+    groups = [measured[rows] for _, rows in _groups(places)]
+    return [_basis(_basis_at(answers, rows[0]), answers.at(rows)) for rows in groups]
+
+
+def _facts(basis: Basis) -> _Facts:
+    return tuple(getattr(basis, field) for field in _BASIS.values())
+
+
+def _together(bases: Sequence[Basis]) -> Basis:
+    """Return what answers of one basis add up to, of several parts of them."""
+    return replace(
+        bases[0],
+        answer_count=sum(one.answer_count for one in bases),
+        qualities=tuple(sorted({quality for one in bases for quality in one.qualities})),
+        energy=reduce(add, (one.energy for one in bases)),
+        sci=reduce(add, (one.sci for one in bases)),
+    )
 
 
 def _places(ids: Whole, named: _Named) -> Whole:
     """Return the place of each id among the names."""
     place_of = {one: place for place, (_, its) in enumerate(named) for one in its}
-    known, at = np.unique(ids, return_inverse=True)
+    known, at = distinct(ids)
     return np.array([place_of[one] for one in known.tolist()], np.int64)[at]
 
 

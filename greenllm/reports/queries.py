@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-import numpy as np
 from django.db import connection
 
-from benchmarks.models import Category, LanguageModel, Study
+from benchmarks.models import Category, Deployment, LanguageModel, Study
 from benchmarks.products import Products
-from greenllm.reports.adding import bases_of, cells_of
+from greenllm.answer_columns import Columns, distinct
+from greenllm.reports.adding import Part, Place, bases_of, parts_of
 from greenllm.reports.cells import Basis, ReportCell
 from greenllm.study_columns import study_columns
-from labeling.unchanged import unchanged
+from labeling.renewing import Touched, renewed
 
 MOST_BASES = 50
 MOST_PROMPTS = 100  # of Table 2 on a page; a file has them all
@@ -78,17 +79,12 @@ class ValidationPrompt:
     cells: Mapping[str, PromptCell]
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What the answers of a study add up to, by category and model and by what their SCI was made with."""
+def report_cells(study: Study) -> dict[Place, ReportCell]:
+    """Return the cells of a study by category and model, over its training answers.
 
-    cells: dict[tuple[str, str], ReportCell]
-    bases: list[Basis]
-
-
-def report_cells(study: Study) -> dict[tuple[str, str], ReportCell]:
-    """Return the cells of a study by category and model, over its training answers; kept until an answer changes."""
-    return _sums(study).cells
+    Kept until an answer changes; then those are added up anew that have a changed answer.
+    """
+    return {place: part.cell for place, part in _parts(study).items() if part.cell is not None}
 
 
 def bases(study: Study) -> list[Basis]:
@@ -96,23 +92,50 @@ def bases(study: Study) -> list[Basis]:
 
     Kept as `report_cells` are.
     """
-    return _sums(study).bases
+    return bases_of(_parts(study).values(), most=MOST_BASES)
 
 
-def _sums(study: Study) -> _Sums:
-    return unchanged(("reports.sums", study.pk), lambda: _added_up(study), studies=[study.pk], kind=_Sums)
+def _parts(study: Study) -> dict[Place, Part]:
+    return renewed(
+        ("reports.parts", study.pk),
+        lambda: _added_up(study),
+        lambda before, touched: _renewed(study, before, touched),
+        studies=[study.pk],
+        kind=dict[Place, Part],
+    )
 
 
-def _added_up(study: Study) -> _Sums:
+def _added_up(study: Study) -> dict[Place, Part]:
     columns = study_columns(study)
-    asked = Category.objects.filter(pk__in=np.unique(columns.whole["category"]).tolist()).order_by("name")
-    answering = LanguageModel.objects.filter(pk__in=np.unique(columns.whole["model"]).tolist()).order_by("name", "pk")
-    models: dict[str, list[int]] = {}
-    for pk, name in answering.values_list("pk", "name"):  # a name may come twice
-        models.setdefault(name, []).append(pk)
-    categories = [(name, [pk]) for pk, name in asked.values_list("pk", "name")]
-    cells = cells_of(columns, categories=categories, models=list(models.items()))
-    return _Sums(cells, bases_of(columns, most=MOST_BASES))
+    return parts_of(columns, categories=_named(Category, columns), models=_named(LanguageModel, columns))
+
+
+def _renewed(study: Study, before: Mapping[Place, Part], touched: Touched) -> dict[Place, Part]:
+    """Return the parts with those added up anew that have, or had, an answer that changed."""
+    columns = study_columns(study)
+    categories, models = _named(Category, columns), _named(LanguageModel, columns)
+    category_of = {pk: name for name, its in categories for pk in its}
+    name_of = {pk: name for name, its in models for pk in its}
+    asked = Deployment.objects.filter(pk__in=touched.deployment_ids).values_list("pk", "language_model_id")
+    model_of = {pk: name_of.get(model) for pk, model in asked}
+    changed = {(category_of.get(category), model_of.get(deployment)) for deployment, category in touched.cells}
+    places = {(category, model) for category, model in changed if category is not None and model is not None}
+    if len(places) < len(changed):  # the last answer of a category or a model is gone
+        return parts_of(columns, categories=categories, models=models)
+    fresh = parts_of(columns, categories=categories, models=models, only=places)
+    found = {place: part for place, part in before.items() if place not in places} | fresh
+    order = product((name for name, _ in categories), (name for name, _ in models))
+    return {place: found[place] for place in order if place in found}
+
+
+def _named(kind: type[Category] | type[LanguageModel], columns: Columns) -> list[tuple[str, list[int]]]:
+    """Return the names of what a study's answers are of, in order, each with all that bear it."""
+    name = "category" if kind is Category else "model"
+    asked = kind.objects.filter(pk__in=distinct(columns.whole[name])[0].tolist()).order_by("name", "pk")
+    found: dict[str, list[int]] = {}
+    for pk, one in asked.values_list("pk", "name"):  # a name may come twice
+        found.setdefault(one, []).append(pk)
+    return list(found.items())
 
 
 def validation_prompts(study: Study, *, most: int | None = MOST_PROMPTS) -> list[ValidationPrompt]:

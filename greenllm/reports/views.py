@@ -15,6 +15,7 @@ from greenllm.reports.pairing import WrongPair, choices, read_pairs
 from greenllm.reports.queries import MOST_PROMPTS
 from greenllm.reports.reporting import StudyReport, study_report
 from greenllm.roles import VIEW_RESULTS
+from labeling.unchanged import one_look
 
 _TITLES = (("html", "File for sharing"), ("md", "Markdown"), ("csv", "CSV"), ("json", "JSON"))
 
@@ -22,6 +23,7 @@ _TITLES = (("html", "File for sharing"), ("md", "Markdown"), ("csv", "CSV"), ("j
 @require_safe
 @never_cache
 @readers_with(VIEW_RESULTS)
+@one_look()
 def page(request: HttpRequest, name: str) -> HttpResponse:
     """Show the report of a study, with what-if figures and pairs of models as the query asks."""
     report, pairs, error = _report(request, name, site="", most_prompts=MOST_PROMPTS)
@@ -39,6 +41,7 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 @never_cache
 @readers_with(VIEW_RESULTS)
+@one_look()
 def file(request: HttpRequest, name: str, format_name: str) -> HttpResponse:
     """Return the report of a study as a file; its links lead back to this site."""
     if format_name not in FORMATS:

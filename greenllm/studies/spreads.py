@@ -29,9 +29,9 @@ from greenllm.charts import Chart
 from greenllm.dashboards.counted import Tallied, count_of, finished_of, tallied_of
 from greenllm.doors import readers_with
 from greenllm.roles import VIEW_RESULTS
-from greenllm.studies.kept_spread import kept_cells
+from greenllm.studies.kept_spread import kept_spread
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
-from labeling.unchanged import Shelf, unchanged
+from labeling.unchanged import Shelf, one_look, unchanged
 
 _ROWS_PER_PAGE = 50
 MOST_READ = 5000  # answers that the page of a study looks through for outliers
@@ -62,6 +62,7 @@ _VIEWS = {"cells": "By cell", "prompts": "By prompt", "control": "Control runs"}
 @require_safe
 @never_cache
 @readers_with(VIEW_RESULTS)
+@one_look()
 def spread(request: HttpRequest, name: str) -> HttpResponse:
     """Show mean, median, variation and interval of energy and SCI, of each cell or prompt; or the control runs."""
     study = get_object_or_404(Study, name=name)
@@ -69,11 +70,14 @@ def spread(request: HttpRequest, name: str) -> HttpResponse:
     views = {key: title for key, title in _VIEWS.items() if key != "control" or control is not None}
     view = request.GET.get("per", "cells")
     view = view if view in views else "cells"
-    cells = kept_cells(study)
+    kept = kept_spread(study)
+    cells = kept.cells
     sorting = Sorting.of(request.GET.get("sort", ""), _KEYS.get(view, {}))
     tables: dict[str, Sequence[object]] = {
         "cells": cells,
-        "prompts": _sortable_prompts(study) if sorting.name and view == "prompts" else _KeptPrompts(study, cells),
+        "prompts": _sortable_prompts(study)
+        if sorting.name and view == "prompts"
+        else _KeptPrompts(study, cells, kept.asked),
         "control": control.runs if control is not None else (),
     }
     rows = sorted_rows(tables[view], sorting, _KEYS.get(view, {}))
@@ -125,6 +129,7 @@ def note_context(study: Study, tallies: Sequence[Tallied]) -> dict[str, object]:
 
 @require_safe
 @readers_with(VIEW_RESULTS)
+@one_look()
 def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
     """Give the spread of each cell or of each prompt, or the control runs, as CSV."""
     study = get_object_or_404(Study, name=name)
@@ -141,7 +146,7 @@ def as_csv(request: HttpRequest, name: str, per: str) -> HttpResponse:
 
 
 class _KeptPrompts(PromptsOfCells):
-    """The prompts of cells, whose pages are read once: a page takes the whole cell, of thousands of answers."""
+    """The prompts of cells, whose pages are read once."""
 
     @overload
     def __getitem__(self, place: int) -> PromptSpread: ...

@@ -345,7 +345,7 @@ class TestModelPage:
 
     def test_shows_how_energy_grows_with_length(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         deployment, client = make_fitted(), signed_in(Role.RESEARCHER)
-        with django_assert_num_queries(23):  # three of them of the fit, two of its kept figure
+        with django_assert_num_queries(22):  # three of them of the fit, two of its kept figure
             page = page_of(client.get(f"/federation/models/{deployment.pk}/"))
         assert "0.0200 J/token, from the whole energy of the answers" in page
         assert 'n = 12 answers, energy <span class="badge estimated">estimated</span>' in page

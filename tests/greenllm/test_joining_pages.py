@@ -94,7 +94,7 @@ class TestEvaluating:
         # session, person, three for permissions, notices; the model; count, answers, verdicts and routed (2); count,
         # answers and verdicts by category; studies; evaluation, index, answers, verdicts; two figures are
         # looked for and kept
-        with django_assert_num_queries(25):
+        with django_assert_num_queries(24):
             client.get(path_of(wide))
 
     def test_takes_back(self, wide: Wide) -> None:

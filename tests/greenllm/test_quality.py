@@ -135,12 +135,12 @@ class TestOverview:
         client = client_of(Role.ADMIN)
         make_labels(12)
         # session, person, permissions (2); by category, pair and person; graders; suspicious labels; names; notices;
-        # the labels by time; whether anything changed, whether it is kept, and keeping it (3 each); of what was read
-        # before, whether anything changed and which answers did (5 each), and keeping the figures of people
-        with django_assert_num_queries(33):
+        # the labels by time; whether anything changed; whether it is kept, and keeping it (4 each); of what was read
+        # before, which answers changed (5)
+        with django_assert_num_queries(26):
             client.get(PAGE)
-        # session, person, permissions (2); whether anything changed (2); suspicious labels; names; notices
-        with django_assert_num_queries(9):
+        # session, person, permissions (2); whether anything changed; suspicious labels; names; notices
+        with django_assert_num_queries(8):
             client.get(PAGE)
 
     @pytest.mark.slow
@@ -185,9 +185,9 @@ class TestAnswers:
         make_graded(30, blind=28)
         client = client_of(Role.ADMIN)
         cell = "/label/quality/answers/?grader=number@1&category=math&grade=correct&verdict=correct&page=2"
-        # session, person, permissions (2), state, whether it is kept, whether counts are of now and which answers
-        # changed, counts, keeping them, answers, notices
-        with django_assert_num_queries(12):
+        # session, person, permissions (2), state, whether it is kept, which answers changed, counts, keeping them,
+        # answers, notices
+        with django_assert_num_queries(11):
             page = client.get(cell).content.decode()
         assert page.count('<a href="/responses/') == 3
         assert "Page 2 of 2 (28 answers)" in page
@@ -231,9 +231,9 @@ class TestOverTime:
     def test_asks_as_often_for_many_labels_as_for_few(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         make_labels(12)
         client = client_of(Role.ADMIN)
-        # whether anything changed, whether it is kept, and keeping it (2 each); the person and what they may do (5);
-        # people, names, notices; of the labels, whether anything changed, which answers did, and the labels
-        with django_assert_num_queries(16):
+        # whether anything changed; whether it is kept, and keeping it (2 each); session, person, permissions (2);
+        # people, names, notices; which answers changed (2), and the labels
+        with django_assert_num_queries(15):
             client.get(TIME)
 
 

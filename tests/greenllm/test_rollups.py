@@ -23,7 +23,6 @@ from greenllm.comparing.outcomes import answers_of
 from greenllm.reports import queries
 from greenllm.rollups import check_rollups, fold_rollups, repair_rollups
 from greenllm.studies import kept_spread
-from greenllm.studies.kept_spread import kept_cells
 from labeling import counting, label_columns, renewing, tallies
 from labeling import unchanged as unchanged_figures
 from labeling.answer_tally import AnswerFact
@@ -260,7 +259,7 @@ def renewed_figures() -> dict[str, float]:
             name = f"{study.pk} {cell.category} {cell.model}"
             found |= {f"{name} n": cell.answer_count, f"{name} right": cell.correct_count}
             found |= {f"{name} {at}": one for at, one in enumerate(cell.products["energy"].sums)}
-        for one in kept_cells(study):
+        for one in kept_spread.kept_spread(study).cells:
             name = f"{study.pk} {one.cell} spread"
             found |= {f"{name} n": one.answer_count, f"{name} outliers": one.outlier_count}
             found[f"{name} energy"] = one.energy_j.between_prompts.mean if one.energy_j is not None else -1

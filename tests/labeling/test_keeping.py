@@ -9,7 +9,7 @@ from django.db import connection
 from greenllm.comparing.studies import compare_studies
 from greenllm.quality.tables import disagreements_sheet
 from greenllm.reports.queries import bases, report_cells
-from labeling import keeping, unchanged
+from labeling import keeping, renewing, unchanged
 from labeling.drift import Per, drift, drift_of_each
 from labeling.keeping import kept_in_database
 from labeling.pace import pace
@@ -33,7 +33,12 @@ def kept_count() -> int:
 @pytest.fixture
 def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Give what forgets all that this process keeps in memory."""
-    return lambda: monkeypatch.setattr(unchanged, "_shelf", unchanged.Shelf(most=100))
+
+    def forget() -> None:
+        monkeypatch.setattr(unchanged, "_shelf", unchanged.Shelf(most=100))
+        monkeypatch.setattr(renewing, "_renewals", renewing.Renewals(most=50))
+
+    return forget
 
 
 @pytest.mark.django_db
@@ -95,11 +100,12 @@ class TestAnotherProcess:
                 response.grades.create(grader="g", grader_version=1, verdict="correct", reason="x", duration_ms=1)
                 make.make_label(response, ("correct", "incorrect")[number % 2])
         figures: list[Callable[[], object]] = [
-            reliability, pace, drift_of_each, judged_count, people_who_judged,
-            lambda: drift(per=Per.LABELS), lambda: disagreements_sheet(reliability(), {}),
-            lambda: report_cells(study), lambda: bases(study), lambda: compare_studies(a=study, b=other),
+            reliability, pace, judged_count, lambda: drift(per=Per.LABELS),
+            lambda: disagreements_sheet(reliability(), {}), lambda: report_cells(study), lambda: bases(study),
+            lambda: compare_studies(a=study, b=other),
         ]  # fmt: skip
-        counted_by_answer = [grader_switches]  # of few answers counted anew, of many kept as columns
+        # of few answers or labels counted anew, of many made of columns that are kept
+        counted_by_answer = [grader_switches, drift_of_each, people_who_judged]
         another_process()
         made = [one() for one in figures + counted_by_answer]
         count = kept_count()

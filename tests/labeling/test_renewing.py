@@ -3,14 +3,17 @@
 import json
 import random
 from collections.abc import Callable
+from contextvars import Context
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from benchmarks.models import Category, Measurement, Prompt, Response, Study
 from labeling import keeping, renewing
 from labeling.models import Label
 from labeling.renewing import Packing, Renewals, Touched, renewed
+from labeling.unchanged import one_look, seen_once, state_of
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -99,6 +102,33 @@ class TestRenewed:
         assert figure.get() == figure.count()
         own = Touched(frozenset({response.pk}), frozenset({(response.deployment_id, response.prompt.category_id)}))
         assert (figure.whole_count, figure.touched) == (1, [own])
+
+    def test_looks_once_for_all_figures_of_a_page(self, figure: Figure) -> None:
+        other = Figure(figure.study)
+        other.be_another_process()
+        for one in (figure, other):
+            one.get()
+        make.make_label(figure.study.responses.latest("pk"))
+        with CaptureQueriesContext(connection) as asked, one_look():
+            assert figure.get() == other.get() == figure.count()
+        marks = [one["sql"] for one in asked if "labeling_answermark AS mark" in one["sql"]]
+        assert len(marks) == 2  # whether anything changed, and which answers
+        assert (figure.whole_count, other.whole_count) == (1, 1)
+
+    def test_renews_what_another_page_renewed_since_this_one_looked(self, figure: Figure) -> None:
+        first, second = figure.study.responses.order_by("pk")[:2]
+        figure.get()
+        make.make_label(first)
+        with one_look():
+            state_of([figure.study.pk])
+            seen_once("seen", lambda: renewing._seen(None))
+            for response in (second, second):  # as pages in other threads see them
+                make.make_label(response)
+                fold()
+                Context().run(figure.get)
+            assert figure.get() == figure.count()
+        assert figure.get() == figure.count()
+        assert figure.whole_count == 1
 
     def test_knows_what_folds_took(self, figure: Figure) -> None:
         first, *_, latest = figure.study.responses.select_related("prompt").order_by("pk")

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Category, LanguageModel, Measurement, Prompt, Response
 from labeling.models import Flag, GoldAnswer, Grade, JudgementRule, Label
-from labeling.unchanged import JUDGED, Shelf, state_of, unchanged
+from labeling.unchanged import JUDGED, Shelf, one_look, state_of, unchanged
 from tests import factories as make
 
 
@@ -139,6 +140,36 @@ class TestUnchanged:
         make.make_label(response)
         assert [unchanged("test.once", count) for _ in range(3)] == [2, 2, 2]
         assert made == [1, 2]
+
+
+@pytest.mark.django_db
+class TestOneLook:
+    def test_asks_once_for_the_same_studies(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        with django_assert_num_queries(2), one_look():
+            assert state_of([1]) == state_of([1])
+            assert state_of([1, 2]) == state_of([2, 1])
+
+    def test_is_of_one_moment_and_sees_what_came_since_when_it_is_over(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        with one_look():
+            before = state_of()
+            make.make_label(response)
+            assert state_of() == before
+        assert state_of() != before
+
+    def test_is_over_where_a_page_fails(self) -> None:
+        response = make.make_response(make.make_prompt(), make.make_deployment())
+        seen = []
+
+        @one_look()
+        def fail() -> None:
+            seen.append(state_of())
+            raise ValueError("broken")
+
+        with pytest.raises(ValueError, match="broken"):
+            fail()
+        make.make_label(response)
+        assert state_of() != seen[0]
 
 
 class TestShelf:

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.models import Measurement, Study
+from benchmarks.models import LanguageModel, Measurement, Study
 from benchmarks.sci import SciInputs, score
 from benchmarks.units import SECONDS_PER_YEAR
 from greenllm import study_columns
@@ -17,7 +17,7 @@ from greenllm.reports.grids import Figure, Grid
 from greenllm.reports.links import Links
 from greenllm.reports.reporting import StudyReport, study_report
 from greenllm.roles import Role, grant_role
-from labeling import unchanged
+from labeling import renewing
 from labeling.renewing import Renewals
 from tests import factories as make
 from tests.greenllm.reports.studies import make_known_study
@@ -255,7 +255,7 @@ def anew(make_it: Callable[[Study], Any], study: Study, monkeypatch: pytest.Monk
     """Return figures as a process makes them that has just begun and finds none kept."""
     with monkeypatch.context() as fresh, connection.cursor() as cursor:
         fresh.setattr(study_columns, "_LATEST", Renewals(most=1))
-        fresh.setattr(unchanged, "_shelf", unchanged.Shelf(most=1))
+        fresh.setattr(renewing, "_renewals", Renewals(most=1))
         cursor.execute("DELETE FROM labeling_keptfigure")
         return make_it(study)
 
@@ -280,6 +280,48 @@ class TestReportCells:
         new.delete()
         now, whole = queries.report_cells(study), anew(queries.report_cells, study, monkeypatch)
         assert list(now.items()) == list(whole.items())
+
+    def test_are_those_of_now_whatever_comes_and_goes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Cells, their order and bases are as a new process makes them, to the last digit."""
+        study = make.make_study()
+        deployments = [make.make_deployment(name) for name in ("a", "b", "c")]
+        prompts = [make.make_prompt(category=category) for category in ("code", "math", "sql")]
+        answers = [
+            make.make_response(prompt, deployment, study=study, energy_j=0.1 + number + 10 * place)
+            for place, prompt in enumerate(prompts)
+            for number, deployment in enumerate(deployments[:2])
+        ]
+
+        def check() -> None:
+            for made in (queries.report_cells, queries.bases):
+                found: Any = made(study)
+                whole = anew(made, study, monkeypatch)
+                assert found == whole
+                assert list(found) == list(whole)
+
+        check()
+        make.make_label(answers[0], "correct")
+        check()
+        Measurement.objects.filter(response=answers[1]).update(total_embodied_emissions_gco2e=3.0)
+        check()
+        make.make_response(make.make_prompt(category="code", role="validation"), deployments[0], study=study)
+        check()
+        make.make_response(make.make_prompt(category="art", role="validation"), deployments[2], study=study)
+        check()
+        of_code = make.make_response(make.make_prompt(category="code"), deployments[2], study=study)
+        check()
+        study.responses.filter(pk=answers[3].pk).update(deployment=deployments[2])
+        check()
+        of_code.delete()
+        study.responses.filter(prompt=prompts[2]).delete()
+        check()
+        LanguageModel.objects.filter(name="b").update(name="a")
+        make.make_label(answers[2], "incorrect")
+        check()
+        make.make_label(answers[1], "incorrect")
+        check()
+        study.responses.update(state="failed", error="Refused.")
+        check()
 
 
 @pytest.mark.django_db

@@ -10,10 +10,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from benchmarks.models import Measurement, Prompt, Study
 from benchmarks.spread import drift_of, spread_of
-from benchmarks.spreading import Block
 from greenllm.roles import Role
 from greenllm.studies import kept_spread
-from greenllm.studies.kept_spread import KeptSpread, kept_cells
+from greenllm.studies.kept_spread import KeptSpread
 from greenllm.studies.spread_figures import CellPoint, ControlPoint, cells_chart, control_chart
 from tests import factories as make
 from tests.greenllm.studies import shown
@@ -203,9 +202,9 @@ class TestPage:
     @pytest.mark.slow
     @pytest.mark.parametrize(
         ("view", "repeats", "more"),
-        [("cells", 2, (0, 0)), ("cells", 6, (0, 0)), ("prompts", 2, (3, 1)), ("prompts", 6, (3, 1))],
+        [("cells", 2, (0, 0)), ("cells", 6, (0, 0)), ("prompts", 2, (3, 0)), ("prompts", 6, (3, 0))],
     )
-    def test_needs_nine_queries_and_the_models_and_answers_of_a_page_of_prompts_once(
+    def test_needs_nine_queries_and_the_models_prompts_and_answers_of_a_page_of_prompts_once(
         self,
         client: Client,
         view: str,
@@ -247,33 +246,45 @@ class TestKeptCells:
         for category in ("math", "code"):
             for number, deployment in enumerate(deployments):
                 make.make_response(make.make_prompt(category=category), deployment, study=study, energy_j=1.0 + number)
-        read: list[Block | None] = []
+        read: list[Study] = []
         cells = kept_spread.read_cells
 
-        def counting(study: Study, block: Block | None = None) -> KeptSpread:
-            read.append(block)
-            return cells(study, block)
+        def counting(study: Study) -> KeptSpread:
+            read.append(study)
+            return cells(study)
 
         monkeypatch.setattr(kept_spread, "read_cells", counting)
-        first = kept_cells(study)
+        first = kept_spread.kept_spread(study).cells
         answer = study.responses.order_by("pk")[1]
         if is_new:
             make.make_response(make.make_prompt(category="law"), answer.deployment, study=study, energy_j=7.0)
         else:
             Measurement.objects.filter(response=answer).update(energy_j=50.0)
-        second = kept_cells(study)
+        second = kept_spread.kept_spread(study).cells
         assert second == cells(study).cells != first
-        title = f"same on {answer.deployment.server}"
-        block = Block(frozenset({(title, "law" if is_new else "math")}))
-        assert read == [None, block, *([None] if is_new else [])]
+        assert len(read) == (2 if is_new else 1)
 
     def test_are_not_read_again_for_a_label(self, monkeypatch: pytest.MonkeyPatch) -> None:
         study = make.make_study()
         answer = make.make_response(make.make_prompt(), make.make_deployment(), study=study, energy_j=1.0)
-        first = kept_cells(study)
+        first = kept_spread.kept_spread(study).cells
         make.make_label(answer, "correct")
         monkeypatch.setattr(kept_spread, "read_cells", None)
-        assert kept_cells(study) == first != []
+        assert kept_spread.kept_spread(study).cells == first != []
+
+    def test_keep_two_deployments_of_one_name_apart(self) -> None:
+        """Of a study that names no deployments: each answers the prompt once, and is no repeat of the other."""
+        study, prompt = make.make_study(kind="live"), make.make_prompt()
+        servers = [make.make_server(base_url=f"http://127.0.0.1:{port}") for port in (1, 2)]
+        for number, server in enumerate(servers):
+            make.make_response(prompt, make.make_deployment("same", server=server), study=study, energy_j=1.0 + number)
+        (first,) = kept_spread.kept_spread(study).cells
+        assert (first.prompt_count, first.answer_count) == (2, 2)
+        Measurement.objects.filter(response=study.responses.latest("pk")).update(energy_j=5.0)
+        (second,) = kept_spread.kept_spread(study).cells
+        assert second.energy_j is not None
+        assert (second.prompt_count, second.energy_j.between_prompts.mean) == (2, 3.0)
+        assert [second] == kept_spread.read_cells(study).cells
 
     def test_follow_an_answer_into_another_cell_and_out_of_all(self) -> None:
         study, deployment = make.make_study(), make.make_deployment()
@@ -291,10 +302,10 @@ class TestKeptCells:
             lambda: fails(other),
             lambda: fails(first),
         ):
-            kept_cells(study)
+            kept_spread.kept_spread(study)
             change()
-            assert kept_cells(study) == kept_spread.read_cells(study).cells
-            counted.append([(one.cell.category, one.answer_count) for one in kept_cells(study)])
+            assert kept_spread.kept_spread(study).cells == kept_spread.read_cells(study).cells
+            counted.append([(one.cell.category, one.answer_count) for one in kept_spread.kept_spread(study).cells])
         assert counted == [[("code", 2), ("math", 1)], [("code", 1), ("math", 1)], [("code", 1)]]
 
     def test_come_back_whole_from_bytes(self) -> None:
