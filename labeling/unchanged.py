@@ -115,9 +115,9 @@ _looked: ContextVar[dict[Hashable, Any] | None] = ContextVar("looked", default=N
 
 @contextmanager
 def one_look() -> Iterator[None]:
-    """Within it Postgres is asked once for each thing that stands for present answers: all figures are of one moment.
+    """Within it Postgres is asked once for each thing that stands for present answers: no figure is older than that.
 
-    For what only reads, and is soon over.
+    What is worked out meanwhile may have some of what came since. For what only reads, and is soon over.
     """
     token = _looked.set({})
     try:

@@ -149,7 +149,7 @@ class TestOneLook:
             assert state_of([1]) == state_of([1])
             assert state_of([1, 2]) == state_of([2, 1])
 
-    def test_is_of_one_moment_and_sees_what_came_since_when_it_is_over(self) -> None:
+    def test_looks_no_more_until_it_is_over_and_sees_what_came_then(self) -> None:
         response = make.make_response(make.make_prompt(), make.make_deployment())
         with one_look():
             before = state_of()
